@@ -1,0 +1,70 @@
+# What a newcomer runs. `make help` lists it; the plain commands are the recipes below.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+JOBS ?= 2
+PYTHON ?=
+# Any Python can run the set-up script, which then looks for one that fits.
+ANY_PYTHON = $(firstword $(foreach name,$(PYTHON) python3 python3.13 python3.12 python3.11 python,\
+	$(shell command -v $(name) 2>/dev/null)))
+
+# One thread a process: parallelism comes from processes, and two torch threads on busy cores are slower than one.
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+export DAGSTER_DISABLE_TELEMETRY := yes
+
+.PHONY: help setup demo dev test test-slow lint format bench audit pins clean clean-data
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Install everything into .venv (PYTHON=python3.12 chooses the interpreter)
+	@echo ".venv is ready."
+
+$(STAMP): requirements.txt scripts/setup.py
+	@test -n "$(ANY_PYTHON)" || { echo "No Python found. Install Python 3.11, 3.12 or 3.13 (with venv), then run 'make setup' again." >&2; exit 2; }
+	@PYTHON="$(PYTHON)" $(ANY_PYTHON) scripts/setup.py
+
+demo: $(STAMP) ## Run the whole graph on the sample market: table, weights, HTML report
+	$(BIN)/python -m allocator_pipeline.defs.demo
+
+dev: $(STAMP) ## Open the UI on this machine with the demo's materialisations in it
+	$(BIN)/python -m allocator_pipeline.defs.dev
+
+test: $(STAMP) ## Run the tests (JOBS=1 for one process)
+	$(BIN)/python -m pytest -n $(JOBS)
+
+test-slow: $(STAMP) ## Run the long tests
+	$(BIN)/python -m pytest -n $(JOBS) -m slow
+
+lint: $(STAMP) ## Check style, types and the layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(STAMP) ## Format the code and mend what can be mended without asking
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+bench: $(STAMP) ## Measure the benchmarks (ONLY=name for one)
+	$(BIN)/python -m benchmarks $(ONLY)
+
+audit: $(STAMP) ## Look the pinned versions up in the advisory database (needs the network)
+	$(BIN)/python scripts/audit.py
+
+pins: $(STAMP) ## Write requirements.txt anew from what is installed (CONTRIBUTING.md says when)
+	$(BIN)/python scripts/pin.py
+
+clean: ## Remove .venv and all caches; data/ stays
+	rm -rf .venv .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache build dist *.egg-info .tmp_dagster_home_*
+	find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
+
+clean-data: ## Remove everything under data/, recorded decisions included; asks first
+	@printf 'Remove all tables, models, decisions and run history under data/? Type yes: '; read answer; \
+	  if [ "$$answer" = yes ]; then find data -mindepth 1 -maxdepth 1 -not -name README.md -exec rm -rf {} +; echo removed; \
+	  else echo kept; fi

@@ -1,0 +1,1 @@
+"""A weekly portfolio allocator by reinforcement learning, run as a Dagster project."""

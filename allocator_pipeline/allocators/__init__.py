@@ -1,0 +1,1 @@
+"""Policies and baselines that turn a state into target weights."""

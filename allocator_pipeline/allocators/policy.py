@@ -1,0 +1,175 @@
+"""A trained policy that serves: scaler, network, anchored logits, constraints.
+
+There is one path, for evaluation and for Monday's decision alike, and its numbers are those that training saw.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.policies import BasePolicy
+
+from allocator_pipeline.allocators import ppo, sac
+from allocator_pipeline.allocators.recipes import PPORecipe, Recipe, SACRecipe, recipe_from_values, recipe_values
+from allocator_pipeline.allocators.slots import reorder, slot_order
+from allocator_pipeline.allocators.tensors import fill, tensors_from_bytes, tensors_to_bytes
+from allocator_pipeline.atomic import canonical_json
+from allocator_pipeline.config import ALGORITHMS, N_STOCKS, STATE_SIZE, CostConfig
+from allocator_pipeline.errors import CorruptArtifactError
+from allocator_pipeline.portfolio.agents_env import AGENT_INPUTS, agent_logits, agent_view
+from allocator_pipeline.portfolio.constraints import N_ASSETS, project
+from allocator_pipeline.portfolio.scaler import StateScaler
+from allocator_pipeline.portfolio.state import Observation
+
+POLICY_FILE = "policy.json"
+NETWORK_FILE = "policy.safetensors"
+TRAINING_FILE = "training.safetensors"
+"""What continued training needs beside the network: optimisers and alpha. Serving never opens it."""
+
+MAX_JSON_BYTES = 2**20
+
+
+def action_space(recipe: Recipe) -> spaces.Box:
+    """Return what one network decides: 16 logits, or one."""
+    size = N_ASSETS if recipe.view == "flat" else 1
+    return spaces.Box(-recipe.action_bound, recipe.action_bound, (size,), dtype=np.float32)
+
+
+def observation_space(recipe: Recipe) -> spaces.Box:
+    """Return what one network sees: the 136 numbers, or the 10 of its asset."""
+    size = STATE_SIZE if recipe.view == "flat" else AGENT_INPUTS
+    return spaces.Box(-np.inf, np.inf, (size,), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """An allocator that asks a trained network.
+
+    Parameters
+    ----------
+    recipe : PPORecipe or SACRecipe
+        How it was trained; it says what the network looks like.
+    costs : CostConfig
+        The constraints it was trained under and serves under.
+    scaler : StateScaler
+        Fitted on its training weeks.
+    symbols : tuple of str, length 15
+        Symbols by slot in its last training week. The ``flat`` view keeps known symbols in their slots (see `slots`);
+        the ``agents`` view treats all alike.
+    network : BasePolicy
+        The network of stable-baselines3.
+    """
+
+    recipe: Recipe
+    costs: CostConfig
+    scaler: StateScaler
+    symbols: tuple[str, ...]
+    network: BasePolicy
+
+    @property
+    def algorithm(self) -> str:
+        """``"ppo"`` or ``"sac"``."""
+        return "ppo" if isinstance(self.recipe, PPORecipe) else "sac"
+
+    def target_weights(self, observation: Observation) -> np.ndarray:
+        """Return the weights to trade to, shape (16,), CASH last.
+
+        Raises
+        ------
+        WeightsError
+            If the network's answer is not finite.
+        """
+        return project(self.logits(observation), self.costs)
+
+    def logits(self, observation: Observation) -> np.ndarray:
+        """Return what the constraint map is given, shape (16,), in the slots of the observation."""
+        if self.recipe.view == "agents":
+            return agent_logits(self._act(self.inputs(observation))[:, 0], self.costs)
+        order = slot_order(self.symbols, observation.symbols)
+        logits = np.empty(N_ASSETS)
+        logits[np.append(order, N_STOCKS)] = self._act(self.inputs(observation))[0]
+        return logits
+
+    def inputs(self, observation: Observation) -> np.ndarray:
+        """Return what the network sees, float32: shape (1, 136), or (16, 10) with one row per asset and CASH last."""
+        if self.recipe.view == "agents":
+            return agent_view(self.scaler.vector(observation)[None])[0]
+        return self.scaler.vector(reorder(observation, slot_order(self.symbols, observation.symbols)))[None]
+
+    def _act(self, inputs: np.ndarray) -> np.ndarray:
+        actions, _ = self.network.predict(inputs, deterministic=True)
+        return np.asarray(actions, dtype=np.float64)
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return the files that `from_files` reads."""
+        description = {
+            "algorithm": self.algorithm,
+            "recipe": recipe_values(self.recipe),
+            "costs": dataclasses.asdict(self.costs),
+            "scaler": self.scaler.to_dict(),
+            "symbols": list(self.symbols),
+        }
+        return {POLICY_FILE: canonical_json(description), NETWORK_FILE: tensors_to_bytes(self.network.state_dict())}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Policy:
+        """Build the network that the description names and fill in the stored numbers.
+
+        Parameters
+        ----------
+        files : mapping of str to bytes
+            At least ``policy.json`` and ``policy.safetensors``.
+
+        Raises
+        ------
+        CorruptArtifactError
+            If a file is absent, of another format, or does not fit its recipe.
+        """
+        for name in (POLICY_FILE, NETWORK_FILE):
+            if name not in files:
+                raise _corrupt(f"{name} is absent", name)
+        description = _parse(files[POLICY_FILE])
+        network = network_of(description["recipe"])
+        fill(network.state_dict(), tensors_from_bytes(files[NETWORK_FILE], NETWORK_FILE), NETWORK_FILE)
+        return cls(**description, network=network)
+
+
+def network_of(recipe: Recipe) -> BasePolicy:
+    """Return the untrained network of a recipe, as training makes it."""
+    seen, decided = observation_space(recipe), action_space(recipe)
+    if isinstance(recipe, SACRecipe):
+        return sac.network(recipe, seen, decided)
+    return ppo.network(recipe, seen, decided)
+
+
+def _parse(payload: bytes) -> dict[str, Any]:
+    try:
+        if len(payload) > MAX_JSON_BYTES:
+            raise ValueError(f"it has {len(payload)} bytes")
+        description = json.loads(payload)
+        costs = CostConfig(**description["costs"])
+        scaler = StateScaler.from_dict(description["scaler"])
+        symbols = tuple(description["symbols"])
+        numbers = dataclasses.astuple(costs)
+        if description["algorithm"] not in ALGORITHMS:
+            raise ValueError(f"the algorithm is {description['algorithm']!r}")
+        if not all(isinstance(number, int | float) and np.isfinite(number) and number >= 0 for number in numbers):
+            raise ValueError(f"the costs are {numbers}")
+        if len(set(symbols)) != N_STOCKS or not all(isinstance(symbol, str) for symbol in symbols):
+            raise ValueError(f"there are {len(symbols)} symbols, not {N_STOCKS} different ones")
+        recipe = recipe_from_values(description["algorithm"], description["recipe"])
+        return {"recipe": recipe, "costs": costs, "scaler": scaler, "symbols": symbols}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _corrupt(f"{POLICY_FILE} is no description of a policy: {error!r}", POLICY_FILE) from error
+
+
+def _corrupt(problem: str, source: str) -> CorruptArtifactError:
+    return CorruptArtifactError(
+        f"{problem}.", todo="restore the artefact from a copy, or train the policy again.", source=source
+    )

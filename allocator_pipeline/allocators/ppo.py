@@ -1,0 +1,61 @@
+"""PPO of stable-baselines3, built from a recipe.
+
+Schulman, Wolski, Dhariwal, Radford, Klimov (2017), Proximal Policy Optimization Algorithms, arXiv:1707.06347.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3 import PPO
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import VecEnv
+
+from allocator_pipeline.allocators.recipes import PPORecipe
+from allocator_pipeline.allocators.tensors import adam_tensors
+
+ACTIVATIONS = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}
+
+
+def _policy_kwargs(recipe: PPORecipe) -> dict[str, Any]:
+    sizes = list(recipe.hidden_sizes)
+    return {
+        "net_arch": {"pi": sizes, "vf": sizes},
+        "activation_fn": ACTIVATIONS[recipe.activation],
+        "log_std_init": recipe.log_std_init,
+    }
+
+
+def build(recipe: PPORecipe, env: VecEnv, seed: int) -> PPO:
+    """Return an untrained PPO on an environment."""
+    rate = recipe.learning_rate
+    return PPO(
+        "MlpPolicy",
+        env,
+        learning_rate=LinearSchedule(rate, 0.0, 1.0) if recipe.decay else rate,
+        n_steps=recipe.rollout_steps,
+        # A batch larger than the rollout (64 of 52 in the plan's table) is the whole rollout.
+        batch_size=min(recipe.batch_size, recipe.rollout_steps * env.num_envs),
+        n_epochs=recipe.n_epochs,
+        gamma=recipe.gamma,
+        gae_lambda=recipe.gae_lambda,
+        clip_range=recipe.clip_range,
+        ent_coef=recipe.ent_coef,
+        policy_kwargs=_policy_kwargs(recipe),
+        seed=seed,
+        device="cpu",
+    )
+
+
+def network(recipe: PPORecipe, observation_space: spaces.Box, action_space: spaces.Box) -> ActorCriticPolicy:
+    """Return the network alone, as `build` makes it, for serving; the global random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        return ActorCriticPolicy(observation_space, action_space, lambda _: 0.0, **_policy_kwargs(recipe))
+
+
+def training_state(model: PPO) -> dict[str, torch.Tensor]:
+    """Return the tensors beside the network's that continued training needs: Adam's."""
+    return adam_tensors(model.policy.optimizer, "policy_optimizer")

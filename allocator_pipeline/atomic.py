@@ -1,0 +1,255 @@
+"""Writes that are either whole or absent, and reads that verify what was written.
+
+A *published* object is one payload file named by its hash plus a small JSON pointer that names it. The pointer is replaced
+by a rename, so that a reader sees the old object or the new one and never half of either; the sha256 in the pointer
+catches every later change of the payload.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from allocator_pipeline.errors import CorruptArtifactError, MissingPartitionError, StorageError
+
+
+def sha256(payload: bytes) -> str:
+    """Return the hexadecimal sha256 of some bytes."""
+    return hashlib.sha256(payload).hexdigest()
+
+
+def canonical_json(value: Any) -> bytes:
+    """Serialise to JSON with sorted keys and fixed separators, so that equal values give equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+@contextlib.contextmanager
+def _storage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"Writing {path} failed: {error.strerror or error}.",
+            todo="free disk space or mend the permissions, then run again; what was stored before is intact.",
+            source=str(path),
+        ) from error
+
+
+def _fsync_directory(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_bytes(path: Path, payload: bytes) -> None:
+    """Write a file through a temporary sibling, fsync and rename.
+
+    Parameters
+    ----------
+    path : Path
+        Target; its folder is created.
+    payload : bytes
+        The whole content.
+
+    Raises
+    ------
+    StorageError
+        If the file system refuses; the previous file, if any, is intact.
+    """
+    with _storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(payload)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)
+            _fsync_directory(path.parent)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
+
+
+def create_bytes(path: Path, payload: bytes) -> bool:
+    """Create a file that must not exist yet: the compare-and-set of append-only stores.
+
+    Returns
+    -------
+    bool
+        True if this call created the file, False if it was there already (and stays as it was).
+
+    Raises
+    ------
+    StorageError
+        If the file system refuses.
+    """
+    with _storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(payload)
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                os.link(name, path)
+            except FileExistsError:
+                return False
+            _fsync_directory(path.parent)
+            return True
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> bool:
+    """Create an immutable folder of files, whole or not at all.
+
+    Returns
+    -------
+    bool
+        True if this call created the folder, False if it was there already (and stays as it was).
+
+    Raises
+    ------
+    StorageError
+        If the file system refuses; nothing is left behind.
+    """
+    if folder.exists():
+        return False
+    with _storage(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name[:40]}.", suffix=".tmp", dir=folder.parent))
+        try:
+            for name, payload in files.items():
+                with open(temporary / name, "wb") as file:
+                    file.write(payload)
+                    file.flush()
+                    os.fsync(file.fileno())
+            _fsync_directory(temporary)
+            temporary.chmod(0o755)
+            try:
+                os.rename(temporary, folder)
+            except OSError:
+                if folder.is_dir():
+                    return False
+                raise
+            _fsync_directory(folder.parent)
+            return True
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def publish(pointer: Path, payload: bytes, suffix: str, metadata: Mapping[str, Any] | None = None) -> str:
+    """Publish a payload under a pointer file; publishing the same bytes again changes nothing.
+
+    Parameters
+    ----------
+    pointer : Path
+        The JSON file that names the payload, such as ``prices/2015.json``.
+    payload : bytes
+        The content.
+    suffix : str
+        Extension of the payload file, such as ``".parquet"``.
+    metadata : mapping, optional
+        JSON values kept in the pointer beside ``file`` and ``sha256``.
+
+    Returns
+    -------
+    str
+        sha256 of the payload.
+
+    Raises
+    ------
+    StorageError
+        If the file system refuses; what was published before is intact.
+    """
+    digest = sha256(payload)
+    name = f"{pointer.stem}.{digest[:16]}{suffix}"
+    before = _pointed(pointer)
+    write_bytes(pointer.parent / name, payload)
+    write_bytes(pointer, _sealed({"file": name, "sha256": digest, "metadata": dict(metadata or {})}))
+    if before is not None and before != name:
+        with contextlib.suppress(OSError):
+            (pointer.parent / before).unlink()
+    return digest
+
+
+def _pointed(pointer: Path) -> str | None:
+    try:
+        name = json.loads(pointer.read_bytes())["file"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return name if isinstance(name, str) and Path(name).name == name else None
+
+
+def _sealed(description: Mapping[str, Any]) -> bytes:
+    return canonical_json({**description, "seal": sha256(canonical_json(description))})
+
+
+def _verified(pointer: Path) -> tuple[bytes, dict[str, Any]]:
+    name, stored = _pointed(pointer), pointer.read_bytes()
+    description = json.loads(stored)
+    del description["seal"]
+    if name is None or _sealed(description) != stored:
+        raise ValueError("the pointer fails its seal")
+    payload = (pointer.parent / name).read_bytes()
+    if sha256(payload) != description["sha256"]:
+        raise ValueError("the sha256 differs")
+    return payload, description["metadata"]
+
+
+def read_published(pointer: Path) -> tuple[bytes, dict[str, Any]]:
+    """Read and verify a published payload.
+
+    Returns
+    -------
+    tuple of (bytes, dict)
+        The payload and the pointer's metadata.
+
+    Raises
+    ------
+    MissingPartitionError
+        If nothing was published there.
+    CorruptArtifactError
+        If pointer or payload is unreadable or fails its checksum.
+    """
+    if not pointer.is_file():
+        raise MissingPartitionError(
+            f"Nothing is stored at {pointer}.", todo="materialise that partition first.", source=str(pointer)
+        )
+    try:
+        try:
+            return _verified(pointer)
+        except (OSError, ValueError):  # a publication that came in between the two reads looks like damage, once
+            return _verified(pointer)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CorruptArtifactError(
+            f"{pointer} cannot be trusted: {error}.", todo="materialise that partition again.", source=str(pointer)
+        ) from error
+
+
+def table_bytes(table: pd.DataFrame) -> bytes:
+    """Serialise a table to parquet; equal tables give equal bytes."""
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, engine="pyarrow", index=False, compression="zstd")
+    return buffer.getvalue()
+
+
+def table_from_bytes(payload: bytes) -> pd.DataFrame:
+    """Read back what `table_bytes` wrote."""
+    return pd.read_parquet(io.BytesIO(payload), engine="pyarrow")

@@ -1,0 +1,213 @@
+"""Names and numbers that every room shares, and the settings read from the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Literal, get_args
+
+from allocator_pipeline.errors import ConfigurationError
+
+N_STOCKS = 15
+CASH = "CASH"
+SIGNALS = (
+    "news_sentiment",
+    "gross_margin",
+    "operating_margin",
+    "net_margin",
+    "current_ratio",
+    "debt_to_equity",
+    "fundamental_age",
+)
+RATIOS = SIGNALS[1:6]
+FORECASTERS = ("lstm", "patchtst")
+ALGORITHMS = ("ppo", "sac")
+ALLOCATORS = tuple(f"{algorithm}_{forecaster}" for algorithm in ALGORITHMS for forecaster in FORECASTERS)
+STATE_SIZE = N_STOCKS * len(SIGNALS) + N_STOCKS + N_STOCKS + 1  # 136
+
+FORECAST_TRAINING_YEARS = 5
+WEEKS_PER_YEAR = 52
+FINETUNE_WEEKS = 26
+MIN_JUDGED_WEEKS = 26
+
+Market = Literal["sample", "files", "simulated", "live"]
+UniverseMode = Literal["point_in_time", "fixed"]
+
+
+def algorithm_of(allocator: str) -> str:
+    """Return the algorithm half of an allocator's name: ``"ppo_lstm"`` -> ``"ppo"``."""
+    return allocator.split("_", 1)[0]
+
+
+def forecaster_of(allocator: str) -> str:
+    """Return the forecaster half of an allocator's name: ``"ppo_lstm"`` -> ``"lstm"``."""
+    return allocator.split("_", 1)[1]
+
+
+@dataclass(frozen=True)
+class CostConfig:
+    """Trading rules that training, evaluation, baselines and labelling share.
+
+    Parameters
+    ----------
+    cost_bps : float
+        Proportional cost in basis points of one-way turnover.
+    cash_buffer : float
+        Least weight of cash.
+    max_position_weight : float
+        Greatest weight of one stock.
+    reward_scale : float
+        Multiplies the weekly net log return to give the reward.
+    """
+
+    cost_bps: float = 10.0
+    cash_buffer: float = 0.02
+    max_position_weight: float = 0.20
+    reward_scale: float = 100.0
+
+
+@dataclass(frozen=True)
+class SimulatedConfig:
+    """The generated market.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of every draw; the same seed gives the same market.
+    start : date
+        First session on or after this day.
+    end : date or None
+        Last session on or before this day; ``None`` means the last closed session up to now.
+    n_symbols : int
+        Number of generated stocks.
+    weekly_ic : float
+        Cross-sectional correlation of the planted signal with next week's return; 0 plants none.
+    persistence : float
+        Weekly autocorrelation of the planted signal.
+    """
+
+    seed: int = 7
+    start: date = date(2008, 1, 1)
+    end: date | None = None
+    n_symbols: int = 20
+    weekly_ic: float = 0.10
+    persistence: float = 0.9
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the environment decides; read once, when definitions load.
+
+    Parameters
+    ----------
+    market : {"sample", "files", "simulated", "live"}
+        The market source (``ALLOCATOR_MARKET``).
+    data_dir : Path
+        Root of everything written (``ALLOCATOR_DATA_DIR``).
+    files_dir : Path or None
+        Folder of the ``files`` market (``ALLOCATOR_FILES_DIR``).
+    files_source : str or None
+        Which source of a table that holds several (``ALLOCATOR_FILES_SOURCE``).
+    universe : {"point_in_time", "fixed"}
+        How the 15 stocks are chosen (``ALLOCATOR_UNIVERSE``).
+    min_training_years : int
+        Years of states a policy needs (``ALLOCATOR_MIN_TRAINING_YEARS``, at least 3).
+    simulated : SimulatedConfig
+        The generated market (``ALLOCATOR_SIMULATED_SEED``, ``_START``, ``_END``, ``_SYMBOLS``, ``_IC``,
+        ``_PERSISTENCE``).
+    costs : CostConfig
+        Trading rules.
+    """
+
+    market: Market = "sample"
+    data_dir: Path = Path("data")
+    files_dir: Path | None = None
+    files_source: str | None = None
+    universe: UniverseMode = "point_in_time"
+    min_training_years: int = 10
+    simulated: SimulatedConfig = field(default_factory=SimulatedConfig)
+    costs: CostConfig = field(default_factory=CostConfig)
+
+    @property
+    def market_dir(self) -> Path:
+        """Folder of this market's tables, models, registry and experience."""
+        return self.data_dir / self.market
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
+        """Read the ``ALLOCATOR_*`` variables.
+
+        Parameters
+        ----------
+        env : mapping, optional
+            Defaults to ``os.environ``.
+
+        Returns
+        -------
+        Settings
+
+        Raises
+        ------
+        ConfigurationError
+            If a value cannot be read or is not allowed; it names the variable.
+        """
+        env = os.environ if env is None else env
+        market = _choice(env, "ALLOCATOR_MARKET", get_args(Market), "sample")
+        universe = _choice(env, "ALLOCATOR_UNIVERSE", get_args(UniverseMode), "point_in_time")
+        years = _number(env, "ALLOCATOR_MIN_TRAINING_YEARS", int, 10)
+        if years < 3:
+            raise ConfigurationError(
+                f"ALLOCATOR_MIN_TRAINING_YEARS is {years}; a policy needs at least 3 years of states.",
+                todo="set it to 3 or more (the default is 10).",
+            )
+        files_dir = env.get("ALLOCATOR_FILES_DIR")
+        if market == "files" and not files_dir:
+            raise ConfigurationError(
+                "ALLOCATOR_MARKET is 'files' but ALLOCATOR_FILES_DIR is not set.",
+                todo="set ALLOCATOR_FILES_DIR to the folder that holds prices.parquet or prices.csv.",
+            )
+        default = SimulatedConfig()
+        simulated = SimulatedConfig(
+            seed=_number(env, "ALLOCATOR_SIMULATED_SEED", int, default.seed),
+            start=_number(env, "ALLOCATOR_SIMULATED_START", date.fromisoformat, default.start),
+            end=_number(env, "ALLOCATOR_SIMULATED_END", date.fromisoformat, default.end),
+            n_symbols=_number(env, "ALLOCATOR_SIMULATED_SYMBOLS", int, default.n_symbols),
+            weekly_ic=_number(env, "ALLOCATOR_SIMULATED_IC", float, default.weekly_ic),
+            persistence=_number(env, "ALLOCATOR_SIMULATED_PERSISTENCE", float, default.persistence),
+        )
+        if simulated.n_symbols < N_STOCKS or not 0 <= simulated.weekly_ic < 1 or not 0 <= simulated.persistence < 1:
+            raise ConfigurationError(
+                "The simulated market needs at least 15 symbols, an IC in [0, 1) and a persistence in [0, 1).",
+                todo="mend ALLOCATOR_SIMULATED_SYMBOLS, _IC or _PERSISTENCE.",
+            )
+        return cls(
+            market=market,  # type: ignore[arg-type]
+            data_dir=Path(env.get("ALLOCATOR_DATA_DIR", "data")),
+            files_dir=Path(files_dir) if files_dir else None,
+            files_source=env.get("ALLOCATOR_FILES_SOURCE") or None,
+            universe=universe,  # type: ignore[arg-type]
+            min_training_years=years,
+            simulated=simulated,
+        )
+
+
+def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...], default: str) -> str:
+    value = env.get(name) or default
+    if value not in allowed:
+        raise ConfigurationError(f"{name} is {value!r}.", todo=f"set it to one of {', '.join(allowed)}.")
+    return value
+
+
+def _number(env, name, parse, default):  # type: ignore[no-untyped-def]
+    text = env.get(name)
+    if not text:
+        return default
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{name} is {text!r}, which cannot be read.", todo=f"write it like {default!s}, or unset it."
+        ) from error

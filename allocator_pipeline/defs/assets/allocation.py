@@ -1,0 +1,135 @@
+"""This week's target weights, the decision recorded once, and its label once the outcome is known."""
+
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from allocator_pipeline.defs.inputs import states_around
+from allocator_pipeline.defs.metadata import markdown
+from allocator_pipeline.defs.partitions import (
+    SAME_ALLOCATOR,
+    Partitions,
+    allocator_weeks,
+    split,
+    states_by_week,
+)
+from allocator_pipeline.defs.resources import MarketResource, StoreResource
+from allocator_pipeline.defs.weekly import decide_week, label_decision
+from allocator_pipeline.experience.records import Decision
+
+OWNERS = ["team:portfolio"]
+ONE_RUN = dg.BackfillPolicy.single_run()  # weeks follow one another: the paper account is carried from each to the next
+
+
+class PortfolioConfig(dg.Config):
+    """The portfolio to start from; without one the paper account is used, or all cash before its first decision.
+
+    A second decision of a week needs the next attempt's number, and counts only before the week's execution.
+    """
+
+    portfolio_file: str | None = None
+    portfolio: dict[str, Any] | None = None
+    attempt: int = 1
+
+
+def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
+    """Return the assets of the groups allocation and experience."""
+
+    @dg.asset(
+        partitions_def=partitions.decision_weeks,
+        group_name="allocation",
+        owners=OWNERS,
+        kinds={"json"},
+        backfill_policy=ONE_RUN,
+        ins={"state_tensors": dg.AssetIn(partition_mapping=states_by_week(-1, 0))},
+        deps=[dg.AssetDep("promoted_policies", partition_mapping=SAME_ALLOCATOR)],
+        description="Target weights of the week by the champion that was effective at its decision, from the portfolio given "
+        "(JSON of cash and positions, by file or run config) or the paper account. A pure function of champion, state and "
+        "portfolio.",
+    )
+    def target_weights(
+        context: dg.AssetExecutionContext,
+        config: PortfolioConfig,
+        market: MarketResource,
+        store: StoreResource,
+        state_tensors,
+    ):
+        given = {"file": config.portfolio_file, "values": config.portfolio, "attempt": config.attempt}
+        values: dict[str, Any] = {}
+        for key in _in_order(context.partition_keys):
+            states = states_around(state_tensors, *split(key))
+            values[key] = decide_week(key, states, store, market.settings.costs, given, values)
+            context.add_asset_metadata(_decision_facts(values[key]), partition_key=key)
+        return values
+
+    @dg.asset(
+        partitions_def=partitions.decision_weeks,
+        group_name="allocation",
+        owners=OWNERS,
+        kinds={"sqlite", "json"},
+        backfill_policy=ONE_RUN,
+        description="The decision as recorded, once: the same again changes nothing, another is refused.",
+    )
+    def decisions(context: dg.AssetExecutionContext, store: StoreResource, target_weights):
+        values = {}
+        for key in _in_order(context.partition_keys):
+            record = target_weights[key]["record"]
+            status = store.experience.record_decision(Decision(**record), now=pd.Timestamp.now("UTC"))
+            context.log.info(f"{record['run_id']}: {status}")
+            context.add_asset_metadata(
+                {"run_id": record["run_id"], "status": status, **_decision_facts(target_weights[key])},
+                partition_key=key,
+            )
+            values[key] = record
+        return values
+
+    @dg.asset(
+        partitions_def=partitions.label_weeks,
+        group_name="experience",
+        owners=OWNERS,
+        kinds={"sqlite", "json"},
+        backfill_policy=ONE_RUN,
+        ins={
+            "decisions": dg.AssetIn(partition_mapping=allocator_weeks(0, 0)),
+            "state_tensors": dg.AssetIn(partition_mapping=states_by_week(-1, 1)),
+        },
+        description="The decision's realised return and reward, by the same accounting that training uses, once the week's "
+        "exit price exists; written once.",
+    )
+    def labeled_experience(
+        context: dg.AssetExecutionContext,
+        market: MarketResource,
+        store: StoreResource,
+        decisions,
+        state_tensors,
+    ):
+        values = {}
+        for key in _in_order(context.partition_keys):
+            states = states_around(state_tensors, *split(key))
+            values[key] = label_decision(decisions[key]["run_id"], states, store, market)
+            context.add_asset_metadata(
+                {
+                    name: values[key][name]
+                    for name in ("run_id", "status", "realized_return", "reward")
+                    if values[key].get(name) is not None
+                },
+                partition_key=key,
+            )
+        return values
+
+    return [target_weights, decisions, labeled_experience]
+
+
+def _in_order(keys: list[str]) -> list[str]:
+    return sorted(keys, key=lambda key: split(key)[::-1])
+
+
+def _decision_facts(decision: dict[str, Any]) -> dict[str, Any]:
+    table = pd.DataFrame(sorted(decision["target_weights"].items()), columns=["symbol", "weight"])
+    return {
+        "policy_version": decision["policy_version"],
+        "portfolio": decision["record"]["portfolio"]["source"],
+        "turnover": float(decision["turnover"]),
+        "target_weights_table": markdown(table),
+    }

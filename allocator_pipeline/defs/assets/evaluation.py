@@ -1,0 +1,178 @@
+"""Baselines, annual reports and weekly paper evaluations: everything judged out of sample and net of costs."""
+
+import dagster as dg
+import pandas as pd
+
+from allocator_pipeline import schemas
+from allocator_pipeline.defs.inputs import states_around, states_of_years
+from allocator_pipeline.defs.metadata import column_schema, markdown, numbers, table_facts
+from allocator_pipeline.defs.partitions import (
+    SAME_YEAR,
+    Partitions,
+    allocator_weeks,
+    baselines_by_year,
+    policies_by_year,
+    split,
+    states_by_week,
+    states_by_year,
+)
+from allocator_pipeline.defs.resources import MarketResource, StoreResource
+from allocator_pipeline.defs.storage import Partitioned
+
+GROUP = {"group_name": "evaluation", "owners": ["team:risk"]}
+ONE_RUN = dg.BackfillPolicy.single_run()
+
+
+def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
+    """Return the assets of the group."""
+
+    @dg.asset(
+        partitions_def=partitions.baseline_years,
+        backfill_policy=ONE_RUN,
+        kinds={"parquet"},
+        ins={name: dg.AssetIn(partition_mapping=SAME_YEAR) for name in ("price_windows", "universe")},
+        metadata=column_schema(schemas.BASELINE_WEIGHTS),
+        description="Weekly target weights of equal weight and hierarchical risk parity under the same constraints, from "
+        "bars known at each decision.",
+        **GROUP,
+    )
+    def baseline_weights(context: dg.AssetExecutionContext, market: MarketResource, price_windows, universe):
+        from allocator_pipeline.allocators.scheduled import scheduled_weights
+
+        tables = {}
+        for key in context.partition_keys:
+            baseline, text = split(key)
+            table = scheduled_weights(baseline, int(text), price_windows[text], universe[text], market.settings.costs)
+            tables[key] = schemas.validate(table, schemas.BASELINE_WEIGHTS, baseline)
+            context.add_asset_metadata(table_facts(table), partition_key=key)
+        return tables
+
+    @dg.asset(
+        partitions_def=partitions.report_years,
+        backfill_policy=ONE_RUN,
+        kinds={"json"},
+        ins={
+            "trained_policies": dg.AssetIn(partition_mapping=policies_by_year(-100, -1)),
+            "reference_policies": dg.AssetIn(partition_mapping=policies_by_year(-100, -1)),
+            "state_tensors": dg.AssetIn(partition_mapping=states_by_year(-100, 0)),
+            "baseline_weights": dg.AssetIn(partition_mapping=baselines_by_year(-100, 0)),
+        },
+        description="Report of year Y: the policy of Y-1 on the weeks of Y from cash, and the recipe walked forward over all "
+        "judged years with holdings carried, beside equal weight, HRP and the reference recipe on the very same weeks.",
+        **GROUP,
+    )
+    def eval_reports(
+        context: dg.AssetExecutionContext,
+        market: MarketResource,
+        store: StoreResource,
+        trained_policies,
+        reference_policies,
+        state_tensors,
+        baseline_weights,
+    ):
+        from allocator_pipeline.allocators.scheduled import Scheduled
+        from allocator_pipeline.evaluation.walk_forward import eval_report
+
+        values = {}
+        for key in context.partition_keys:
+            allocator, text = split(key)
+            year = int(text)
+            policies = {y: _policy(store, trained_policies[f"{allocator}|{y}"]) for y in _judged(trained_policies, key)}
+            years = [y + 1 for y in policies]
+            frozen = f"{allocator}|{years[0] - 1}"
+            values[key] = eval_report(
+                allocator=allocator,
+                year=year,
+                policies=policies,
+                states=states_of_years(state_tensors, allocator, years),
+                baselines={
+                    name: Scheduled(pd.concat([baseline_weights[f"{name}|{y}"] for y in years]))
+                    for name in ("equal_weight", "hrp")
+                },
+                reference=(
+                    {"reference": _policy(store, reference_policies[frozen])}
+                    if frozen in reference_policies.stored()
+                    else {}
+                ),
+                costs=market.settings.costs,
+                context=market.context,
+            )
+            context.log.info(f"report {key}: judged {len(years)} years")
+            context.add_asset_metadata(_report_facts(values[key]), partition_key=key)
+        return values
+
+    @dg.asset(
+        partitions_def=partitions.label_weeks,
+        backfill_policy=dg.BackfillPolicy.multi_run(8),
+        kinds={"json"},
+        ins={
+            "finetuned_policies": dg.AssetIn(partition_mapping=allocator_weeks(-60, 0)),
+            "state_tensors": dg.AssetIn(partition_mapping=states_by_week(0, 0)),
+        },
+        deps=[dg.AssetDep("labeled_experience", partition_mapping=allocator_weeks(0, 0))],
+        description="Champion and newest challenger of a week, fixed before it and scored on it side by side once its outcome "
+        "is known, each carrying its own paper portfolio.",
+        **GROUP,
+    )
+    def paper_evaluations(
+        context: dg.AssetExecutionContext,
+        market: MarketResource,
+        store: StoreResource,
+        finetuned_policies,
+        state_tensors,
+    ):
+        from allocator_pipeline.defs.paper import evaluate_paper_week
+
+        values: dict[str, dict] = {}
+        for key in sorted(context.partition_keys, key=lambda item: split(item)[1]):
+            allocator, week = split(key)
+            values[key] = evaluate_paper_week(
+                allocator,
+                week,
+                {
+                    made_for: finetuned_policies[name]
+                    for name in finetuned_policies.stored()
+                    if name.startswith(f"{allocator}|") and (made_for := split(name)[1]) <= week
+                },
+                states_around(state_tensors, allocator, week),
+                store,
+                market.settings.costs,
+                values,
+            )
+            context.add_asset_metadata({"record": dg.MetadataValue.json(values[key])}, partition_key=key)
+        return values
+
+    return [baseline_weights, eval_reports, paper_evaluations]
+
+
+def _judged(trained_policies: Partitioned, key: str) -> list[int]:
+    """Return the years of the stored policies that run without a hole up to the year before the report's."""
+    allocator, text = split(key)
+    stored = {int(split(name)[1]) for name in trained_policies.stored() if split(name)[0] == allocator}
+    year = int(text) - 1
+    trained_policies[f"{allocator}|{year}"]  # the candidate must be there: raises MissingPartitionError if it is not
+    years = []
+    while year in stored:
+        years.append(year)
+        year -= 1
+    return sorted(years)
+
+
+def _policy(store: StoreResource, value: dict):  # type: ignore[no-untyped-def]
+    from allocator_pipeline.allocators.policy import Policy
+
+    return value["version"], Policy.from_files(store.models.load(value["name"], value["version"]).files)
+
+
+def _report_facts(report: dict) -> dict[str, object]:
+    walked = report["walk_forward"]["series"]
+    rows = pd.DataFrame([{"series": name, **series["metrics"]} for name, series in walked.items()])
+    return {
+        "candidate": report["candidate"],
+        "walk_forward": markdown(rows, 3),
+        "universe": report["universe"],
+        "notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in report["notes"])),
+        **numbers(walked["policy"]["metrics"]),
+    }
+
+

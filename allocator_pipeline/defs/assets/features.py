@@ -1,0 +1,115 @@
+"""Point-in-time features by year: universe, weekly signals, outcomes, and the bars a forecaster may read."""
+
+import dagster as dg
+
+from allocator_pipeline import schemas
+from allocator_pipeline.config import FORECAST_TRAINING_YEARS
+from allocator_pipeline.defs.metadata import column_schema, markdown, table_facts
+from allocator_pipeline.defs.partitions import Partitions, time_window
+from allocator_pipeline.defs.resources import MarketResource
+from allocator_pipeline.features.outcomes import outcomes_table
+from allocator_pipeline.features.signals import weekly_signals
+from allocator_pipeline.market.universe import universe_of
+
+GROUP = {"group_name": "features", "owners": ["team:research"], "backfill_policy": dg.BackfillPolicy.single_run()}
+ALL_BEFORE = -100
+
+
+def feature_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
+    """Return the assets of the group."""
+    years = partitions.feature_years
+
+    @dg.asset(
+        partitions_def=years,
+        kinds={"parquet"},
+        ins={"prices": dg.AssetIn(partition_mapping=time_window(ALL_BEFORE, -1))},
+        metadata=column_schema(schemas.UNIVERSE),
+        description="The year's 15 stocks by slot, ranked by liquidity on data known before its first decision. A symbol "
+        "keeps its slot while it stays. Mode `fixed` uses one list for all years and carries survivorship.",
+        **GROUP,
+    )
+    def universe(context: dg.AssetExecutionContext, market: MarketResource, prices):
+        fixed = market.source.fixed_universe() if market.universe == "fixed" else None
+        tables = {}
+        for key in context.partition_keys:
+            table = universe_of(int(key), prices.table(last=str(int(key) - 1)), market.universe, fixed)
+            tables[key] = schemas.validate(table, schemas.UNIVERSE, market.market)
+            context.add_asset_metadata(
+                {**table_facts(table, "known_at"), "mode": market.universe, "halal_screen": "none"}
+                | {"stocks": markdown(table[["slot", "symbol", "rank", "liquidity", "measure"]])},
+                partition_key=key,
+            )
+        return tables
+
+    @dg.asset(
+        partitions_def=years,
+        kinds={"parquet"},
+        ins={
+            "sentiment": dg.AssetIn(partition_mapping=time_window(-1, 0)),
+            "fundamentals": dg.AssetIn(partition_mapping=time_window(-2, 0)),
+        },
+        metadata=column_schema(schemas.SIGNALS_TABLE),
+        description="Seven signals for each of the 15 stocks at each weekly decision, from records known before it.",
+        **GROUP,
+    )
+    def signals(context: dg.AssetExecutionContext, market: MarketResource, universe, sentiment, fundamentals):
+        tables = {}
+        for key in context.partition_keys:
+            year = int(key)
+            table = weekly_signals(
+                year,
+                universe[key],
+                sentiment.table(str(year - 1), key),
+                fundamentals.table(str(year - 2), key),
+            )
+            tables[key] = schemas.validate(table, schemas.SIGNALS_TABLE, market.market)
+            present = table[list(schemas.SIGNALS)].notna().mean()
+            context.add_asset_metadata(
+                {
+                    **table_facts(table, "decision_at"),
+                    "simulated": list(market.source.coverage().simulated),
+                    "present": markdown(present.rename("share").rename_axis("signal").reset_index()),
+                },
+                partition_key=key,
+            )
+        return tables
+
+    @dg.asset(
+        partitions_def=years,
+        kinds={"parquet"},
+        ins={"prices": dg.AssetIn(partition_mapping=time_window(-1, 1))},
+        metadata=column_schema(schemas.OUTCOMES),
+        description="What each week paid: the simple return from its execution to the next week's, and the part of it "
+        "seen by the next decision. Labels, never features; empty while not known yet.",
+        **GROUP,
+    )
+    def outcomes(context: dg.AssetExecutionContext, market: MarketResource, universe, prices):
+        tables = {}
+        for key in context.partition_keys:
+            year = int(key)
+            bars = prices.table(str(year - 1), str(year + 1))
+            table = outcomes_table(year, universe[key], bars, market.source.coverage().has_open)
+            tables[key] = schemas.validate(table, schemas.OUTCOMES, market.market)
+            context.add_asset_metadata(
+                {**table_facts(table), "weeks_known": int(table.loc[table["return"].notna(), "week"].nunique())},
+                partition_key=key,
+            )
+        return tables
+
+    @dg.asset(
+        partitions_def=years,
+        kinds={"parquet"},
+        ins={"prices": dg.AssetIn(partition_mapping=time_window(-FORECAST_TRAINING_YEARS - 1, 0))},
+        metadata=column_schema(schemas.PRICES),
+        description="The daily bars that a year's forecaster and baselines may read: the year itself, the five years "
+        "before it and one more for context.",
+        **GROUP,
+    )
+    def price_windows(context: dg.AssetExecutionContext, prices):
+        tables = {}
+        for key in context.partition_keys:
+            tables[key] = prices.table(str(int(key) - FORECAST_TRAINING_YEARS - 1), key)
+            context.add_asset_metadata(table_facts(tables[key], "date"), partition_key=key)
+        return tables
+
+    return [universe, signals, outcomes, price_windows]

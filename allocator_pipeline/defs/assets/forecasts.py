@@ -1,0 +1,91 @@
+"""Walk-forward forecasts and the state tensors made of them, by forecaster and year."""
+
+import dagster as dg
+
+from allocator_pipeline import schemas
+from allocator_pipeline.defs.metadata import column_schema, numbers, table_facts
+from allocator_pipeline.defs.models import trained
+from allocator_pipeline.defs.partitions import SAME_YEAR, Partitions, split
+from allocator_pipeline.defs.resources import MarketResource, StoreResource
+from allocator_pipeline.portfolio.assemble import build_states
+
+OWNERS = ["team:research"]
+ONE_RUN = dg.BackfillPolicy.single_run()
+
+
+def forecast_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
+    """Return the assets of the groups forecasts and states."""
+
+    @dg.asset(
+        partitions_def=partitions.forecaster_years,
+        group_name="forecasts",
+        owners=OWNERS,
+        kinds={"pytorch", "parquet"},
+        backfill_policy=ONE_RUN,
+        pool="training",
+        ins={name: dg.AssetIn(partition_mapping=SAME_YEAR) for name in ("price_windows", "universe")},
+        metadata=column_schema(schemas.FORECASTS),
+        description="Expected weekly log return of each stock at each decision of the year, by a network fitted on the "
+        "five years before the year's first decision, purged of every target that was not known by then.",
+    )
+    def forecasts(
+        context: dg.AssetExecutionContext,
+        market: MarketResource,
+        store: StoreResource,
+        price_windows,
+        universe,
+    ):
+        from allocator_pipeline.forecasters.walk_forward import fit_forecaster, forecast_year, forecaster_identity
+
+        coverage = market.source.coverage()
+        channels = {"has_open": coverage.has_open, "has_volume": coverage.has_volume}
+        tables = {}
+        for key in context.partition_keys:
+            name, text = split(key)
+            year, bars = int(text), price_windows[text]
+            identity = forecaster_identity(name, year, bars, **channels)
+            model = trained(
+                store.models,
+                identity,
+                lambda: fit_forecaster(name, year, bars, progress=context.log.debug, **channels),  # noqa: B023 (called at once)
+                context.log.info,
+            )
+            table = forecast_year((model.manifest, model.files), year, bars, universe[text])
+            tables[key] = schemas.validate(table, schemas.FORECASTS, name)
+            context.add_asset_metadata(
+                {**table_facts(table, "decision_at"), "model_version": identity.version},
+                partition_key=key,
+            )
+        return tables
+
+    @dg.asset(
+        partitions_def=partitions.forecaster_years,
+        group_name="states",
+        owners=OWNERS,
+        kinds={"safetensors"},
+        backfill_policy=ONE_RUN,
+        ins={name: dg.AssetIn(partition_mapping=SAME_YEAR) for name in ("signals", "outcomes")},
+        description="The 136-number state of each decision (15 stocks x 7 signals, 15 forecasts; the 16 weights are added "
+        "by the environment), unscaled, with what each week then paid beside it.",
+    )
+    def state_tensors(context: dg.AssetExecutionContext, forecasts, signals, outcomes):
+        from allocator_pipeline.forecasters.quality import forecast_quality
+
+        tensors = {}
+        for key in context.partition_keys:
+            _, text = split(key)
+            states = build_states(int(text), signals[text], forecasts[key], outcomes[text])
+            context.add_asset_metadata(
+                {
+                    "weeks": len(states),
+                    "weeks_known": int(states.known.sum()),
+                    "missing_share": float(states.missing.mean()) if len(states) else 0.0,
+                    "digest": states.digest(),
+                    **numbers(forecast_quality(forecasts[key], states.returns)),
+                },
+                partition_key=key,
+            )
+            tensors[key] = states
+        return tensors
+
+    return [forecasts, state_tensors]

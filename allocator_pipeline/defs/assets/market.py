@@ -1,0 +1,75 @@
+"""Raw market data by year: prices, scored news, fundamentals, each as it was known then."""
+
+import dagster as dg
+
+from allocator_pipeline import schemas
+from allocator_pipeline.defs.metadata import column_schema, markdown, table_facts
+from allocator_pipeline.defs.partitions import Partitions
+from allocator_pipeline.defs.resources import MarketResource
+from allocator_pipeline.market import quality
+
+GROUP = {"group_name": "market", "owners": ["team:market-data"], "backfill_policy": dg.BackfillPolicy.single_run()}
+
+
+def market_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
+    """Return the assets of the group."""
+
+    @dg.asset(
+        partitions_def=partitions.market_years,
+        kinds={"parquet"},
+        metadata=column_schema(schemas.PRICES),
+        description="Daily bars of every symbol the source lists, one table a year. Opens, highs, lows and volumes are "
+        "empty where the source has closes only.",
+        **GROUP,
+    )
+    def prices(context: dg.AssetExecutionContext, market: MarketResource):
+        tables = {}
+        for key in context.partition_keys:
+            table = schemas.validate(market.source.prices(int(key)), schemas.PRICES, market.market)
+            context.log.info(f"prices {key}: {len(table)} bars")
+            context.add_asset_metadata(
+                {**table_facts(table, known="date"), "coverage": markdown(quality.coverage_table(table))},
+                partition_key=key,
+            )
+            tables[key] = table
+        return tables
+
+    @dg.asset(
+        partitions_def=partitions.market_years,
+        kinds={"parquet"},
+        metadata=column_schema(schemas.SENTIMENT),
+        description="News articles of the year with a sentiment score, P(positive) - P(negative). `simulated` in the "
+        "metadata says that the articles are generated and carry no information about the future.",
+        **GROUP,
+    )
+    def sentiment(context: dg.AssetExecutionContext, market: MarketResource):
+        return _yearly(context, market, "sentiment", "news", schemas.SENTIMENT, "published_at")
+
+    @dg.asset(
+        partitions_def=partitions.market_years,
+        kinds={"parquet"},
+        metadata=column_schema(schemas.FUNDAMENTALS),
+        description="Quarterly ratios by the day they became known (release or filing), never by their period's end.",
+        **GROUP,
+    )
+    def fundamentals(context: dg.AssetExecutionContext, market: MarketResource):
+        return _yearly(context, market, "fundamentals", "fundamentals", schemas.FUNDAMENTALS, "known_at")
+
+    return [prices, sentiment, fundamentals]
+
+
+def _yearly(context, market, method, kind, schema, known):  # type: ignore[no-untyped-def]
+    tables = {}
+    for key in context.partition_keys:
+        table = schemas.validate(getattr(market.source, method)(int(key)), schema, market.market)
+        context.log.info(f"{method} {key}: {len(table)} rows")
+        context.add_asset_metadata(
+            {
+                **table_facts(table, known=known),
+                "simulated": kind in market.source.coverage().simulated,
+                "rejected": market.source.rejections(int(key)),
+            },
+            partition_key=key,
+        )
+        tables[key] = table
+    return tables

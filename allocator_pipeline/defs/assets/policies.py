@@ -1,0 +1,134 @@
+"""Trained policies: full training by allocator and year, fine-tunes by allocator and week."""
+
+import dagster as dg
+
+from allocator_pipeline.config import FINETUNE_WEEKS, algorithm_of
+from allocator_pipeline.defs.inputs import states_around, states_of_years
+from allocator_pipeline.defs.models import reference, trained
+from allocator_pipeline.defs.partitions import (
+    SAME_ALLOCATOR,
+    Partitions,
+    allocator_weeks,
+    split,
+    states_by_week,
+    states_by_year,
+)
+from allocator_pipeline.defs.resources import MarketResource, StoreResource
+from allocator_pipeline.registry.promotion import champion_for
+
+GROUP = {"group_name": "policies", "owners": ["team:research"], "kinds": {"pytorch", "safetensors"}, "pool": "training"}
+
+
+class TrainingConfig(dg.Config):
+    """Choices of one training run."""
+
+    seed: int = 42
+
+
+def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
+    """Return the assets of the group."""
+
+    def train(context, market, store, state_tensors, recipe, seed):  # type: ignore[no-untyped-def]
+        from allocator_pipeline.training.full import full_identity, train_full
+
+        values = {}
+        for key in context.partition_keys:
+            allocator, text = split(key)
+            year = int(text)
+            states = states_of_years(state_tensors, allocator, range(partitions.first_forecast_year, year + 1))
+            arguments = (allocator, year, states, recipe, seed, market.settings.costs, market.min_training_years)
+            model = trained(
+                store.models,
+                full_identity(*arguments),
+                lambda: train_full(*arguments, progress=context.log.info),  # noqa: B023 (called at once)
+                context.log.info,
+            )
+            values[key] = reference(model)
+            context.add_asset_metadata(_facts(model, algorithm_of(allocator)), partition_key=key)
+        return values
+
+    @dg.asset(
+        partitions_def=partitions.policy_years,
+        backfill_policy=dg.BackfillPolicy.multi_run(8),
+        ins={"state_tensors": dg.AssetIn(partition_mapping=states_by_year(-100, 0))},
+        description="The policy of a year, trained by the `default` recipe on all weeks through that year whose outcome was "
+        "known at the next year's first decision.",
+        **GROUP,
+    )
+    def trained_policies(
+        context: dg.AssetExecutionContext,
+        config: TrainingConfig,
+        market: MarketResource,
+        store: StoreResource,
+        state_tensors,
+    ):
+        return train(context, market, store, state_tensors, "default", config.seed)
+
+    @dg.asset(
+        partitions_def=partitions.policy_years,
+        backfill_policy=dg.BackfillPolicy.multi_run(1),
+        ins={"state_tensors": dg.AssetIn(partition_mapping=states_by_year(-100, 0))},
+        description="The same by the `reference` recipe: the plan's hyperparameters and flat network, exactly. Reports "
+        "show it beside the default recipe; it is never promoted.",
+        **GROUP,
+    )
+    def reference_policies(
+        context: dg.AssetExecutionContext,
+        config: TrainingConfig,
+        market: MarketResource,
+        store: StoreResource,
+        state_tensors,
+    ):
+        return train(context, market, store, state_tensors, "reference", config.seed)
+
+    @dg.asset(
+        partitions_def=partitions.finetune_weeks,
+        backfill_policy=dg.BackfillPolicy.multi_run(4),
+        ins={"state_tensors": dg.AssetIn(partition_mapping=states_by_week(-FINETUNE_WEEKS - 2, 0))},
+        deps=[
+            dg.AssetDep("promoted_policies", partition_mapping=SAME_ALLOCATOR),
+            dg.AssetDep("labeled_experience", partition_mapping=allocator_weeks(-FINETUNE_WEEKS - 1, -2)),
+        ],
+        description=f"The champion of a week, fine-tuned on the {FINETUNE_WEEKS} weeks whose outcome was known at its "
+        "decision, with the champion's scaler and slots; episodes start from the portfolios that labelled experience "
+        "recorded. It joins the challengers; it is served only if promoted.",
+        **GROUP,
+    )
+    def finetuned_policies(
+        context: dg.AssetExecutionContext,
+        market: MarketResource,
+        store: StoreResource,
+        state_tensors,
+    ):
+        from allocator_pipeline.training.finetune import finetune, finetune_identity
+
+        values = {}
+        for key in context.partition_keys:
+            allocator, week = split(key)
+            _, champion = champion_for(store.verdicts(allocator), store.models, week)
+            states = states_around(state_tensors, allocator, week)
+            starts = store.experience.labelled_weights(allocator)
+            arguments = (week, states, starts, market.settings.costs)
+            model = trained(
+                store.models,
+                finetune_identity(champion.manifest, *arguments),
+                lambda: finetune(champion, *arguments, progress=context.log.info),  # noqa: B023 (called at once)
+                context.log.info,
+            )
+            values[key] = reference(model)
+            context.add_asset_metadata(_facts(model, algorithm_of(allocator)), partition_key=key)
+        return values
+
+    return [trained_policies, reference_policies, finetuned_policies]
+
+
+def _facts(model, algorithm):  # type: ignore[no-untyped-def]
+    manifest = model.manifest
+    return {
+        "version": manifest["version"],
+        "algorithm": algorithm,
+        "cutoff": manifest["cutoff"],
+        "parent": manifest["parent"] or "none",
+        "config": dg.MetadataValue.json(manifest["config"]),
+        "facts": dg.MetadataValue.json(manifest["facts"]),
+    }

@@ -1,0 +1,41 @@
+"""Promotion: the champion of each allocator, as the last verdict of its log."""
+
+import dagster as dg
+
+from allocator_pipeline.defs.metadata import markdown
+from allocator_pipeline.defs.partitions import Partitions
+from allocator_pipeline.defs.promotion import history_table, judge_pending
+from allocator_pipeline.defs.resources import MarketResource, StoreResource
+
+
+def promotion_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
+    """Return the assets of the group."""
+
+    @dg.asset(
+        partitions_def=partitions.allocators,
+        group_name="promotion",
+        owners=["team:risk"],
+        kinds={"json"},
+        pool="promotion",
+        deps=[dg.AssetDep("eval_reports", partition_mapping=dg.MultiToSingleDimensionPartitionMapping("allocator"))],
+        description="Judges every report and paper stream of the allocator that has no verdict yet, in order, and appends the "
+        "verdicts to its log. The champion of a week is the last version promoted with effect before it. Paper evaluations "
+        "are read too; they depend on earlier champions, so the graph cannot show that arrow.",
+    )
+    def promoted_policies(context: dg.AssetExecutionContext, market: MarketResource, store: StoreResource):
+        values = {}
+        for allocator in context.partition_keys:
+            fresh = judge_pending(allocator, store, market.settings.costs, context.log.info)
+            history = store.verdicts(allocator).history()
+            values[allocator] = {"allocator": allocator, "verdicts": [verdict.to_dict() for verdict in history]}
+            context.add_asset_metadata(
+                {
+                    "champion": history[-1].champion if history else "none",
+                    "new_verdicts": len(fresh),
+                    "history": markdown(history_table(history)),
+                },
+                partition_key=allocator,
+            )
+        return values
+
+    return [promoted_policies]

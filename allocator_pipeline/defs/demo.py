@@ -1,0 +1,255 @@
+"""``make demo``: the whole graph through Dagster, from prices to promoted policies, weights and labels."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
+warnings.filterwarnings("ignore", category=UserWarning, module="dagster")
+
+from allocator_pipeline.config import ALLOCATORS, CASH, FORECASTERS, Settings  # noqa: E402 (the environment comes first)
+from allocator_pipeline.defs.home import dagster_home  # noqa: E402
+from allocator_pipeline.defs.partitions import BASELINES, Partitions  # noqa: E402
+from allocator_pipeline.defs.resources import StoreResource  # noqa: E402
+from allocator_pipeline.defs.runner import Task, Workers, run_task, spans  # noqa: E402
+from allocator_pipeline.defs.storage import AssetStore  # noqa: E402
+from allocator_pipeline.errors import AllocatorError, ConfigurationError  # noqa: E402
+
+JUDGED_YEARS = 8
+WEEKS = 8
+WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Window:
+    """What the demo covers.
+
+    Parameters
+    ----------
+    market_years, state_years, policy_years, report_years : list of int
+    decision_weeks, label_weeks : list of str
+        Mondays.
+    """
+
+    market_years: list[int]
+    state_years: list[int]
+    policy_years: list[int]
+    report_years: list[int]
+    decision_weeks: list[str]
+    label_weeks: list[str]
+
+    @classmethod
+    def of(cls, partitions: Partitions) -> Window:
+        """Return the last eight judged years and the last eight weeks of a market."""
+        market_years = [int(key) for key in partitions.market_years.get_partition_keys()]
+        reports = [year for year in market_years if year >= partitions.first_report_year][-JUDGED_YEARS:]
+        if not reports:
+            raise ConfigurationError(
+                f"This market starts in {partitions.first_year}: no year can be judged yet.",
+                todo="set ALLOCATOR_MIN_TRAINING_YEARS=3, or use a longer market.",
+            )
+        decisions = list(partitions.weeks(1).get_partition_keys())[-WEEKS:]
+        labels = set(partitions.weeks(0).get_partition_keys())
+        return cls(
+            market_years=market_years,
+            state_years=[year for year in market_years if year >= partitions.first_forecast_year],
+            policy_years=[year - 1 for year in reports],
+            report_years=reports,
+            decision_weeks=decisions,
+            label_weeks=[week for week in decisions if week in labels],
+        )
+
+
+def stages(window: Window) -> Iterator[tuple[str, list[Task]]]:
+    """Yield the stages in order; the tasks of one stage do not depend on one another."""
+    first, last = str(window.state_years[0]), str(window.state_years[-1])
+    years = (str(window.market_years[0]), str(window.market_years[-1]))
+    yield (
+        "market data",
+        [
+            Task("prices, sentiment and fundamentals", ("prices", "sentiment", "fundamentals"), *years),
+        ],
+    )
+    yield (
+        "features",
+        [Task("universe, signals, outcomes", ("universe", "signals", "outcomes", "price_windows"), first, last)],
+    )
+    yield "forecasts, states, baselines", [
+        *(
+            Task(f"{name} forecasts and states", ("forecasts", "state_tensors"), f"{name}|{a}", f"{name}|{b}")
+            for name in reversed(FORECASTERS)
+            for a, b in spans(map(str, window.state_years), 2)
+        ),
+        Task(
+            "baseline weights",
+            ("baseline_weights",),
+            f"{BASELINES[0]}|{window.report_years[0]}",
+            f"{BASELINES[-1]}|{window.report_years[-1]}",
+        ),
+    ]
+    frozen = window.policy_years[0]
+    yield "policies", [
+        *(
+            Task(f"{name} reference policy of {frozen}", ("reference_policies",), f"{name}|{frozen}", f"{name}|{frozen}")
+            for name in ("sac_lstm", "ppo_lstm")
+        ),
+        *(
+            Task(f"{name} policies", ("trained_policies",), f"{name}|{a}", f"{name}|{b}")
+            for name in ALLOCATORS
+            for a, b in spans(map(str, window.policy_years), 2)
+        ),
+    ]
+    yield "reports", [
+        Task(f"{name} reports", ("eval_reports",), f"{name}|{window.report_years[0]}", f"{name}|{window.report_years[-1]}")
+        for name in ALLOCATORS
+    ]
+
+
+def weekly_tasks(window: Window) -> Iterator[Task]:
+    """Yield the runs of the last weeks in the order of the calendar: decide, label, score; and fine-tune once, in the middle."""
+    one, other = ALLOCATORS[0], ALLOCATORS[-1]
+    for number, week in enumerate(window.decision_weeks):
+        span = (f"{one}|{week}", f"{other}|{week}")
+        if number == len(window.decision_weeks) // 2:
+            yield Task(f"fine-tunes for {week}", ("finetuned_policies",), *span)
+        yield Task(f"decisions of {week}", ("target_weights", "decisions"), *span)
+        if week in window.label_weeks:
+            yield Task(f"labels and paper evaluations of {week}", ("labeled_experience", "paper_evaluations"), *span)
+
+
+class Progress:
+    """One line for each finished run, with the time since the start."""
+
+    def __init__(self) -> None:
+        self.start = monotonic()
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        seconds = int(monotonic() - self.start)
+        print(f"[{seconds // 60:2d}:{seconds % 60:02d}] {text}", flush=True)
+
+
+def todo(tasks: Sequence[Task], store: AssetStore) -> list[Task]:
+    """Return the tasks of which something is not stored yet."""
+    return [task for task in tasks if not all(store.has(name, key) for name in task.assets for key in _keys(task))]
+
+
+def _keys(task: Task) -> list[str]:
+    if task.first is None or task.last is None:
+        return ["all"]
+    if "|" not in task.first:
+        return [str(year) for year in range(int(task.first), int(task.last) + 1)] if task.first.isdigit() else [task.first]
+    (name_a, a), (name_b, b) = task.first.split("|"), task.last.split("|")
+    names = next(row for row in (ALLOCATORS, FORECASTERS, BASELINES) if name_a in row)
+    chosen = names[names.index(name_a) : names.index(name_b) + 1]
+    times = [str(year) for year in range(int(a), int(b) + 1)] if a.isdigit() else [a]
+    return [f"{name}|{time}" for name in chosen for time in times]
+
+
+def main() -> int:
+    """Run the demo.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    try:
+        settings = Settings.from_env()
+        return _run(settings)
+    except AllocatorError as error:
+        print(f"\nThe demo stopped: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. Run the same command again to go on from here.", file=sys.stderr)
+        return 130
+
+
+def _run(settings: Settings) -> int:
+    import dagster as dg
+
+    from allocator_pipeline.defs.build import partitions_of
+    from allocator_pipeline.defs.sensors import promotion_requests
+
+    home = dagster_home(settings)
+    dg.DagsterInstance.get().dispose()  # creates the database before two processes would at once
+    partitions = partitions_of(settings)
+    window = Window.of(partitions)
+    resource = StoreResource(root=str(settings.market_dir.absolute()))
+    store = resource.assets
+    progress = Progress()
+    progress.say(f"market {settings.market}; Dagster home {home}")
+    workers = Workers(settings, WORKERS)
+    ran = 0
+    try:
+        for title, tasks in stages(window):
+            open_tasks = todo(tasks, store)
+            progress.say(f"{title}: {len(open_tasks)} of {len(tasks)} runs to do")
+            for task, seconds in workers.run(open_tasks):
+                ran += 1
+                progress.say(f"  {task.title} {task.first} .. {task.last} ({seconds:.0f} s)")
+        with dg.DagsterInstance.get() as instance:
+            requests, _ = promotion_requests(instance, None, resource)
+        progress.say(f"promotion: the sensor asks for {len(requests)} runs")
+        asked = [
+            Task(f"promotion of {key}", ("promoted_policies",), key, key, dict(request.tags))
+            for request in requests
+            if (key := request.partition_key)
+        ]
+        for task, seconds in workers.run(asked):
+            ran += 1
+            progress.say(f"  {task.title} ({seconds:.0f} s)")
+        weekly = todo(list(weekly_tasks(window)), store)
+        progress.say(f"last {WEEKS} weeks: {len(weekly)} runs to do")
+        for task in weekly:
+            for done, seconds in workers.run([task]):
+                ran += 1
+                progress.say(f"  {done.title} ({seconds:.0f} s)")
+        for _, seconds in workers.run([Task("report", ("allocation_report",))] if ran else []):
+            progress.say(f"  report ({seconds:.0f} s)")
+    finally:
+        workers.close()
+    _summary(settings, window, resource, progress)
+    return 0
+
+
+def _summary(settings: Settings, window: Window, resource: StoreResource, progress: Progress) -> None:
+    """Print the closing table, the last week's weights, and where everything is."""
+    from allocator_pipeline.defs.report import FILE, latest_inputs
+
+    inputs = latest_inputs(resource)
+    week = window.decision_weeks[-1]
+    print(f"\n{inputs.summary()}\n\nTarget weights for the week of {week}:\n")
+    print(weights_table({name: decision["target"] for name, decision in inputs.decisions.items()}))
+    size = sum(path.stat().st_size for path in settings.data_dir.rglob("*") if path.is_file())
+    print(f"\nReport: {Path(resource.root) / FILE}")
+    print(f"Disk: {size / 2**20:.0f} MiB under {settings.data_dir}. The UI with all of it: make dev")
+    progress.say("done")
+
+
+def weights_table(targets: dict[str, dict[str, float]]) -> str:
+    """Return target weights as text, one row for each symbol, CASH last.
+
+    Parameters
+    ----------
+    targets : dict
+        Allocator -> weight by symbol and CASH.
+    """
+    symbols = sorted({symbol for target in targets.values() for symbol in target}, key=lambda name: (name == CASH, name))
+    head = f"{'':8}" + "".join(f"{name:>14}" for name in targets)
+    rows = [
+        f"{symbol:8}" + "".join(f"{100 * target.get(symbol, 0.0):13.2f}%" for target in targets.values())
+        for symbol in symbols
+    ]
+    return "\n".join([head, *rows])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

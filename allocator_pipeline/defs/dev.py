@@ -1,0 +1,53 @@
+"""``make dev``: the Dagster UI and daemon on loopback, on the home that the demo filled."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from allocator_pipeline.config import Settings
+from allocator_pipeline.defs.home import dagster_home
+
+HOST, FIRST_PORT, PORTS = "127.0.0.1", 3000, 100
+
+
+def free_port(first: int = FIRST_PORT) -> int:
+    """Return the first port from ``first`` on that nobody listens on.
+
+    Raises
+    ------
+    OSError
+        If a hundred ports in a row are taken.
+    """
+    for port in range(first, first + PORTS):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise OSError(f"the ports {first} to {first + PORTS - 1} are all taken")
+
+
+def main() -> int:
+    """Start the UI and wait for it to end."""
+    import dagster as dg
+
+    home = dagster_home(Settings.from_env())
+    dg.DagsterInstance.get().dispose()  # creates the database before two processes would at once
+    port = free_port(int(os.environ.get("PORT", FIRST_PORT)))
+    workspace = Path(__file__).parents[2] / "workspace.yaml"
+    print(f"Dagster home {home}\nUI on http://{HOST}:{port} (stop with Ctrl-C)", flush=True)
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace), "-h", HOST, "-p", str(port)]
+    try:
+        return subprocess.run(command, check=False).returncode
+    except KeyboardInterrupt:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""Jobs: the stages that schedules, sensors and people launch."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+MARKET = ("prices", "sentiment", "fundamentals")
+FEATURES = ("universe", "signals", "outcomes", "price_windows")
+
+
+def jobs():  # type: ignore[no-untyped-def]  # dagster does not export the type
+    """Return the jobs; each takes the partitions of its assets."""
+
+    def job(name: str, *assets: str, description: str):  # type: ignore[no-untyped-def]
+        return dg.define_asset_job(name, selection=dg.AssetSelection.assets(*assets), description=description)
+
+    return [
+        job("market_job", *MARKET, description="Raw market data of a year."),
+        job("features_job", *FEATURES, description="Universe, signals, outcomes and price windows of a year."),
+        job("forecasts_job", "forecasts", "state_tensors", description="Forecasts and states of a year."),
+        job("baselines_job", "baseline_weights", description="Baseline weights of a year."),
+        job("training_job", "trained_policies", description="Full training of an allocator on the weeks through a year."),
+        job("reports_job", "eval_reports", description="Report of a year for an allocator."),
+        job("promotion_job", "promoted_policies", description="Judge what has no verdict yet; promote or keep."),
+        job("inference_job", "target_weights", "decisions", description="This week's weights, recorded."),
+        job("labeling_job", "labeled_experience", description="Label a week whose outcome is known."),
+        job("paper_job", "paper_evaluations", description="Score champion and challenger on a labelled week."),
+        job("finetuning_job", "finetuned_policies", description="Fine-tune the champion for the coming week."),
+    ]

@@ -1,0 +1,42 @@
+"""Train a model once: what is stored under the same identity is loaded and verified instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from allocator_pipeline.artifact import Artifact, Identity
+from allocator_pipeline.registry.artifacts import ArtifactStore, LoadedArtifact
+
+
+def trained(
+    models: ArtifactStore, identity: Identity, train: Callable[[], Artifact], log: Callable[[str], None]
+) -> LoadedArtifact:
+    """Return the model of an identity, training and storing it only if it is not stored yet.
+
+    Parameters
+    ----------
+    models : ArtifactStore
+    identity : Identity
+        Everything that shapes the model; its version is known before training.
+    train : callable
+        Trains the model and returns it.
+    log : callable
+        Receives one line of progress.
+
+    Returns
+    -------
+    LoadedArtifact
+        Read back from the store, verified.
+    """
+    if models.has(identity):
+        log(f"{identity.name} {identity.version} is stored already")
+    else:
+        log(f"training {identity.name} {identity.version}")
+        models.save(train())
+    return models.load(identity.name, identity.version)
+
+
+def reference(loaded: LoadedArtifact) -> dict[str, object]:
+    """Return the asset value that stands for a stored model: where to find it and how to recognise it."""
+    manifest = loaded.manifest
+    return {name: manifest[name] for name in ("name", "version", "cutoff", "parent", "identity_sha256", "data_sha256")}

@@ -1,0 +1,226 @@
+"""Partitions and the mappings between them. Walk-forward is the yearly partition; nothing else implements it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+
+import dagster as dg
+
+from allocator_pipeline.config import (
+    ALLOCATORS,
+    FORECAST_TRAINING_YEARS,
+    FORECASTERS,
+    forecaster_of,
+)
+
+TIMEZONE = "America/New_York"
+BASELINES = ("equal_weight", "hrp")
+
+
+def split(key: str) -> tuple[str, str]:
+    """Split a two-dimensional key: ``"lstm|2019"`` -> ``("lstm", "2019")``."""
+    first, second = key.split("|")
+    return first, second
+
+
+def time_window(start: int, end: int) -> dg.TimeWindowPartitionMapping:
+    """Map to the upstream windows from ``start`` to ``end`` windows away, as far as they exist."""
+    return dg.TimeWindowPartitionMapping(
+        start_offset=start, end_offset=end, allow_nonexistent_upstream_partitions=True
+    )
+
+
+FORECASTER_OF_ALLOCATOR = dg.StaticPartitionMapping(
+    {forecaster: [name for name in ALLOCATORS if forecaster_of(name) == forecaster] for forecaster in FORECASTERS}
+)
+SAME_ALLOCATOR = dg.MultiToSingleDimensionPartitionMapping("allocator")
+SAME_YEAR = dg.MultiToSingleDimensionPartitionMapping("year")
+
+
+def states_by_year(start: int, end: int) -> dg.MultiPartitionMapping:
+    """Map allocator x year to forecaster x year."""
+    return dg.MultiPartitionMapping(
+        {
+            "forecaster": dg.DimensionPartitionMapping("allocator", FORECASTER_OF_ALLOCATOR),
+            "year": dg.DimensionPartitionMapping("year", time_window(start, end)),
+        }
+    )
+
+
+def states_by_week(start: int, end: int) -> dg.MultiPartitionMapping:
+    """Map allocator x week to forecaster x the years that some weeks around it touch; the offsets count weeks.
+
+    A week that straddles two years maps to both; bodies choose the year of the week's Monday, which is the year of its
+    execution.
+    """
+    return dg.MultiPartitionMapping(
+        {
+            "forecaster": dg.DimensionPartitionMapping("allocator", FORECASTER_OF_ALLOCATOR),
+            "year": dg.DimensionPartitionMapping("week", time_window(start, end)),
+        }
+    )
+
+
+def policies_by_year(start: int, end: int) -> dg.MultiPartitionMapping:
+    """Map allocator x year to allocator x earlier years."""
+    return dg.MultiPartitionMapping(
+        {
+            "allocator": dg.DimensionPartitionMapping("allocator", dg.IdentityPartitionMapping()),
+            "year": dg.DimensionPartitionMapping("year", time_window(start, end)),
+        }
+    )
+
+
+def allocator_weeks(start: int, end: int) -> dg.MultiPartitionMapping:
+    """Map allocator x week to allocator x weeks around it."""
+    return dg.MultiPartitionMapping(
+        {
+            "allocator": dg.DimensionPartitionMapping("allocator", dg.IdentityPartitionMapping()),
+            "week": dg.DimensionPartitionMapping("week", time_window(start, end)),
+        }
+    )
+
+
+def baselines_by_year(start: int, end: int) -> dg.MultiPartitionMapping:
+    """Map allocator x year to every baseline x years."""
+    return dg.MultiPartitionMapping(
+        {
+            "baseline": dg.DimensionPartitionMapping("allocator", dg.AllPartitionMapping()),
+            "year": dg.DimensionPartitionMapping("year", time_window(start, end)),
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Partitions:
+    """The partitions of one market.
+
+    Parameters
+    ----------
+    first, last : date
+        First and last session of the market; ``last`` matters only for a static one.
+    static : bool
+        A static market ends; a growing one has partitions up to now.
+    min_training_years : int
+        Years of states that a policy needs.
+    last_week : date
+        Monday of the last week a static market can decide.
+    """
+
+    first: date
+    last: date
+    static: bool
+    min_training_years: int
+    last_week: date
+
+    def years(self, start: int) -> dg.TimeWindowPartitionsDefinition:
+        """Years from ``start``; the running year is a partition too."""
+        return dg.TimeWindowPartitionsDefinition(
+            cron_schedule="0 0 1 1 *",
+            fmt="%Y",
+            start=str(start),
+            end=str(self.last.year + 1) if self.static else None,
+            timezone=TIMEZONE,
+            end_offset=0 if self.static else 1,
+        )
+
+    def weeks(self, lead: int) -> dg.TimeWindowPartitionsDefinition:
+        """Weeks by Monday.
+
+        Parameters
+        ----------
+        lead : int
+            How far a growing market's partitions lead the last finished week: 2 for fine-tunes (made on the Sunday before
+            their week), 1 for decisions (made on their Monday), 0 for labels. A static market has its last label one week
+            before its last decision.
+        """
+        first = date(self.first_report_year + 1, 1, 1)
+        monday = first + timedelta(days=(7 - first.weekday()) % 7)
+        end = self.last_week + timedelta(days=7 if lead else 0)
+        return dg.WeeklyPartitionsDefinition(
+            start_date=monday.isoformat(),
+            end_date=end.isoformat() if self.static else None,
+            day_offset=1,
+            timezone=TIMEZONE,
+            end_offset=0 if self.static else lead,
+        )
+
+    @property
+    def first_year(self) -> int:
+        """First year that the market covers from its start (a first session after January 10 starts the next year)."""
+        return self.first.year if (self.first.month, self.first.day) <= (1, 10) else self.first.year + 1
+
+    @property
+    def first_forecast_year(self) -> int:
+        """First year with five years of prices before it."""
+        return self.first_year + FORECAST_TRAINING_YEARS
+
+    @property
+    def first_policy_year(self) -> int:
+        """First year whose policy has enough years of states behind it, its own included."""
+        return self.first_forecast_year + self.min_training_years - 1
+
+    @property
+    def first_report_year(self) -> int:
+        """First year that judges a policy."""
+        return self.first_policy_year + 1
+
+    @cached_property
+    def market_years(self) -> dg.TimeWindowPartitionsDefinition:
+        """Years of raw data."""
+        return self.years(self.first_year)
+
+    @cached_property
+    def feature_years(self) -> dg.TimeWindowPartitionsDefinition:
+        """Years of universe, signals, outcomes and price windows."""
+        return self.years(self.first_forecast_year)
+
+    @cached_property
+    def forecaster_years(self) -> dg.MultiPartitionsDefinition:
+        """Forecaster x year."""
+        return dg.MultiPartitionsDefinition(
+            {"forecaster": dg.StaticPartitionsDefinition(list(FORECASTERS)), "year": self.feature_years}
+        )
+
+    @cached_property
+    def baseline_years(self) -> dg.MultiPartitionsDefinition:
+        """Baseline x year."""
+        return dg.MultiPartitionsDefinition(
+            {"baseline": dg.StaticPartitionsDefinition(list(BASELINES)), "year": self.feature_years}
+        )
+
+    @cached_property
+    def allocators(self) -> dg.StaticPartitionsDefinition:
+        """The four allocators."""
+        return dg.StaticPartitionsDefinition(list(ALLOCATORS))
+
+    @cached_property
+    def policy_years(self) -> dg.MultiPartitionsDefinition:
+        """Allocator x year of training."""
+        return dg.MultiPartitionsDefinition(
+            {"allocator": self.allocators, "year": self.years(self.first_policy_year)}
+        )
+
+    @cached_property
+    def report_years(self) -> dg.MultiPartitionsDefinition:
+        """Allocator x year of judgement."""
+        return dg.MultiPartitionsDefinition(
+            {"allocator": self.allocators, "year": self.years(self.first_report_year)}
+        )
+
+    @cached_property
+    def decision_weeks(self) -> dg.MultiPartitionsDefinition:
+        """Allocator x week of decision."""
+        return dg.MultiPartitionsDefinition({"allocator": self.allocators, "week": self.weeks(1)})
+
+    @cached_property
+    def finetune_weeks(self) -> dg.MultiPartitionsDefinition:
+        """Allocator x week that a fine-tune is made for."""
+        return dg.MultiPartitionsDefinition({"allocator": self.allocators, "week": self.weeks(2)})
+
+    @cached_property
+    def label_weeks(self) -> dg.MultiPartitionsDefinition:
+        """Allocator x week whose outcome is known."""
+        return dg.MultiPartitionsDefinition({"allocator": self.allocators, "week": self.weeks(0)})

@@ -1,0 +1,70 @@
+"""What the promotion asset and its sensor share: what waits for a verdict, and judging it in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from allocator_pipeline.atomic import canonical_json, sha256
+from allocator_pipeline.config import CostConfig, forecaster_of
+from allocator_pipeline.defs.partitions import split
+from allocator_pipeline.defs.resources import StoreResource
+from allocator_pipeline.registry.promotion import promote_from_report, promote_from_stream
+from allocator_pipeline.registry.verdicts import Verdict
+
+
+def pending_reports(allocator: str, store: StoreResource) -> list[str]:
+    """Return the partition keys of an allocator's stored reports without a verdict, oldest year first."""
+    judged = {verdict.source_sha256 for verdict in store.verdicts(allocator).history()}
+    keys = [key for key in store.assets.keys("eval_reports") if split(key)[0] == allocator]
+    return [key for key in keys if sha256(canonical_json(store.assets.read("eval_reports", key))) not in judged]
+
+
+def judge_pending(
+    allocator: str, store: StoreResource, costs: CostConfig, log: Callable[[str], None]
+) -> list[Verdict]:
+    """Judge every report that waits, oldest first, then the stream of paper evaluations.
+
+    Whatever run comes first does the work and the others find it done, so that the order of runs does not matter.
+
+    Returns
+    -------
+    list of Verdict
+        The new ones.
+    """
+    verdicts, models = store.verdicts(allocator), store.models
+    known = len(verdicts.history())
+    for key in pending_reports(allocator, store):
+        report = store.assets.read("eval_reports", key)
+        states = store.assets.read("state_tensors", f"{forecaster_of(allocator)}|{split(key)[1]}")
+        verdict = promote_from_report(verdicts, models, report, states, costs)
+        log(f"report {key}: {verdict.outcome}, champion {verdict.champion} from {verdict.effective_week}: {verdict.reason}")
+    papers = [
+        store.assets.read("paper_evaluations", key)
+        for key in store.assets.keys("paper_evaluations")
+        if split(key)[0] == allocator
+    ]
+    stream = promote_from_stream(verdicts, models, papers) if papers else None
+    if stream is not None:
+        log(f"stream: {stream.outcome}, champion {stream.champion} from {stream.effective_week}: {stream.reason}")
+    return verdicts.history()[known:]
+
+
+def history_table(history: list[Verdict]) -> pd.DataFrame:
+    """Return the verdicts as a table for the UI, the newest first."""
+    return pd.DataFrame(
+        [
+            {
+                "number": verdict.number,
+                "source": verdict.source.replace("|", " "),
+                "candidate": verdict.candidate,
+                "outcome": verdict.outcome,
+                "champion": verdict.champion,
+                "effective": verdict.effective_week,
+                "reason": verdict.reason,
+            }
+            for verdict in reversed(history)
+        ],
+        columns=["number", "source", "candidate", "outcome", "champion", "effective", "reason"],
+    )

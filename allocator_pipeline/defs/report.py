@@ -1,0 +1,111 @@
+"""Gather what the HTML report and the demo's closing table show: the latest of everything stored."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from allocator_pipeline.atomic import sha256, write_bytes
+from allocator_pipeline.config import ALLOCATORS
+from allocator_pipeline.defs.partitions import split
+from allocator_pipeline.defs.resources import StoreResource
+from allocator_pipeline.errors import MissingPartitionError
+from allocator_pipeline.evaluation.report import format_table, html_report, summary_table
+from allocator_pipeline.forecasters.quality import forecast_quality
+
+FILE = "report.html"
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """The latest of everything.
+
+    Parameters
+    ----------
+    reports : dict
+        Allocator -> its latest evaluation report.
+    verdicts : dict
+        Allocator -> its verdicts, oldest first.
+    forecast_panel : DataFrame
+        Forecast quality by forecaster and year.
+    decisions : dict
+        Allocator -> its last decision: ``week``, ``version``, ``target`` and ``turnover``.
+    """
+
+    reports: dict[str, dict[str, Any]]
+    verdicts: dict[str, list[dict[str, Any]]]
+    forecast_panel: pd.DataFrame
+    decisions: dict[str, dict[str, Any]]
+
+    def summary(self) -> str:
+        """Return the closing table as text."""
+        return format_table(summary_table(self.reports, self.verdicts))
+
+    def html(self) -> str:
+        """Return the HTML report."""
+        return html_report(self.reports, self.verdicts, self.forecast_panel, self.decisions)
+
+
+def latest_inputs(store: StoreResource) -> ReportInputs:
+    """Read the latest reports, verdicts, forecasts and decisions.
+
+    Raises
+    ------
+    MissingPartitionError
+        If no allocator has a report yet.
+    """
+    reports = {name: store.assets.read("eval_reports", key) for name, key in _newest(store, "eval_reports").items()}
+    if not reports:
+        raise MissingPartitionError(
+            "There is no evaluation report to show.", todo="materialise eval_reports of a year first, or run `make demo`."
+        )
+    return ReportInputs(
+        reports=reports,
+        verdicts={name: [asdict(item) for item in store.verdicts(name).history()] for name in reports},
+        forecast_panel=_forecast_panel(store),
+        decisions={
+            name: _decision(store.assets.read("target_weights", key), split(key)[1])
+            for name, key in _newest(store, "target_weights").items()
+        },
+    )
+
+
+def write_report(inputs: ReportInputs, path: Path) -> str:
+    """Write the HTML report atomically.
+
+    Returns
+    -------
+    str
+        Its sha256.
+    """
+    payload = inputs.html().encode()
+    write_bytes(path, payload)
+    return sha256(payload)
+
+
+def _newest(store: StoreResource, asset: str) -> dict[str, str]:
+    keys = store.assets.keys(asset)
+    return {name: max(own) for name in ALLOCATORS if (own := [key for key in keys if split(key)[0] == name])}
+
+
+def _decision(value: dict[str, Any], week: str) -> dict[str, Any]:
+    return {
+        "week": week,
+        "version": value["policy_version"],
+        "target": value["target_weights"],
+        "turnover": value["turnover"],
+    }
+
+
+def _forecast_panel(store: StoreResource) -> pd.DataFrame:
+    rows = []
+    for key in store.assets.keys("state_tensors"):
+        forecaster, year = split(key)
+        states = store.assets.read("state_tensors", key)
+        quality = forecast_quality(store.assets.read("forecasts", key), states.returns)
+        del quality["by_year"]
+        rows.append({"forecaster": forecaster, "year": int(year), **quality})
+    return pd.DataFrame(rows)

@@ -1,0 +1,107 @@
+"""Dagster resources: the market source and the stores, both made from the settings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+
+import dagster as dg
+
+from allocator_pipeline.config import CostConfig, Settings, SimulatedConfig
+from allocator_pipeline.defs.storage import AssetStore
+from allocator_pipeline.experience.store import ExperienceStore
+from allocator_pipeline.market.source import MarketSource
+from allocator_pipeline.market.sources import open_market
+from allocator_pipeline.registry.artifacts import ArtifactStore
+from allocator_pipeline.registry.verdicts import VerdictLog
+
+
+class MarketResource(dg.ConfigurableResource):
+    """The market source that ``ALLOCATOR_MARKET`` chose, with the rules of trading on it."""
+
+    market: str
+    data_dir: str
+    files_dir: str | None
+    files_source: str | None
+    universe: str
+    min_training_years: int
+    simulated: str
+    costs: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> MarketResource:
+        """Make the resource of some settings."""
+        return cls(
+            market=settings.market,
+            data_dir=str(settings.data_dir),
+            files_dir=str(settings.files_dir) if settings.files_dir else None,
+            files_source=settings.files_source,
+            universe=settings.universe,
+            min_training_years=settings.min_training_years,
+            simulated=json.dumps(asdict(settings.simulated), default=str, sort_keys=True),
+            costs=json.dumps(asdict(settings.costs), sort_keys=True),
+        )
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings behind it."""
+        simulated = json.loads(self.simulated)
+        for name in ("start", "end"):
+            simulated[name] = date.fromisoformat(simulated[name]) if simulated[name] not in (None, "None") else None
+        return Settings(
+            market=self.market,  # type: ignore[arg-type]
+            data_dir=Path(self.data_dir),
+            files_dir=Path(self.files_dir) if self.files_dir else None,
+            files_source=self.files_source,
+            universe=self.universe,  # type: ignore[arg-type]
+            min_training_years=self.min_training_years,
+            simulated=SimulatedConfig(**simulated),
+            costs=CostConfig(**json.loads(self.costs)),
+        )
+
+    @cached_property
+    def source(self) -> MarketSource:
+        """The opened market source."""
+        return open_market(self.settings)
+
+    @property
+    def context(self) -> dict[str, object]:
+        """What every report says about where its numbers come from."""
+        coverage = self.source.coverage()
+        return {
+            "market": coverage.name,
+            "universe": self.universe,
+            "notes": list(coverage.notes),
+            "simulated": list(coverage.simulated),
+            "execution": (
+                "open of the week's first session" if coverage.has_open else "close of the week's first session"
+            ),
+        }
+
+
+class StoreResource(dg.ConfigurableResource):
+    """Everything written for one market: asset partitions, model artefacts, verdicts, experience."""
+
+    root: str
+
+    @property
+    def assets(self) -> AssetStore:
+        """Asset partitions."""
+        return AssetStore(Path(self.root) / "assets")
+
+    @property
+    def models(self) -> ArtifactStore:
+        """Model artefacts by name and version."""
+        return ArtifactStore(Path(self.root) / "models")
+
+    @property
+    def experience(self) -> ExperienceStore:
+        """Decisions and their labels."""
+        return ExperienceStore(Path(self.root) / "experience.sqlite")
+
+    def verdicts(self, allocator: str) -> VerdictLog:
+        """The verdict log of an allocator; its champion is the last promoted version."""
+        return VerdictLog(Path(self.root) / "registry", allocator)

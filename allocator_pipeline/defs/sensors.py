@@ -1,0 +1,116 @@
+"""Sensors: promotion when something was judged, and the stages that follow one another within a week."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+
+from allocator_pipeline.config import FORECASTERS
+from allocator_pipeline.defs.partitions import BASELINES, split
+from allocator_pipeline.defs.promotion import pending_reports
+from allocator_pipeline.defs.resources import StoreResource
+from allocator_pipeline.defs.schedules import REFRESH_TAG, WEEKLY_TAG
+from allocator_pipeline.market import calendar
+
+WATCHED = ("eval_reports", "paper_evaluations")
+BATCH = 200
+
+
+def sensors(jobs: Sequence[Any]) -> list[dg.SensorDefinition]:
+    """Return the sensors; they request runs of the jobs given."""
+
+    @dg.sensor(
+        job_name="promotion_job",
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Sees new evaluation reports and paper evaluations and requests the promotion run, once for each.",
+    )
+    def promotion_sensor(context: dg.SensorEvaluationContext, store: StoreResource):
+        requests, cursor = promotion_requests(context.instance, context.cursor, store)
+        context.update_cursor(cursor)
+        return requests or dg.SkipReason("No new report or paper evaluation.")
+
+    @dg.run_status_sensor(
+        run_status=dg.DagsterRunStatus.SUCCESS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=15,
+        request_jobs=list(jobs),
+        description="Carries a refresh on: market, then features, then forecasts, states and baselines; and a label on to "
+        "its paper evaluation and fine-tune.",
+    )
+    def next_stage(context: dg.RunStatusSensorContext):
+        run = context.dagster_run
+        return list(following(run.job_name, run.tags, run.run_id)) or dg.SkipReason("Nothing follows this run.")
+
+    return [promotion_sensor, next_stage]
+
+
+def promotion_requests(
+    instance: dg.DagsterInstance, cursor: str | None, store: StoreResource
+) -> tuple[list[dg.RunRequest], str]:
+    """Return a run request for each allocator with something new to judge, and the cursor behind what was seen.
+
+    Parameters
+    ----------
+    instance : DagsterInstance
+    cursor : str or None
+        JSON of the last storage id seen of each watched asset; without one everything is looked at again, and what has its
+        verdict asks for nothing.
+    store : StoreResource
+        Tells which reports have their verdict already; they ask for nothing.
+
+    Returns
+    -------
+    tuple of (list of RunRequest, str)
+        One request an allocator, whose run judges all that waits, oldest first. Its run key names the newest
+        materialisation, so that a replayed tick asks for nothing new.
+    """
+    after: dict[str, int] = {**dict.fromkeys(WATCHED, 0), **(json.loads(cursor) if cursor else {})}
+    seen = [
+        (record.storage_id, asset, str(record.partition_key), record.run_id)
+        for asset in WATCHED
+        for record in instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), after_storage_id=after[asset]),
+            limit=BATCH,
+            ascending=True,
+        ).records
+    ]
+    waiting = {name: set(pending_reports(name, store)) for name in {split(key)[0] for _, _, key, _ in seen}}
+    newest: dict[str, dg.RunRequest] = {}
+    for _, asset, partition, run_id in sorted(seen):
+        allocator = split(partition)[0]
+        if asset == "eval_reports" and partition not in waiting[allocator]:
+            continue
+        newest[allocator] = dg.RunRequest(
+            run_key=f"{asset}-{partition}-{run_id}",
+            partition_key=allocator,
+            tags={"allocator/judged": f"{asset} {partition}"},
+        )
+    for storage_id, asset, *_ in seen:
+        after[asset] = max(after[asset], storage_id)
+    return list(newest.values()), json.dumps(after, sort_keys=True)
+
+
+def following(job: str, tags: dict[str, str], run_id: str) -> Iterator[dg.RunRequest]:
+    """Yield the requests that follow a successful run of a weekly stage."""
+    years = tags.get(REFRESH_TAG, "")
+    if years and job == "market_job":
+        for year in years.split(","):
+            yield _request("features_job", year, run_id, {REFRESH_TAG: year})
+    if years and job == "features_job":
+        for forecaster in FORECASTERS:
+            yield _request("forecasts_job", f"{forecaster}|{years}", run_id, {REFRESH_TAG: years})
+        for baseline in BASELINES:
+            yield _request("baselines_job", f"{baseline}|{years}", run_id, {REFRESH_TAG: years})
+    if WEEKLY_TAG in tags and job == "labeling_job":
+        allocator, week = split(tags["dagster/partition"])
+        coming = str(calendar.shift_week(week, 2).date())
+        yield _request("paper_job", f"{allocator}|{week}", run_id, {WEEKLY_TAG: week})
+        yield _request("finetuning_job", f"{allocator}|{coming}", run_id, {WEEKLY_TAG: week})
+
+
+def _request(job: str, partition: str, run_id: str, tags: dict[str, str]) -> dg.RunRequest:
+    return dg.RunRequest(job_name=job, run_key=f"{job}-{partition}-{run_id}", partition_key=partition, tags=tags)
+

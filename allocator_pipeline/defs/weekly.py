@@ -1,0 +1,109 @@
+"""One allocator's week: decide it from what is held, and label it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from allocator_pipeline.config import CostConfig
+from allocator_pipeline.defs.partitions import split
+from allocator_pipeline.defs.resources import MarketResource, StoreResource
+from allocator_pipeline.experience.labeling import label_week
+from allocator_pipeline.experience.records import Decision, run_id
+from allocator_pipeline.inference import Portfolio, decide, decision_record, paper_portfolio, read_portfolio
+from allocator_pipeline.market import calendar
+from allocator_pipeline.portfolio.state import StateTensors
+from allocator_pipeline.registry.promotion import champion_for, policy_of
+
+
+def decide_week(
+    key: str,
+    states: StateTensors,
+    store: StoreResource,
+    costs: CostConfig,
+    given: Mapping[str, Any],
+    earlier: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Let the champion of a week decide it.
+
+    Parameters
+    ----------
+    key : str
+        ``allocator|week``.
+    states : StateTensors
+        Hold the week, and the week before for the paper account.
+    store : StoreResource
+    costs : CostConfig
+    given : mapping
+        ``file`` or ``values`` of a portfolio snapshot, or None; and the ``attempt``.
+    earlier : mapping
+        Decisions made in the same run, by key, that are not recorded yet.
+
+    Returns
+    -------
+    dict
+        ``target_weights`` by symbol and CASH, ``policy_version``, ``turnover``, ``sold``, ``orders`` and the ``record`` for
+        the experience store.
+
+    Raises
+    ------
+    NoChampionError
+        If no champion is effective at the week.
+    ConfigurationError
+        If the snapshot is malformed.
+    """
+    allocator, week = split(key)
+    _, champion = champion_for(store.verdicts(allocator), store.models, week)
+    portfolio = _portfolio(allocator, week, states, store, given, earlier)
+    decided = decide(
+        allocator, (champion.version, policy_of(champion)), states, week, portfolio, costs, given["attempt"]
+    )
+    return {
+        "target_weights": dict(decided.target),
+        "policy_version": decided.version,
+        "turnover": decided.turnover,
+        "sold": dict(decided.sold),
+        "orders": [dict(order) for order in decided.orders],
+        "record": asdict(decision_record(decided, given["attempt"])),
+    }
+
+
+def _portfolio(
+    allocator: str,
+    week: str,
+    states: StateTensors,
+    store: StoreResource,
+    given: Mapping[str, Any],
+    earlier: Mapping[str, Mapping[str, Any]],
+) -> Portfolio:
+    """Return the portfolio given; else the one this week was decided from before; else the paper account."""
+    if given["file"]:
+        return read_portfolio(Path(given["file"]))
+    if given["values"]:
+        return read_portfolio(given["values"])
+    recorded = store.experience.get(run_id(week, allocator))
+    if recorded is not None:
+        held = recorded.decision.portfolio
+        return Portfolio(held["source"], held["holdings"], held.get("nav"), held.get("run_id"))
+    before = str(calendar.shift_week(week, -1).date())
+    if f"{allocator}|{before}" in earlier:
+        return paper_portfolio(Decision(**earlier[f"{allocator}|{before}"]["record"]), week, states)
+    previous = store.experience.get(run_id(before, allocator))
+    return paper_portfolio(previous.decision if previous is not None else None, week, states)
+
+
+def label_decision(run: str, states: StateTensors, store: StoreResource, market: MarketResource) -> dict[str, Any]:
+    """Label a recorded decision if its exit price is known, and return the row as JSON values.
+
+    Returns
+    -------
+    dict
+        The decision's and the label's fields, and ``status``: ``labeled``, or ``pending`` while the exit price is not known.
+    """
+    status = label_week(store.experience, run, states, market.source.coverage().last_session, market.settings.costs)
+    row = store.experience.get(run)
+    assert row is not None  # noqa: S101 (label_week has found it)
+    label = asdict(row.label) if row.label is not None else {}
+    return {**asdict(row.decision), **label, "status": "pending" if status == "pending" else "labeled"}

@@ -1,0 +1,80 @@
+"""Typed errors: each says source, symbol and week where they apply, and what to do next."""
+
+from __future__ import annotations
+
+
+class AllocatorError(Exception):
+    """Base of every error this package raises on purpose.
+
+    Parameters
+    ----------
+    problem : str
+        What is wrong, in one sentence.
+    todo : str
+        What the reader should do next.
+    source, symbol, week : str, optional
+        Where it went wrong: a market source or file, a ticker, a week or date.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        todo: str,
+        source: str | None = None,
+        symbol: str | None = None,
+        week: str | None = None,
+    ) -> None:
+        self.problem, self.todo = problem, todo
+        self.source, self.symbol, self.week = source, symbol, week
+        where = [
+            f"{name}={value}"
+            for name, value in (("source", source), ("symbol", symbol), ("week", week))
+            if value is not None
+        ]
+        place = f" [{', '.join(where)}]" if where else ""
+        super().__init__(f"{problem}{place} What to do: {todo}")
+
+
+class ConfigurationError(AllocatorError):
+    """A setting is absent, malformed or out of its allowed range."""
+
+
+class MarketDataError(AllocatorError):
+    """Source data is absent, malformed or contradicts itself."""
+
+
+class NotEnoughDataError(AllocatorError):
+    """Too few symbols, sessions or weeks for what was asked."""
+
+
+class MissingPartitionError(AllocatorError):
+    """An upstream partition that this step reads has not been materialised."""
+
+
+class CorruptArtifactError(AllocatorError):
+    """A stored file fails its checksum, schema or shape, or is of a refused format."""
+
+
+class StorageError(AllocatorError):
+    """The file system refused a write (disk full, permissions); the old file is intact."""
+
+
+class UnsafeNameError(AllocatorError):
+    """A symbol, key, version or path would leave the data folder or cannot be stored."""
+
+
+class WeightsError(AllocatorError):
+    """Logits, weights or returns are not finite or break a constraint."""
+
+
+class NoChampionError(AllocatorError):
+    """No promoted policy is effective for the week asked."""
+
+
+class ConflictError(AllocatorError):
+    """Something already stored differs from what is being written (decision, label, verdict)."""
+
+
+class LabelError(AllocatorError):
+    """A label is due but the prices it needs are missing."""

@@ -1,0 +1,1 @@
+"""Out-of-sample simulation, metrics and reports."""

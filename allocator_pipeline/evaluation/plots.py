@@ -1,0 +1,154 @@
+"""Small tables and pictures in markdown, for the metadata of assets in the Dagster UI.
+
+A picture is an SVG drawn here and carried inside the markdown as a data URI: nothing to install, nothing to load.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+import pandas as pd
+
+from allocator_pipeline.evaluation.metrics import drawdowns, wealth
+from allocator_pipeline.evaluation.summary import LABELS, percent, signed, with_interval
+
+WIDTH, HEIGHT, MARGIN = 760, 240, 46
+POINTS = 160
+"""A line keeps this many points at most, so that the event log stays small."""
+
+COLOURS = ("#0072b2", "#c04a00", "#3b444c", "#8a8f94", "#a06a9b", "#2e8b6f", "#b8860b", "#5d6b78")
+
+
+def markdown_table(table: pd.DataFrame, decimals: int = 3) -> str:
+    """Return a table as markdown, floats with a fixed number of decimals; pipes in cells are escaped."""
+    header = [_cell(name, decimals) for name in table.columns]
+    body = [[_cell(value, decimals) for value in row] for row in table.itertuples(index=False)]
+    lines = [header, ["---"] * len(header), *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def report_table(report: Mapping[str, Any], section: str = "walk_forward") -> str:
+    """Return one section of an evaluation report as a markdown table, intervals beside the numbers.
+
+    Parameters
+    ----------
+    report : mapping
+        As `walk_forward.eval_report` returns it.
+    section : {"walk_forward", "year_only"}
+
+    Returns
+    -------
+    str
+    """
+    return markdown_table(
+        pd.DataFrame(
+            [
+                {
+                    "series": LABELS.get(name, name),
+                    "version": series["version"] or "",
+                    "net Sharpe [95 %]": with_interval(series["interval"], series["metrics"]["sharpe"]),
+                    "CAGR": percent(series["metrics"]["cagr"]),
+                    "max drawdown": percent(series["metrics"]["max_drawdown"]),
+                    "turnover a week": percent(series["metrics"]["turnover"]),
+                    "weeks up": percent(series["metrics"]["hit_rate"], 0),
+                    **{
+                        f"Sharpe less {LABELS.get(baseline, baseline)}": signed(series["against"].get(baseline))
+                        for baseline in report[section]["series"]["policy"]["against"]
+                    },
+                }
+                for name, series in report[section]["series"].items()
+            ]
+        )
+    )
+
+
+def growth_picture(report: Mapping[str, Any], section: str = "walk_forward") -> str:
+    """Draw the wealth of every series of a report (log scale) as a markdown image."""
+    series = report[section]["series"]
+    lines = {LABELS.get(name, name): [1.0, *wealth(np.asarray(one["weekly"]["net"]))] for name, one in series.items()}
+    return line_picture(lines, report_span(report, section), "wealth, start = 1 (log scale)", log=True)
+
+
+def drawdown_picture(report: Mapping[str, Any], section: str = "walk_forward") -> str:
+    """Draw the drawdown of every series of a report as a markdown image."""
+    series = report[section]["series"]
+    lines = {LABELS.get(name, name): drawdowns(np.asarray(one["weekly"]["net"])) for name, one in series.items()}
+    return line_picture(lines, report_span(report, section), "drawdown")
+
+
+def report_span(report: Mapping[str, Any], section: str) -> tuple[str, str]:
+    """Return the first and the last day of a section, ISO."""
+    return report[section]["series"]["policy"]["weekly"]["weeks"][0], report["last_exit"]
+
+
+def line_picture(
+    lines: Mapping[str, Sequence[float] | np.ndarray], span: tuple[str, str], title: str, *, log: bool = False
+) -> str:
+    """Draw lines over a common span as a markdown image.
+
+    Parameters
+    ----------
+    lines : mapping of str to sequence of float
+        Name -> values, all finite; above 0 if ``log``. The values are spread evenly over the span.
+    span : tuple of (str, str)
+        Labels of the two ends of the horizontal axis.
+    title : str
+    log : bool
+        Logarithmic vertical axis.
+
+    Returns
+    -------
+    str
+        ``![title](data:image/svg+xml;base64,...)``; equal values give equal text.
+    """
+    values = {name: _thinned(np.asarray(line, dtype=float)) for name, line in lines.items()}
+    every = np.concatenate([*values.values(), [np.nan]])
+    low, high = float(np.nanmin(every)), float(np.nanmax(every))
+    scale = math.log if log else float
+    bottom, top = scale(low), scale(high)
+    depth = (top - bottom) or 1.0
+
+    def place(line: np.ndarray) -> str:
+        xs = np.linspace(MARGIN, WIDTH - 8, len(line))
+        ys = [HEIGHT - 24 - (scale(float(value)) - bottom) / depth * (HEIGHT - 70) for value in line]
+        return " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
+
+    parts = [
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
+        _text(MARGIN, 15, title, "#1d2329"),
+        *(_text(4, y, f"{value:.3g}", "#66707a") for y, value in ((HEIGHT - 20, low), (50, high))),
+        _text(MARGIN, HEIGHT - 6, span[0], "#66707a"),
+        _text(WIDTH - 8, HEIGHT - 6, span[1], "#66707a", "end"),
+    ]
+    offset = float(MARGIN)
+    for number, (name, line) in enumerate(values.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        parts.append(_text(offset, 33, name, colour))
+        offset += 7.2 * len(name) + 16
+        parts.append(f'<polyline points="{place(line)}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
+        f'font-family="sans-serif" font-size="12">{"".join(parts)}</svg>'
+    )
+    return f"![{_cell(title, 0)}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
+
+
+def _thinned(line: np.ndarray) -> np.ndarray:
+    """Keep at most `POINTS` values, the first and the last among them."""
+    kept = np.linspace(0, len(line) - 1, min(len(line), POINTS)).round().astype(int)
+    return line[kept]
+
+
+def _text(x: float, y: float, content: str, colour: str, anchor: str = "start") -> str:
+    return f'<text x="{x:g}" y="{y:g}" fill="{colour}" text-anchor="{anchor}">{escape(content)}</text>'
+
+
+def _cell(value: Any, decimals: int) -> str:
+    if isinstance(value, float):
+        return f"{value:.{decimals}f}" if math.isfinite(value) else ""
+    return str(value).replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,157 @@
+"""How far chance alone could have moved a Sharpe ratio, or the difference of two.
+
+The stationary bootstrap (Politis and Romano 1994) of the `arch` package redraws the weeks in blocks of random length,
+so that volatile spells stay together. The mean block length is the optimal one of Patton, Politis and White (2009) for
+the influence function of the statistic. Intervals are the 2.5 % and 97.5 % quantiles of the draws.
+
+An interval speaks about one comparison, made once. Somebody who looks at many, or again every month, will see some
+intervals leave zero by chance.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from allocator_pipeline.config import MIN_JUDGED_WEEKS
+from allocator_pipeline.errors import NotEnoughDataError, WeightsError
+from allocator_pipeline.evaluation.metrics import sharpe_ratio
+
+DRAWS = 2000
+SEED = 20_260_101
+LEVEL = 0.95
+
+
+def sharpe_interval(net: ArrayLike, *, draws: int = DRAWS, seed: int = SEED) -> dict[str, Any]:
+    """Bootstrap the annualised Sharpe ratio of one series.
+
+    Parameters
+    ----------
+    net : array_like of float, shape (T,)
+        Weekly simple net returns, T >= 26.
+    draws : int
+        Bootstrap samples.
+    seed : int
+        Equal seeds and returns give equal intervals.
+
+    Returns
+    -------
+    dict
+        ``estimate``, ``low``, ``high`` (per root year), ``level``, ``block_weeks`` (mean block length) and ``draws``.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If there are fewer than 26 weeks.
+    WeightsError
+        If a return is not finite.
+    """
+    (series,) = _checked(net)
+    block = _block_length(sharpe_influence(series))
+    picks = _resampled_weeks(len(series), block, draws, seed)
+    return _summary(float(sharpe_ratio(series)), sharpe_ratio(series[picks]), block)
+
+
+def sharpe_difference(net: ArrayLike, other: ArrayLike, *, draws: int = DRAWS, seed: int = SEED) -> dict[str, Any]:
+    """Bootstrap the difference of two annualised Sharpe ratios earned over the same weeks.
+
+    The draws are paired: both series are redrawn with the same weeks, so what moves both alike cancels.
+
+    Parameters
+    ----------
+    net, other : array_like of float, shape (T,)
+        Weekly simple net returns of the same weeks, T >= 26.
+    draws : int
+        Bootstrap samples.
+    seed : int
+        Equal seeds and returns give equal intervals.
+
+    Returns
+    -------
+    dict
+        As `sharpe_interval`; ``estimate`` is the Sharpe ratio of ``net`` less that of ``other``.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If there are fewer than 26 weeks.
+    WeightsError
+        If a return is not finite or the lengths differ.
+    """
+    first, second = _checked(net, other)
+    block = _block_length(sharpe_influence(first) - sharpe_influence(second))
+    picks = _resampled_weeks(len(first), block, draws, seed)
+    estimate = float(sharpe_ratio(first) - sharpe_ratio(second))
+    return _summary(estimate, sharpe_ratio(first[picks]) - sharpe_ratio(second[picks]), block)
+
+
+def sharpe_influence(net: np.ndarray) -> np.ndarray:
+    """Influence of each week on the weekly Sharpe ratio: ``z - SR / 2 * (z^2 - 1)``, ``z`` the standardised return.
+
+    Parameters
+    ----------
+    net : ndarray of float64, shape (T,)
+
+    Returns
+    -------
+    ndarray of float64, shape (T,)
+        The first-order term of the delta method (Lo 2002; Ledoit and Wolf 2008); zeros where the returns do not vary.
+    """
+    deviation = net.std()
+    if deviation < 1e-12:
+        return np.zeros_like(net)
+    z = (net - net.mean()) / deviation
+    return z - 0.5 * net.mean() / deviation * (z**2 - 1.0)
+
+
+def _checked(*series: ArrayLike) -> list[np.ndarray]:
+    arrays = [np.asarray(values, dtype=np.float64) for values in series]
+    count = len(arrays[0])
+    if any(array.shape != (count,) or not np.isfinite(array).all() for array in arrays):
+        raise WeightsError(
+            "The returns to compare are not finite or do not cover the same weeks.",
+            todo="compare series of the same weeks, all of them known.",
+        )
+    if count < MIN_JUDGED_WEEKS:
+        raise NotEnoughDataError(
+            f"{count} weeks are too few for an interval; {MIN_JUDGED_WEEKS} are needed.",
+            todo="wait for more weeks, or report the number without an interval.",
+        )
+    return arrays
+
+
+def _block_length(influence: np.ndarray) -> int:
+    """Return the mean block length in whole weeks, from 1 to a quarter of the series."""
+    from arch.bootstrap import optimal_block_length
+
+    if influence.std() < 1e-12:  # nothing varies, so no dependence either
+        return 1
+    length = float(optimal_block_length(influence)["stationary"].iloc[0])
+    return int(min(max(1, math.ceil(length)), len(influence) // 4))
+
+
+@lru_cache(maxsize=8)  # every series of one report asks for the same few
+def _resampled_weeks(count: int, block: int, draws: int, seed: int) -> np.ndarray:
+    """Return the weeks of each bootstrap sample, shape (draws, count)."""
+    from arch.bootstrap import StationaryBootstrap
+
+    bootstrap = StationaryBootstrap(block, np.arange(count), seed=seed)
+    picks = np.stack([bootstrap.update_indices() for _ in range(draws)])
+    picks.flags.writeable = False
+    return picks
+
+
+def _summary(estimate: float, sample: np.ndarray, block: int) -> dict[str, Any]:
+    low, high = np.quantile(sample, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return {
+        "estimate": estimate,
+        "low": float(low),
+        "high": float(high),
+        "level": LEVEL,
+        "block_weeks": block,
+        "draws": len(sample),
+    }

@@ -1,0 +1,244 @@
+"""What the reports say, in rows and in words: shared by the terminal's table, the HTML report and the Dagster UI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from allocator_pipeline.errors import NotEnoughDataError
+from allocator_pipeline.evaluation.walk_forward import POLICY
+
+LABELS = {"equal_weight": "equal weight", "hrp": "HRP"}
+"""Readable names of baselines; others keep theirs."""
+
+OUTCOMES = {
+    "promoted": "promoted",
+    "kept": "not promoted",
+    "insufficient": "too few weeks to judge",
+    "rolled_back": "rolled back",
+}
+
+Reports = Mapping[str, Mapping[str, Any]]
+Verdicts = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One series of the walk-forward weeks, as a table shows it.
+
+    Parameters
+    ----------
+    label : str
+        Allocator, allocator and reference, or baseline.
+    role : {"candidate", "reference", "baseline"}
+    allocator : str
+        Whose report it comes from.
+    series : mapping
+        As in `walk_forward`.
+    verdict : mapping or None
+        The gate's verdict on the report; None for all but candidates, and while it waits.
+    """
+
+    label: str
+    role: str
+    allocator: str
+    series: Mapping[str, Any]
+    verdict: Mapping[str, Any] | None
+
+
+def rows(reports: Reports, verdicts: Verdicts) -> list[Row]:
+    """Return the rows of the result table: allocators, then references, then each baseline once per range of weeks.
+
+    Parameters
+    ----------
+    reports : mapping of str to dict
+        Allocator -> its latest report (`walk_forward.eval_report`).
+    verdicts : mapping of str to sequence of dict
+        Allocator -> its verdicts, oldest first; an allocator without any may be absent.
+
+    Returns
+    -------
+    list of Row
+
+    Raises
+    ------
+    NotEnoughDataError
+        If there is no report.
+    """
+    if not reports:
+        raise NotEnoughDataError("There is no report to show.", todo="materialise eval_reports first.")
+    found: dict[str, list[Row]] = {"candidate": [], "reference": [], "baseline": []}
+    seen: set[tuple[str, str, str]] = set()
+    several = len({(report["first_week"], report["last_week"]) for report in reports.values()}) > 1
+    for allocator, report in reports.items():
+        for name, series in report["walk_forward"]["series"].items():
+            role, label = series["role"], allocator
+            if role == "reference":
+                label = f"{allocator} {'ref.' if name == 'reference' else name}"
+            if role == "baseline":
+                key = (name, report["first_week"], report["last_week"])
+                if key in seen:
+                    continue
+                seen.add(key)
+                years = f" {report['first_week'][2:4]}-{report['last_week'][2:4]}" if several else ""
+                label = LABELS.get(name, name) + years
+            verdict = verdict_on(report, verdicts.get(allocator, ())) if name == POLICY else None
+            found[role].append(Row(label, role, allocator, series, verdict))
+    return [row for group in found.values() for row in group]
+
+
+def verdict_on(report: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the latest verdict on a report, or None while it waits for one."""
+    source = f"report:{report['allocator']}|{report['year']}"
+    judged = [item for item in history if item["source"] == source and item["candidate"] == report["candidate"]]
+    return judged[-1] if judged else None
+
+
+def summary_table(reports: Reports, verdicts: Verdicts) -> pd.DataFrame:
+    """Return the result table as text cells; `format_table` prints it within 140 columns.
+
+    Parameters
+    ----------
+    reports, verdicts : mapping
+        As in `rows`.
+
+    Returns
+    -------
+    DataFrame of str
+        One row per series: net Sharpe ratio and its differences to the baselines with 95 % intervals; CAGR, greatest
+        drawdown, mean weekly turnover and share of weeks up in percent; whether the gate promoted the version.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "allocator": row.label,
+                "version": row.series["version"] or "-",
+                "Sharpe [95 %]": with_interval(row.series["interval"], row.series["metrics"]["sharpe"]),
+                "CAGR %": _hundredfold(row.series["metrics"]["cagr"]),
+                "DD %": _hundredfold(row.series["metrics"]["max_drawdown"]),
+                "turn %": _hundredfold(row.series["metrics"]["turnover"]),
+                "hit %": _hundredfold(row.series["metrics"]["hit_rate"]),
+                "Sharpe - HRP": signed(row.series["against"].get("hrp")),
+                "Sharpe - equal w.": signed(row.series["against"].get("equal_weight")),
+                "promoted?": _promoted(row),
+            }
+            for row in rows(reports, verdicts)
+        ]
+    )
+
+
+def format_table(table: pd.DataFrame) -> str:
+    """Return a table of text cells as aligned lines, the first two columns to the left and the others to the right."""
+    cells = [list(map(str, table.columns)), *([str(cell) for cell in row] for row in table.itertuples(index=False))]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(table.columns))]
+    cells.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "  ".join(cell.ljust(width) if i < 2 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        for row in cells
+    )
+
+
+def findings(reports: Reports) -> list[str]:
+    """Say in sentences which allocators can be told apart from which baseline, and what chance alone would do.
+
+    Parameters
+    ----------
+    reports : mapping of str to dict
+        Allocator -> its latest report.
+
+    Returns
+    -------
+    list of str
+    """
+    sentences, compared = [], 0
+    for baseline, label in LABELS.items():
+        groups: dict[str, list[str]] = {}
+        for allocator, report in reports.items():
+            against = report["walk_forward"]["series"][POLICY]["against"]
+            if baseline in against:
+                groups.setdefault(compared_with(against[baseline]), []).append(allocator)
+                compared += against[baseline] is not None
+        parts = [f"{_listed(names)} {_verb(kind, len(names))}" for kind, names in groups.items()]
+        if parts:
+            sentences.append(f"Against {label}: {'; '.join(parts)}.")
+    if compared:
+        sentences.append(
+            f"These are {compared} comparisons at 95 %: if nothing differed at all, about {0.05 * compared:.1g} of them "
+            "would still seem to."
+        )
+    return sentences
+
+
+def compared_with(difference: Mapping[str, Any] | None) -> str:
+    """Return "above", "below", "same" (the interval holds zero) or "unknown" (too few weeks)."""
+    if difference is None:
+        return "unknown"
+    if difference["low"] > 0:
+        return "above"
+    return "below" if difference["high"] < 0 else "same"
+
+
+def in_words(difference: Mapping[str, Any] | None, baseline: str) -> str:
+    """Say what a Sharpe difference means: ``"not distinguishable from equal weight"``."""
+    label = LABELS.get(baseline, baseline)
+    return {
+        "above": f"above {label}, more than chance explains",
+        "below": f"below {label}, more than chance explains",
+        "same": f"not distinguishable from {label}",
+        "unknown": f"too few weeks to compare with {label}",
+    }[compared_with(difference)]
+
+
+def verdict_word(row: Row) -> str:
+    """Return the gate's verdict on a row in a word or two."""
+    return OUTCOMES.get(row.verdict["outcome"], row.verdict["outcome"]) if row.verdict else "waiting"
+
+
+def percent(value: float, decimals: int = 1) -> str:
+    """Format a fraction: ``0.123`` -> ``"12.3 %"``."""
+    return f"{100 * value:.{decimals}f} %"
+
+
+def with_interval(interval: Mapping[str, Any] | None, estimate: float) -> str:
+    """Format an estimate and its interval: ``"0.91 [0.20,1.63]"``."""
+    return f"{estimate:.2f} [{interval['low']:.2f},{interval['high']:.2f}]" if interval else f"{estimate:.2f} [n/a]"
+
+
+def signed(difference: Mapping[str, Any] | None) -> str:
+    """Format a difference and its interval with signs: ``"+0.05 [-0.10,+0.19]"``; ``"-"`` if there is none."""
+    if difference is None:
+        return "-"
+    return f"{plus(difference['estimate'])} [{plus(difference['low'])},{plus(difference['high'])}]"
+
+
+def plus(value: float) -> str:
+    """Format with a sign and two decimals; what rounds to zero is ``"+0.00"``."""
+    return f"{round(value, 2) + 0.0:+.2f}"
+
+
+def _promoted(row: Row) -> str:
+    if row.role != "candidate":
+        return "-"
+    short = {"promoted": "yes", "kept": "no", "insufficient": "too few"}
+    return short.get(row.verdict["outcome"], "no") if row.verdict else "waiting"
+
+
+def _hundredfold(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _verb(kind: str, count: int) -> str:
+    are, have = ("is", "has") if count == 1 else ("are", "have")
+    return {
+        "above": f"{are} above by more than chance explains",
+        "below": f"{are} below by more than chance explains",
+        "same": "cannot be told apart from it",
+        "unknown": f"{have} too few weeks to be compared",
+    }[kind]

@@ -1,0 +1,286 @@
+"""The experience store: one row per run, decided once and labelled once, in SQLite.
+
+A rollback journal with full synchronisation keeps the store one file that is whole after every crash; a handful of
+writers a week do not need a write-ahead log. Rules that must never break are also rules of the database itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from allocator_pipeline.atomic import canonical_json, sha256
+from allocator_pipeline.errors import (
+    AllocatorError,
+    ConflictError,
+    CorruptArtifactError,
+    MissingPartitionError,
+    StorageError,
+)
+from allocator_pipeline.experience.records import Decision, Experience, Label, from_stored
+from allocator_pipeline.market import calendar
+
+BUSY_SECONDS = 60.0
+
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS experience (
+    run_id TEXT PRIMARY KEY,
+    allocator TEXT NOT NULL,
+    week_start TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    decision TEXT NOT NULL,
+    decision_sha256 TEXT NOT NULL,
+    superseded TEXT NOT NULL,
+    label TEXT,
+    label_sha256 TEXT,
+    UNIQUE (allocator, week_start),
+    CHECK ((label IS NULL) = (label_sha256 IS NULL))
+)""",
+    """CREATE TRIGGER IF NOT EXISTS labelled_once BEFORE UPDATE ON experience WHEN OLD.label IS NOT NULL
+    BEGIN SELECT RAISE(ABORT, 'the week is labelled'); END""",
+    """CREATE TRIGGER IF NOT EXISTS never_deleted BEFORE DELETE ON experience
+    BEGIN SELECT RAISE(ABORT, 'experience is never deleted'); END""",
+)
+
+_COLUMNS = "run_id, decision, decision_sha256, superseded, label, label_sha256"
+
+EXPORTED = (
+    "run_id",
+    "week_start",
+    "week_end",
+    "allocator",
+    "policy_version",
+    "state",
+    "action",
+    "turnover",
+    "portfolio",
+    "decided_at",
+    "attempt",
+    "actual_weights",
+    "execution_report",
+    "realized_turnover",
+    "cost",
+    "realized_return",
+    "reward",
+    "holdings_after",
+    "next_state",
+    "labeled_at",
+)
+
+
+class ExperienceStore:
+    """Decisions and labels of all allocators.
+
+    Parameters
+    ----------
+    path : Path
+        The database file; it is created when first written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def record_decision(
+        self, decision: Decision, now: pd.Timestamp | None = None
+    ) -> Literal["inserted", "unchanged", "replaced"]:
+        """Write a decision once; the same again changes nothing.
+
+        Parameters
+        ----------
+        decision : Decision
+        now : Timestamp, optional
+            UTC. A different decision replaces the stored one only as the next attempt, before the week's execution.
+
+        Returns
+        -------
+        {"inserted", "unchanged", "replaced"}
+
+        Raises
+        ------
+        ConflictError
+            If another decision is stored and may not be replaced.
+        StorageError, CorruptArtifactError
+            If the database cannot be written or read.
+        """
+        with self._transaction() as database:
+            stored = _one(database, decision.run_id)
+            if stored is None:
+                if decision.attempt != 1:
+                    raise _conflict(decision, "there is no earlier attempt to replace")
+                database.execute(
+                    "INSERT INTO experience VALUES (?, ?, ?, 1, ?, ?, '[]', NULL, NULL)",
+                    (decision.run_id, decision.allocator, decision.week_start, *_sealed(decision)),
+                )
+                return "inserted"
+            if _content(stored.decision) == _content(decision):
+                return "unchanged"
+            _check_replacement(stored, decision, now)
+            superseded = canonical_json([*stored.superseded, asdict(stored.decision)]).decode()
+            database.execute(
+                "UPDATE experience SET attempt = ?, decision = ?, decision_sha256 = ?, superseded = ? WHERE run_id = ?",
+                (decision.attempt, *_sealed(decision), superseded, decision.run_id),
+            )
+            return "replaced"
+
+    def record_label(self, run_id: str, label: Label) -> Literal["inserted", "unchanged"]:
+        """Write a label once; the same again changes nothing.
+
+        Returns
+        -------
+        {"inserted", "unchanged"}
+
+        Raises
+        ------
+        MissingPartitionError
+            If the week was never decided.
+        ConflictError
+            If another label is stored.
+        StorageError, CorruptArtifactError
+            If the database cannot be written or read.
+        """
+        with self._transaction() as database:
+            stored = _one(database, run_id)
+            if stored is None:
+                raise MissingPartitionError(
+                    f"There is no decision {run_id} to label.", todo="materialise decisions of that week first."
+                )
+            if stored.label is not None:
+                if stored.label.to_json() == label.to_json():
+                    return "unchanged"
+                raise ConflictError(
+                    f"{run_id} is labelled already, with other values.",
+                    todo="find out why its prices or states changed; a written label is never changed.",
+                    week=stored.decision.week_start,
+                )
+            database.execute(
+                "UPDATE experience SET label = ?, label_sha256 = ? WHERE run_id = ?", (*_sealed(label), run_id)
+            )
+            return "inserted"
+
+    def get(self, run_id: str) -> Experience | None:
+        """Return one row, verified, or None."""
+        if not self.path.exists():
+            return None
+        with self._transaction() as database:
+            return _one(database, run_id)
+
+    def records(self, allocator: str | None = None) -> list[Experience]:
+        """Return all rows, or those of one allocator, verified, by week and allocator."""
+        if not self.path.exists():
+            return []
+        with self._transaction() as database:
+            rows = database.execute(
+                f"SELECT {_COLUMNS} FROM experience WHERE ? IS NULL OR allocator = ? ORDER BY week_start, allocator",  # noqa: S608  (constant columns)
+                (allocator, allocator),
+            ).fetchall()
+        return [_experience(row) for row in rows]
+
+    def labelled_weights(self, allocator: str) -> dict[str, dict[str, float]]:
+        """Return the weights held at the decision of each labelled week, by its ISO Monday."""
+        return {
+            row.decision.week_start: dict(row.decision.state["current_weights"])
+            for row in self.records(allocator)
+            if row.label is not None
+        }
+
+    def export(self) -> pd.DataFrame:
+        """Return all rows as a table, by week and allocator; nested values are JSON text, labels None while pending."""
+        table = []
+        for row in self.records():
+            values: dict[str, Any] = asdict(row.decision) | (asdict(row.label) if row.label else {})
+            table.append([_flat(values.get(name)) for name in EXPORTED])
+        return pd.DataFrame(table, columns=list(EXPORTED))
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            database = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+            try:
+                database.execute("PRAGMA synchronous = EXTRA")
+                database.execute("BEGIN IMMEDIATE")
+                for statement in _SCHEMA:
+                    database.execute(statement)
+                yield database
+                database.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    database.execute("ROLLBACK")
+                raise
+            finally:
+                database.close()
+        except AllocatorError:
+            raise
+        except sqlite3.IntegrityError as error:
+            raise ConflictError(f"The store refuses it: {error}.", todo="do not write that week twice.") from error
+        except (OSError, sqlite3.OperationalError) as error:
+            raise StorageError(
+                f"The experience store cannot be written: {error}.",
+                todo="free disk space, or end the process that holds it, then run again.",
+                source=str(self.path),
+            ) from error
+        except sqlite3.Error as error:
+            raise CorruptArtifactError(
+                f"The experience store is damaged: {error}.", todo="restore it from a backup.", source=str(self.path)
+            ) from error
+
+
+def _one(database: sqlite3.Connection, run_id: str) -> Experience | None:
+    row = database.execute(f"SELECT {_COLUMNS} FROM experience WHERE run_id = ?", (run_id,)).fetchone()  # noqa: S608
+    return None if row is None else _experience(row)
+
+
+def _experience(row: tuple[Any, ...]) -> Experience:
+    run_id, decision, decision_seal, superseded, label, label_seal = row
+    found = from_stored(decision, decision_seal, Decision, run_id)
+    if found.run_id != run_id:
+        raise CorruptArtifactError(
+            f"{run_id} holds {found.run_id}.", todo="restore the experience store from a backup."
+        )
+    return Experience(
+        decision=found,
+        label=None if label is None else from_stored(label, label_seal, Label, run_id),
+        superseded=tuple(json.loads(superseded)),
+    )
+
+
+def _sealed(record: Decision | Label) -> tuple[str, str]:
+    payload = record.to_json()
+    return payload.decode(), sha256(payload)
+
+
+def _content(decision: Decision) -> dict[str, Any]:
+    values = json.loads(decision.to_json())
+    del values["attempt"]
+    return values
+
+
+def _check_replacement(stored: Experience, decision: Decision, now: pd.Timestamp | None) -> None:
+    if stored.label is not None:
+        raise _conflict(decision, "the week is labelled")
+    if decision.attempt != stored.decision.attempt + 1:
+        raise _conflict(
+            decision, f"attempt {stored.decision.attempt} is stored, and this is attempt {decision.attempt}"
+        )
+    execution = calendar.exchange().session_open(calendar.week(decision.week_start)["execution_session"])
+    if now is None or pd.Timestamp(now) >= execution:
+        raise _conflict(decision, "the week is executed already, or the time was not given")
+
+
+def _conflict(decision: Decision, why: str) -> ConflictError:
+    return ConflictError(
+        f"{decision.run_id} cannot be decided like this: {why}.",
+        todo="keep the stored decision; before its execution, a different one must be the next attempt.",
+        week=decision.week_start,
+    )
+
+
+def _flat(value: Any) -> Any:
+    return canonical_json(value).decode() if isinstance(value, dict | list | tuple) else value

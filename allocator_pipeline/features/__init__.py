@@ -1,0 +1,1 @@
+"""Weekly signals out of point-in-time panels."""

@@ -1,0 +1,1 @@
+"""Walk-forward forecasters of the weekly return."""

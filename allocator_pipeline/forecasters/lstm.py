@@ -1,0 +1,53 @@
+"""LSTM forecaster.
+
+Hochreiter & Schmidhuber (1997), "Long Short-Term Memory", Neural Computation 9(8), with dense targets: one forward pass
+along 120 days gives 60 training targets of every stock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from allocator_pipeline.forecasters.base import Forecaster, ForecasterConfig
+
+
+@dataclass(frozen=True)
+class LSTMConfig(ForecasterConfig):
+    """Hyperparameters, chosen on the planted control."""
+
+    hidden: int = 32
+    """Hidden units of the single layer."""
+    forget_bias: float = 1.0
+    """Initial bias of the forget gate: start by remembering (Jozefowicz, Zaremba & Sutskever 2015)."""
+
+
+class LSTMNetwork(nn.Module):
+    """One LSTM layer and a linear head that starts at zero, so that the first forecast is "no opinion"."""
+
+    def __init__(self, config: LSTMConfig) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(1, config.hidden)
+        self.head = nn.Linear(config.hidden, 1)
+        with torch.no_grad():  # gates are stored in the order input, forget, cell, output
+            self.lstm.bias_ih_l0[config.hidden : 2 * config.hidden] = config.forget_bias
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Map (B, days) to one score a day, (B, days)."""
+        hidden, _ = self.lstm(inputs.T.unsqueeze(-1))
+        return self.head(hidden).squeeze(-1).T
+
+
+class LSTMForecaster(Forecaster):
+    """Scores every day from the days before it."""
+
+    name = "lstm"
+    config_type = LSTMConfig
+
+    def build(self) -> nn.Module:
+        """Return a fresh network."""
+        return LSTMNetwork(self.config)

@@ -1,0 +1,103 @@
+"""Daily price panels: the long price table as arrays of days by symbols, cut at what may be read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from allocator_pipeline.config import FORECAST_TRAINING_YEARS
+from allocator_pipeline.errors import NotEnoughDataError
+from allocator_pipeline.market import calendar
+
+
+@dataclass(frozen=True)
+class PricePanel:
+    """Prices of some days, in order, by symbol, in order.
+
+    Parameters
+    ----------
+    dates : ndarray of datetime64[D], shape (T,)
+        Sessions.
+    symbols : tuple of str
+        The N columns, sorted.
+    close : ndarray of float64, shape (T, N)
+        Adjusted close in USD; NaN where the symbol has no bar.
+    execution : ndarray of float64, shape (T, N)
+        Price of a trade in that session in USD: the adjusted open, or the adjusted close of a source without opens.
+    """
+
+    dates: np.ndarray
+    symbols: tuple[str, ...]
+    close: np.ndarray
+    execution: np.ndarray
+
+    def digest(self) -> str:
+        """Return a sha256 over all the values."""
+        digest = hashlib.sha256("\n".join(self.symbols).encode())
+        for values in (self.dates.astype("datetime64[D]").astype(np.int64), self.close, self.execution):
+            digest.update(np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()
+
+
+def price_panel(prices: pd.DataFrame, has_open: bool, symbols: Sequence[str] | None = None) -> PricePanel:
+    """Turn a price table into a panel.
+
+    Parameters
+    ----------
+    prices : DataFrame
+        As `schemas.PRICES`.
+    has_open : bool
+        Whether trades execute at the adjusted open (``open * adj_close / close``) or at the adjusted close.
+    symbols : sequence of str, optional
+        Columns to keep; one without a bar is all NaN. All symbols of the table by default.
+
+    Returns
+    -------
+    PricePanel
+    """
+    close = prices.pivot(index="date", columns="symbol", values="adj_close")
+    execution = close
+    if has_open:
+        adjusted = prices.assign(execution=prices["open"] * prices["adj_close"] / prices["close"])
+        execution = adjusted.pivot(index="date", columns="symbol", values="execution")
+    if symbols is not None:
+        close, execution = (table.reindex(columns=sorted(set(symbols))) for table in (close, execution))
+    return PricePanel(
+        dates=close.index.to_numpy().astype("datetime64[D]"),
+        symbols=tuple(str(symbol) for symbol in close.columns),
+        close=np.ascontiguousarray(close.to_numpy(dtype=np.float64)),
+        execution=np.ascontiguousarray(execution.to_numpy(dtype=np.float64)),
+    )
+
+
+def bars_between(prices: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:
+    """Return the bars whose session lies from ``first`` to ``last``, both included."""
+    return prices[(prices["date"] >= first) & (prices["date"] <= last)]
+
+
+def warm_up_start(year: int) -> pd.Timestamp:
+    """Return the first day a forecaster of ``year`` reads: the training years and one year before, to warm up on."""
+    return pd.Timestamp(year - FORECAST_TRAINING_YEARS - 1, 1, 1)
+
+
+def training_bars(prices: pd.DataFrame, year: int) -> pd.DataFrame:
+    """Return the bars the forecaster of ``year`` may be fitted on: none after the year's first decision.
+
+    Cutting the *bars* purges the targets: a target whose exit lies after the first decision cannot be computed at all.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If there is no bar.
+    """
+    bars = bars_between(prices, warm_up_start(year), calendar.first_decision_of_year(year))
+    if bars.empty:
+        raise NotEnoughDataError(
+            f"There are no prices to fit the forecaster of {year} on.",
+            todo=f"materialise the prices of {year - FORECAST_TRAINING_YEARS} to {year}.",
+        )
+    return bars

@@ -1,0 +1,113 @@
+"""PatchTST forecaster.
+
+Nie, Nguyen, Sinthong & Kalagnanam (2023), "A Time Series is Worth 64 Words", ICLR: patches of a single channel as tokens
+of a small transformer. Two changes: attention is causal and banded, so that one pass along a chunk gives a target at
+every token; and position is a learned relative bias that starts as in Press, Smith & Lewis (2022), "Train Short, Test
+Long" (ALiBi), because recent days matter more. There is no instance normalisation: over a chunk it would read the future.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from allocator_pipeline.forecasters.base import Forecaster, ForecasterConfig
+
+
+@dataclass(frozen=True)
+class PatchTSTConfig(ForecasterConfig):
+    """Hyperparameters, chosen on the planted control."""
+
+    stride: int = 5
+    """Days in a token."""
+    chunks_per_step: int = 2
+    """Small batches: two chunks of all stocks."""
+    epochs: int = 4
+    """About 200 steps."""
+    learning_rate: float = 3e-3
+    """Peak of the one-cycle schedule."""
+    weight_decay: float = 0.5
+    """Strong: the signal is weak."""
+    width: int = 16
+    """Size of a token's embedding."""
+    feed_forward: int = 32
+    """Hidden units of the feed-forward part."""
+    layers: int = 2
+    """Transformer layers."""
+    heads: int = 4
+    """Attention heads."""
+    band: int = 12
+    """Tokens a token attends to, itself included: 60 days."""
+    dropout: float = 0.2
+    """After attention and feed-forward."""
+
+
+class Layer(nn.Module):
+    """One pre-norm transformer layer with banded causal attention."""
+
+    def __init__(self, config: PatchTSTConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.attention_norm = nn.LayerNorm(config.width)
+        self.qkv = nn.Linear(config.width, 3 * config.width)
+        self.out = nn.Linear(config.width, config.width)
+        slopes = 0.5 ** torch.arange(1, config.heads + 1)
+        self.position = nn.Parameter(-slopes[:, None] * torch.arange(config.band))
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(config.width),
+            nn.Linear(config.width, config.feed_forward),
+            nn.GELU(),
+            nn.Linear(config.feed_forward, config.width),
+            nn.Dropout(config.dropout),
+        )
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, tokens: torch.Tensor, lag: torch.Tensor, banned: torch.Tensor) -> torch.Tensor:
+        """Map (B, S, width) to (B, S, width); ``lag`` and ``banned`` (S, S) say how far back a token is and if it is out."""
+        batch, length, width = tokens.shape
+        qkv = self.qkv(self.attention_norm(tokens)).view(batch, length, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        bias = self.position[:, lag].masked_fill(banned, -torch.inf)
+        mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        tokens = tokens + self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, length, width)))
+        return tokens + self.feed_forward(tokens)
+
+
+class PatchTSTNetwork(nn.Module):
+    """Embedding, layers, and a linear head on each token that starts at zero."""
+
+    def __init__(self, config: PatchTSTConfig) -> None:
+        super().__init__()
+        self.stride, self.band = config.stride, config.band
+        self.embedding = nn.Linear(config.stride, config.width)
+        with torch.no_grad():  # every day of a token weighs the same at first
+            self.embedding.weight.copy_(self.embedding.weight[:, :1].expand_as(self.embedding.weight))
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+        self.head = nn.Linear(config.width, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Map (B, days) to one score a token, (B, days / stride)."""
+        tokens = self.embedding(inputs.reshape(len(inputs), -1, self.stride))
+        index = torch.arange(tokens.shape[1])
+        lag = index[:, None] - index
+        banned = (lag < 0) | (lag >= self.band)
+        lag = lag.clamp(0, self.band - 1)
+        for layer in self.layers:
+            tokens = layer(tokens, lag, banned)
+        return self.head(self.norm(tokens)).squeeze(-1)
+
+
+class PatchTSTForecaster(Forecaster):
+    """Scores every token of five days from the tokens before it."""
+
+    name = "patchtst"
+    config_type = PatchTSTConfig
+
+    def build(self) -> nn.Module:
+        """Return a fresh network."""
+        return PatchTSTNetwork(self.config)

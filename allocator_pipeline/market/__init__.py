@@ -1,0 +1,1 @@
+"""Market data: pure functions and sources, frames in and validated frames out."""

@@ -1,0 +1,1 @@
+"""The portfolio environment: constraints, costs, rewards, state and steps."""

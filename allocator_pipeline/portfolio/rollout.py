@@ -1,0 +1,335 @@
+"""The accounting of a week, and the walk of an allocator over weeks.
+
+There is one accounting: `settle_batch`, in arrays. Environments call it for many portfolios at once, `settle` for one;
+so training, evaluation and labelling cannot disagree about what a week paid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from allocator_pipeline.config import CASH, N_STOCKS, CostConfig
+from allocator_pipeline.errors import NotEnoughDataError, WeightsError
+from allocator_pipeline.portfolio.constraints import N_ASSETS, check_weights
+from allocator_pipeline.portfolio.costs import trading_cost, turnover
+from allocator_pipeline.portfolio.rewards import reward, wealth_multiplier
+from allocator_pipeline.portfolio.state import Observation, StateTensors
+
+Holdings = dict[str, float]
+"""Weight by symbol, CASH among them, sum 1. What is outside the universe is allowed: the next decision sells it."""
+
+ALL_CASH: Mapping[str, float] = {CASH: 1.0}
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What a week did to N portfolios; every array has shape (N,) but ``held_after``.
+
+    Parameters
+    ----------
+    turnover : ndarray
+        One-way turnover, what left the universe included.
+    cost : ndarray
+        Cost of it as a share of wealth.
+    gross : ndarray
+        Simple return of the target weights.
+    net : ndarray
+        Simple return after costs.
+    reward : ndarray
+        Scaled log of ``1 + net``.
+    held_after : ndarray, shape (N, 16)
+        Weights after the week's returns.
+    """
+
+    turnover: np.ndarray
+    cost: np.ndarray
+    gross: np.ndarray
+    net: np.ndarray
+    reward: np.ndarray
+    held_after: np.ndarray
+
+
+@dataclass(frozen=True)
+class WeekResult:
+    """What a week did to one portfolio: as `Settlement`, with numbers, and ``held_after`` by symbol."""
+
+    turnover: float
+    cost: float
+    gross: float
+    net: float
+    reward: float
+    held_after: Holdings
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """An allocator's way through T weeks.
+
+    Parameters
+    ----------
+    weeks : ndarray of datetime64[D], shape (T,)
+    symbols : ndarray of str, shape (T, 15)
+    targets : ndarray, shape (T, 16)
+        Target weights, CASH last.
+    turnover, cost, gross, net, reward : ndarray, shape (T,)
+        As in `Settlement`.
+    holdings_after : Holdings
+        Weights after the last week's returns: what the next week's turnover is measured from.
+    observed_after : Holdings
+        The same as known at the next decision's close, which comes before the exit: what may be observed.
+    """
+
+    weeks: np.ndarray
+    symbols: np.ndarray
+    targets: np.ndarray
+    turnover: np.ndarray
+    cost: np.ndarray
+    gross: np.ndarray
+    net: np.ndarray
+    reward: np.ndarray
+    holdings_after: Holdings
+    observed_after: Holdings
+
+
+def drift(target: np.ndarray, moves: np.ndarray) -> np.ndarray:
+    """Return weights after prices moved.
+
+    Parameters
+    ----------
+    target : ndarray, shape (..., 16)
+    moves : ndarray, shape (..., 15)
+        Simple returns of the stocks; cash stays.
+
+    Returns
+    -------
+    ndarray, shape (..., 16)
+    """
+    grown = target.copy()
+    grown[..., :-1] *= 1.0 + moves
+    grown /= grown.sum(axis=-1, keepdims=True)
+    return grown
+
+
+def settle_batch(
+    target: np.ndarray, held: np.ndarray, left: np.ndarray, returns: np.ndarray, costs: CostConfig
+) -> Settlement:
+    """Account for one week of N portfolios.
+
+    The turnover from ``held`` to ``target`` is paid first, then the target earns the week's returns:
+    ``1 + net = (1 - cost) (1 + w . r)``.
+
+    Parameters
+    ----------
+    target : ndarray, shape (N, 16)
+        Weights wanted, CASH last.
+    held : ndarray, shape (N, 16)
+        Weights at execution, in the slots of this week.
+    left : ndarray, shape (N,)
+        Weight at execution of what is no longer in the universe; it is sold.
+    returns : ndarray, shape (N, 15)
+        Simple returns of the week, finite and above -1; callers check them once.
+    costs : CostConfig
+
+    Returns
+    -------
+    Settlement
+    """
+    traded = turnover(target, held, left)
+    cost = np.asarray(trading_cost(traded, costs))
+    gross = (target[:, :-1] * returns).sum(axis=1)
+    multiplier = np.asarray(wealth_multiplier(gross, cost))
+    return Settlement(
+        turnover=traded,
+        cost=cost,
+        gross=gross,
+        net=multiplier - 1.0,
+        reward=np.asarray(reward(multiplier, costs)),
+        held_after=drift(target, returns),
+    )
+
+
+def settle(
+    target: np.ndarray, symbols: Sequence[str] | np.ndarray, holdings: Mapping[str, float], returns: np.ndarray,
+    costs: CostConfig,
+) -> WeekResult:  # fmt: skip
+    """Account for one week of one portfolio held by symbol.
+
+    Parameters
+    ----------
+    target : ndarray, shape (16,)
+        Weights wanted, CASH last: at least 0, sum 1.
+    symbols : sequence of str, length 15
+        The symbol in each slot.
+    holdings : Holdings
+        Weights at execution. What is outside ``symbols`` is sold, at cost.
+    returns : ndarray, shape (15,)
+        Simple returns from this week's execution to the next week's.
+    costs : CostConfig
+
+    Returns
+    -------
+    WeekResult
+
+    Raises
+    ------
+    WeightsError
+        If target, holdings or returns are not finite, target or holdings are no portfolio, or a return is -1 or less.
+    """
+    target = np.asarray(target, dtype=np.float64)
+    returns = check_returns(returns)
+    _check_portfolio(target, "target")
+    held, left = in_slots(holdings, symbols)
+    week = settle_batch(target[None], held[None], np.array([left]), returns[None], costs)
+    return WeekResult(
+        turnover=float(week.turnover[0]),
+        cost=float(week.cost[0]),
+        gross=float(week.gross[0]),
+        net=float(week.net[0]),
+        reward=float(week.reward[0]),
+        held_after=as_holdings(week.held_after[0], symbols),
+    )
+
+
+def observed_weights(holdings: Mapping[str, float], symbols: Sequence[str] | np.ndarray) -> np.ndarray:
+    """Return holdings as the 16 weights of an observation; what is outside the universe, to be sold, counts as CASH.
+
+    Raises
+    ------
+    WeightsError
+        If the holdings are not finite, negative, or do not sum to 1.
+    """
+    weights, left = in_slots(holdings, symbols)
+    weights[-1] += left
+    return weights
+
+
+def as_holdings(weights: np.ndarray, symbols: Sequence[str] | np.ndarray) -> Holdings:
+    """Return weights of shape (16,) by symbol, without those that are zero; CASH is always there."""
+    held = {str(symbol): float(weight) for symbol, weight in zip(symbols, weights[:-1], strict=True) if weight > 0}
+    return {**held, CASH: float(weights[-1])}
+
+
+def simulate(
+    decide: Callable[[Observation], np.ndarray],
+    states: StateTensors,
+    costs: CostConfig,
+    holdings: Mapping[str, float] | None = None,
+    observed: Mapping[str, float] | None = None,
+) -> Rollout:
+    """Let an allocator decide week after week, each time holding what its last decision has become.
+
+    Parameters
+    ----------
+    decide : callable
+        From an `Observation` to target weights of shape (16,); an `Allocator.target_weights`.
+    states : StateTensors
+        Weeks in order, all with known returns and marks.
+    costs : CostConfig
+    holdings : Holdings, optional
+        What is held at the first execution; all cash if absent. A former rollout's ``holdings_after`` carries on.
+    observed : Holdings, optional
+        What the first decision may see of it: the former rollout's ``observed_after``. Defaults to ``holdings``.
+
+    Returns
+    -------
+    Rollout
+
+    Raises
+    ------
+    NotEnoughDataError
+        If a week's return or mark is not known yet.
+    WeightsError
+        If a decision breaks a constraint; it names the week.
+    """
+    check_known(states)
+    held: Mapping[str, float] = ALL_CASH if holdings is None else holdings
+    seen: Mapping[str, float] = held if observed is None else observed
+    targets = np.empty((len(states), N_ASSETS))
+    numbers = np.empty((len(states), 5))
+    for t in range(len(states)):
+        symbols = states.symbols[t]
+        try:
+            targets[t] = check_weights(decide(states.observation(t, observed_weights(seen, symbols))), costs)
+        except WeightsError as error:
+            raise WeightsError(error.problem, todo=error.todo, week=str(states.weeks[t])) from error
+        week = settle(targets[t], symbols, held, states.returns[t], costs)
+        numbers[t] = week.turnover, week.cost, week.gross, week.net, week.reward
+        held, seen = week.held_after, as_holdings(drift(targets[t], states.marks[t]), symbols)
+    return Rollout(
+        weeks=states.weeks,
+        symbols=states.symbols,
+        targets=targets,
+        turnover=numbers[:, 0],
+        cost=numbers[:, 1],
+        gross=numbers[:, 2],
+        net=numbers[:, 3],
+        reward=numbers[:, 4],
+        holdings_after=dict(held),
+        observed_after=dict(seen),
+    )
+
+
+def check_known(states: StateTensors) -> None:
+    """Raise where a week's return or mark is not known yet, or is no return.
+
+    Raises
+    ------
+    NotEnoughDataError
+        Naming the first week that is not known.
+    WeightsError
+        Naming the first week with a return of -1 or less.
+    """
+    unknown = ~(states.known & np.isfinite(states.marks).all(axis=1))
+    if unknown.any():
+        raise NotEnoughDataError(
+            "The week's returns are not known yet.",
+            todo="leave it out, or wait for the next week's execution price.",
+            week=str(states.weeks[unknown][0]),
+        )
+    worthless = (states.returns <= -1.0).any(axis=1) | (states.marks <= -1.0).any(axis=1)
+    if worthless.any():
+        raise WeightsError(
+            "A return is -1 or less.", todo="mend the prices of that week.", week=str(states.weeks[worthless][0])
+        )
+
+
+def check_returns(returns: np.ndarray) -> np.ndarray:
+    """Return the 15 returns of a week as float64 if they are finite and above -1.
+
+    Raises
+    ------
+    WeightsError
+        If they are not.
+    """
+    returns = np.asarray(returns, dtype=np.float64)
+    if returns.shape != (N_STOCKS,) or not np.isfinite(returns).all() or (returns <= -1.0).any():
+        raise WeightsError(
+            "A week's returns must be 15 finite numbers above -1.",
+            todo="mend the prices, or wait until they are known.",
+        )
+    return returns
+
+
+def in_slots(holdings: Mapping[str, float], symbols: Sequence[str] | np.ndarray) -> tuple[np.ndarray, float]:
+    """Return holdings as weights by slot, shape (16,), CASH last, and the weight of what is in no slot.
+
+    Raises
+    ------
+    WeightsError
+        If the holdings are not finite, negative, or do not sum to 1.
+    """
+    _check_portfolio(np.array(list(holdings.values()), dtype=np.float64), "holdings")
+    names = [*(str(symbol) for symbol in symbols), CASH]
+    held = np.array([holdings.get(name, 0.0) for name in names], dtype=np.float64)
+    return held, float(sum(weight for symbol, weight in holdings.items() if symbol not in names))
+
+
+def _check_portfolio(weights: np.ndarray, name: str) -> None:
+    if not np.isfinite(weights).all() or weights.min(initial=0.0) < 0.0 or abs(weights.sum() - 1.0) > 1e-9:
+        raise WeightsError(
+            f"The {name} are no portfolio: weights must be finite, not negative and sum to 1.",
+            todo="normalise cash and market values to weights.",
+        )

@@ -1,0 +1,1 @@
+"""Model artefacts and the promotion of champions."""

@@ -1,0 +1,184 @@
+"""Declared schemas of every table that one room hands to another, checked at the boundary."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pandera.pandas as pa
+
+from allocator_pipeline.config import FORECASTERS, N_STOCKS, RATIOS, SIGNALS
+from allocator_pipeline.errors import MarketDataError
+
+_DAY = "datetime64[us]"
+_INSTANT = "datetime64[us, UTC]"
+
+
+def _price(nullable: bool) -> pa.Column:
+    return pa.Column("float64", pa.Check.gt(0), nullable=nullable)
+
+
+PRICES = pa.DataFrameSchema(
+    {
+        "date": pa.Column(_DAY),
+        "symbol": pa.Column(str),
+        "open": _price(nullable=True),
+        "high": _price(nullable=True),
+        "low": _price(nullable=True),
+        "close": _price(nullable=False),
+        "adj_close": _price(nullable=False),
+        "volume": pa.Column("float64", pa.Check.ge(0), nullable=True),
+        "source": pa.Column(str),
+    },
+    unique=["date", "symbol"],
+    strict=True,
+    ordered=True,
+    name="prices",
+)
+"""Daily bars, sorted by date and symbol. Open, high, low (USD) and volume (shares) are NaN where the source lacks them."""
+
+SENTIMENT = pa.DataFrameSchema(
+    {
+        "article_id": pa.Column(str),
+        "symbol": pa.Column(str),
+        "published_at": pa.Column(_INSTANT),
+        "score": pa.Column("float64", pa.Check.in_range(-1, 1)),
+        "scorer": pa.Column(str),
+        "source": pa.Column(str),
+    },
+    unique=["article_id", "symbol"],
+    strict=True,
+    ordered=True,
+    name="sentiment",
+)
+"""Scored articles, sorted by published_at, symbol and article_id; score is P(positive) - P(negative)."""
+
+FUNDAMENTALS = pa.DataFrameSchema(
+    {
+        "symbol": pa.Column(str),
+        "period_end": pa.Column(_DAY),
+        "known_at": pa.Column(_INSTANT),
+        **{name: pa.Column("float64", nullable=True) for name in RATIOS},
+        "source": pa.Column(str),
+    },
+    unique=["symbol", "period_end", "known_at"],
+    strict=True,
+    ordered=True,
+    name="fundamentals",
+)
+"""Quarterly ratios by the day they became known, sorted by known_at, symbol and period_end; NaN where undefined."""
+
+UNIVERSE = pa.DataFrameSchema(
+    {
+        "year": pa.Column("int64"),
+        "slot": pa.Column("int64", pa.Check.in_range(0, N_STOCKS - 1)),
+        "symbol": pa.Column(str),
+        "rank": pa.Column("int64", pa.Check.ge(1)),
+        "liquidity": pa.Column("float64", nullable=True),
+        "measure": pa.Column(str),
+        "mode": pa.Column(str, pa.Check.isin(["point_in_time", "fixed"])),
+        "known_at": pa.Column(_INSTANT),
+    },
+    unique=["year", "slot"],
+    strict=True,
+    ordered=True,
+    name="universe",
+)
+"""The 15 stocks of a year by slot; known_at is the close of the last session that the ranking read. A fixed list has no
+liquidity (NaN)."""
+
+SIGNALS_TABLE = pa.DataFrameSchema(
+    {
+        "week": pa.Column(_DAY),
+        "decision_at": pa.Column(_INSTANT),
+        "slot": pa.Column("int64", pa.Check.in_range(0, N_STOCKS - 1)),
+        "symbol": pa.Column(str),
+        **{name: pa.Column("float64", nullable=True) for name in SIGNALS},
+        "articles": pa.Column("int64", pa.Check.ge(0)),
+    },
+    unique=["week", "slot"],
+    strict=True,
+    ordered=True,
+    name="signals",
+)
+"""Weekly signals of the year's 15 stocks, sorted by week and slot; NaN where missing."""
+
+FORECASTS = pa.DataFrameSchema(
+    {
+        "week": pa.Column(_DAY),
+        "decision_at": pa.Column(_INSTANT),
+        "slot": pa.Column("int64", pa.Check.in_range(0, N_STOCKS - 1)),
+        "symbol": pa.Column(str),
+        "forecast": pa.Column("float64"),
+        "forecaster": pa.Column(str, pa.Check.isin(FORECASTERS)),
+        "model_version": pa.Column(str),
+    },
+    unique=["week", "slot"],
+    strict=True,
+    ordered=True,
+    name="forecasts",
+)
+"""Expected weekly log return of the year's 15 stocks, sorted by week and slot."""
+
+OUTCOMES = pa.DataFrameSchema(
+    {
+        "week": pa.Column(_DAY),
+        "slot": pa.Column("int64", pa.Check.in_range(0, N_STOCKS - 1)),
+        "symbol": pa.Column(str),
+        "return": pa.Column("float64", pa.Check.gt(-1), nullable=True),
+        "mark": pa.Column("float64", pa.Check.gt(-1), nullable=True),
+    },
+    unique=["week", "slot"],
+    strict=True,
+    ordered=True,
+    name="outcomes",
+)
+"""What each week paid, sorted by week and slot: `return` from its execution to the next week's execution, `mark` to the next
+decision's close (both simple). NaN while not known yet."""
+
+BASELINE_WEIGHTS = pa.DataFrameSchema(
+    {
+        "week": pa.Column(_DAY),
+        "slot": pa.Column("int64", pa.Check.in_range(0, N_STOCKS)),
+        "symbol": pa.Column(str),
+        "weight": pa.Column("float64", pa.Check.in_range(0, 1)),
+    },
+    unique=["week", "slot"],
+    strict=True,
+    ordered=True,
+    name="baseline_weights",
+)
+"""Target weights of a baseline, sorted by week and slot; slot 15 is CASH."""
+
+
+def validate(table: pd.DataFrame, schema: pa.DataFrameSchema, source: str) -> pd.DataFrame:
+    """Check a table against its schema.
+
+    Parameters
+    ----------
+    table : DataFrame
+    schema : DataFrameSchema
+        One of this module's.
+    source : str
+        Where the table comes from, for the message.
+
+    Returns
+    -------
+    DataFrame
+        The table, as given.
+
+    Raises
+    ------
+    MarketDataError
+        Naming the column, the check and the first bad row.
+    """
+    try:
+        return schema.validate(table)
+    except pa.errors.SchemaError as error:
+        cases = getattr(error, "failure_cases", None)
+        first = ""
+        if isinstance(cases, pd.DataFrame) and len(cases):
+            first = f" First bad value: {cases.iloc[0].to_dict()}."
+        raise MarketDataError(
+            f"The {schema.name} table breaks its schema: {str(error).splitlines()[0][:300]}.{first}",
+            todo="mend the source data, or report a defect if the source is ours.",
+            source=source,
+        ) from error

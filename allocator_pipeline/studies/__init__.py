@@ -1,0 +1,1 @@
+"""Studies on generated markets whose truth is known."""

@@ -1,0 +1,1 @@
+"""Full training and fine-tuning of policies."""

@@ -1,0 +1,182 @@
+"""Fine-tuning: a champion trained further on the last weeks, with its own scaler and slots."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import torch
+
+from allocator_pipeline.allocators.policy import Policy
+from allocator_pipeline.allocators.recipes import (
+    FINETUNE,
+    FinetuneSettings,
+    finetune_recipe,
+    recipe_from_values,
+    recipe_values,
+)
+from allocator_pipeline.allocators.slots import follow_slots
+from allocator_pipeline.artifact import Artifact, Identity
+from allocator_pipeline.atomic import canonical_json, sha256
+from allocator_pipeline.config import CostConfig
+from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError
+from allocator_pipeline.market import calendar
+from allocator_pipeline.portfolio.state import StateTensors
+from allocator_pipeline.training.environments import rows_per_step, training_env
+from allocator_pipeline.training.models import build_model, policy_files, restore
+from allocator_pipeline.training.progress import Progress, learn, silent
+from allocator_pipeline.training.weeks import last_exit, recent_weeks
+
+Starting = Mapping[str, Mapping[str, float]]
+"""Recorded holdings (weight by symbol, CASH among them) by the week they were held in (ISO date of its Monday)."""
+
+
+class StoredPolicy(Protocol):
+    """A verified artefact as the registry loads it."""
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """The manifest."""
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """Its files by name."""
+
+
+def finetune_identity(
+    champion: Mapping[str, Any],
+    week: str,
+    states: StateTensors,
+    starting_weights: Starting | None = None,
+    costs: CostConfig | None = None,
+    settings: FinetuneSettings = FINETUNE,
+) -> Identity:
+    """Return what a fine-tune is made of, and so its version, without training it.
+
+    Parameters
+    ----------
+    champion : mapping
+        Manifest of the policy to start from.
+    week : str
+        Monday of the week whose decision the fine-tune is for.
+    states : StateTensors
+        Successive weeks up to that one, later ones are ignored.
+    starting_weights : mapping of str to Holdings, optional
+        What was really held in a week: an episode that starts there starts with it, else with all cash.
+    costs : CostConfig, optional
+    settings : FinetuneSettings
+
+    Raises
+    ------
+    NotEnoughDataError
+        If the 26 weeks known by the decision are not all there.
+    ConfigurationError
+        If the champion has read prices from after the decision.
+    """
+    weeks = _weeks(champion, week, states, settings)
+    return _identity(champion, weeks, _of(weeks, starting_weights), costs or CostConfig(), settings)
+
+
+def finetune(
+    champion: StoredPolicy,
+    week: str,
+    states: StateTensors,
+    starting_weights: Starting | None = None,
+    costs: CostConfig | None = None,
+    settings: FinetuneSettings = FINETUNE,
+    progress: Progress = silent,
+) -> Artifact:
+    """Train a champion further on the weeks known by a decision; equal arguments give equal bytes.
+
+    Network, optimisers and SAC's alpha go on where they were; the scaler stays. Each symbol that the champion knows
+    keeps its slot, and what has joined takes the slot of what has left.
+
+    Parameters
+    ----------
+    champion : StoredPolicy
+        A verified artefact with ``manifest`` and ``files``; other parameters as of `finetune_identity`.
+    progress : callable
+        Receives a message after each tenth of the steps.
+
+    Returns
+    -------
+    Artifact
+        With the champion as parent, hence a version that ends in ``-ft``; nothing is written to disk.
+
+    Raises
+    ------
+    NotEnoughDataError, ConfigurationError
+        As `finetune_identity`.
+    CorruptArtifactError
+        If the champion's files cannot be used.
+    WeightsError
+        If training diverges.
+    """
+    costs = costs or CostConfig()
+    weeks = _weeks(champion.manifest, week, states, settings)
+    starting = _of(weeks, starting_weights)
+    identity = _identity(champion.manifest, weeks, starting, costs, settings)
+    torch.set_num_threads(1)
+    prior = Policy.from_files(champion.files)
+    weeks = follow_slots(weeks, prior.symbols)
+    recipe = finetune_recipe(prior.recipe, settings)
+    env = training_env(recipe, weeks, prior.scaler, costs, starting)
+    model = build_model(recipe, env, int(identity.config["seed"]))
+    restore(model, prior, champion.files)
+    label = f"{identity.name} {week} fine-tune"
+    learn(model, recipe.total_steps, rows_per_step(recipe), label, progress, settings.fill_steps)
+    policy = Policy(prior.recipe, costs, prior.scaler, tuple(weeks.symbols[-1].tolist()), model.policy)
+    facts = {
+        "week": str(week),
+        "recipe": prior.recipe.name,
+        "first_week": str(weeks.weeks[0]),
+        "last_week": str(weeks.weeks[-1]),
+        "weeks": len(weeks),
+        "recorded_starts": len(starting),
+        "symbols": list(policy.symbols),
+    }
+    return Artifact(identity, policy_files(policy, model), facts)
+
+
+def _weeks(champion: Mapping[str, Any], week: str, states: StateTensors, settings: FinetuneSettings) -> StateTensors:
+    decision = str(calendar.week(week)["decision_session"].date())
+    if champion["cutoff"] > decision:
+        raise ConfigurationError(
+            f"The champion {champion['version']} has read prices after the decision of {decision}.",
+            todo="start from the champion as of that week.",
+            week=str(week),
+        )
+    return recent_weeks(states, week, settings.weeks)
+
+
+def _of(weeks: StateTensors, starting: Starting | None) -> dict[str, dict[str, float]]:
+    names = weeks.weeks.astype("datetime64[D]").astype(str).tolist()
+    return {name: dict(starting[name]) for name in names if starting and name in starting}
+
+
+def _identity(
+    champion: Mapping[str, Any], weeks: StateTensors, starting: Starting, costs: CostConfig, settings: FinetuneSettings
+) -> Identity:
+    try:
+        config = champion["config"]
+        recipe = recipe_from_values(config["algorithm"], config["recipe"])
+        return Identity(
+            kind="policy",
+            name=champion["name"],
+            cutoff=last_exit(weeks),
+            config={
+                "algorithm": config["algorithm"],
+                "recipe": recipe_values(recipe),
+                "scaler": "parent's",
+                "finetune": dataclasses.asdict(settings),
+                "costs": dataclasses.asdict(costs),
+                "seed": config["seed"],
+            },
+            data=sha256(canonical_json({"states": weeks.digest(), "starting": starting})),
+            parent=champion["version"],
+        )
+    except (KeyError, TypeError) as error:
+        raise CorruptArtifactError(
+            f"The champion's manifest is incomplete: {error!r}.", todo="train the policy again."
+        ) from error

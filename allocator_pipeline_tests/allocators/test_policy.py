@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from allocator_pipeline.allocators.policy import NETWORK_FILE, POLICY_FILE, TRAINING_FILE, Policy, network_of
+from allocator_pipeline.allocators.recipes import RECIPES, recipe
+from allocator_pipeline.config import CostConfig
+from allocator_pipeline.errors import AllocatorError, CorruptArtifactError
+from allocator_pipeline.portfolio.agents_env import AgentsVecEnv
+from allocator_pipeline.portfolio.constraints import N_ASSETS, check_weights
+from allocator_pipeline.portfolio.rollout import simulate
+from allocator_pipeline.portfolio.scaler import StateScaler
+from allocator_pipeline.portfolio.state import Observation, StateTensors
+from allocator_pipeline.portfolio.vec_env import PortfolioVecEnv
+from allocator_pipeline.studies.planted import planted_states
+from allocator_pipeline.training.environments import training_env
+from allocator_pipeline.training.models import build_model, policy_files, restore
+
+EVERY = list(RECIPES)
+COSTS = CostConfig()
+
+
+def market() -> StateTensors:
+    """A market with gaps, with marks that differ from returns, and with a change of universe."""
+    planted = planted_states(2, 80, 0.1)
+    rng = np.random.default_rng(0)
+    missing = rng.random(planted.missing.shape) < 0.1
+    symbols = planted.symbols.copy()
+    symbols[20:, 3] = "NEW"
+    return dataclasses.replace(
+        planted,
+        symbols=symbols,
+        signals=np.where(missing, 0.0, planted.signals),
+        missing=missing,
+        marks=planted.returns + rng.normal(0.0, 0.01, planted.returns.shape),
+    )
+
+
+STATES = market()
+
+
+def untrained(key: tuple[str, str], seed: int = 0) -> Policy:
+    torch.manual_seed(seed)
+    chosen = recipe(*key)
+    network = network_of(chosen)
+    with torch.no_grad():  # far enough from zero that the answers differ
+        for parameter in network.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)) * 0.3)
+    return Policy(chosen, COSTS, StateScaler.fit(STATES), tuple(STATES.symbols[-1].tolist()), network)
+
+
+def observations(count: int = 20) -> list[Observation]:
+    rng = np.random.default_rng(4)
+    return [STATES.observation(row, rng.dirichlet(np.ones(N_ASSETS))) for row in range(80 - count, 80)]
+
+
+@pytest.mark.parametrize("key", EVERY)
+def test_save_and_load_give_identical_actions(key: tuple[str, str]) -> None:
+    policy = untrained(key)
+    files = policy.to_files()
+    again = Policy.from_files(files)
+    assert again.to_files() == files
+    assert (again.recipe, again.costs, again.symbols) == (policy.recipe, policy.costs, policy.symbols)
+    for observation in observations():
+        np.testing.assert_array_equal(again.target_weights(observation), policy.target_weights(observation))
+
+
+@pytest.mark.parametrize("key", EVERY)
+def test_weights_are_admissible_and_repeatable(key: tuple[str, str]) -> None:
+    policy = untrained(key)
+    for observation in observations():
+        weights = check_weights(policy.target_weights(observation), COSTS)
+        np.testing.assert_array_equal(weights, policy.target_weights(observation))
+
+
+@pytest.mark.parametrize("key", EVERY)
+def test_serving_sees_the_numbers_that_training_sees(key: tuple[str, str]) -> None:
+    """Walk an environment and the evaluation in step: every number the network reads is the same, bit for bit."""
+    policy = untrained(key)
+    states = STATES if policy.recipe.view == "agents" else STATES[20:]  # slots stay within an episode here
+    env: AgentsVecEnv | PortfolioVecEnv = (
+        AgentsVecEnv(
+            states, policy.scaler, COSTS, 1, episode_weeks=len(states), action_bound=policy.recipe.action_bound
+        )
+        if policy.recipe.view == "agents"
+        else PortfolioVecEnv(
+            states, policy.scaler, COSTS, 1, episode_weeks=len(states), action_bound=policy.recipe.action_bound
+        )
+    )
+    served: list[np.ndarray] = []
+
+    def decide(observation: Observation) -> np.ndarray:
+        served.append(policy.inputs(observation))
+        return policy.target_weights(observation)
+
+    simulate(decide, states, COSTS)
+    seen = env.reset()
+    for inputs in served:
+        np.testing.assert_array_equal(inputs, seen)
+        seen = env.step(policy.network.predict(seen, deterministic=True)[0])[0]
+
+
+@pytest.mark.parametrize("key", [key for key in EVERY if RECIPES[key].view == "agents"])
+def test_agents_do_not_care_for_slots_or_names(key: tuple[str, str]) -> None:
+    policy = untrained(key)
+    order = np.random.default_rng(1).permutation(15)
+    for observation in observations(5):
+        moved = Observation(
+            observation.week,
+            np.array([f"OTHER{slot}" for slot in range(15)]),
+            observation.features[order],
+            observation.missing[order],
+            observation.weights[[*order, 15]],
+        )
+        expected = policy.target_weights(observation)[[*order, 15]]
+        np.testing.assert_allclose(policy.target_weights(moved), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("key", [key for key in EVERY if RECIPES[key].view == "flat"])
+def test_flat_maps_slots_by_symbol(key: tuple[str, str]) -> None:
+    policy = untrained(key)
+    order = np.random.default_rng(1).permutation(15)
+    for observation in observations(5):
+        moved = Observation(
+            observation.week,
+            observation.symbols[order],
+            observation.features[order],
+            observation.missing[order],
+            observation.weights[[*order, 15]],
+        )
+        np.testing.assert_array_equal(policy.logits(moved), policy.logits(observation)[[*order, 15]])
+
+
+def test_no_tilt_is_equal_weight() -> None:
+    policy = untrained(("ppo", "default"))
+    with torch.no_grad():
+        for parameter in policy.network.parameters():
+            parameter.zero_()
+    weights = policy.target_weights(observations(1)[0])
+    np.testing.assert_allclose(weights, [0.98 / 15] * 15 + [0.02], atol=1e-12)
+
+
+@pytest.mark.parametrize("key", EVERY)
+def test_training_state_round_trip(key: tuple[str, str]) -> None:
+    chosen = dataclasses.replace(recipe(*key), n_envs=1)
+    env = training_env(chosen, STATES, StateScaler.fit(STATES), COSTS)
+    first, second = build_model(chosen, env, 1), build_model(chosen, env, 2)
+    policy = Policy(chosen, COSTS, StateScaler.fit(STATES), tuple(STATES.symbols[-1].tolist()), first.policy)
+    files = policy_files(policy, first)
+    restore(second, Policy.from_files(files), files)
+    assert policy_files(dataclasses.replace(policy, network=second.policy), second) == files
+
+
+# --- what is refused ---
+
+
+class Hostile:
+    """Unpickling it creates a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.marker,)
+
+
+def hostile_payloads(marker: Path) -> dict[str, bytes]:
+    evil = Hostile(marker)
+    pth, npy, dumped, zipped = io.BytesIO(), io.BytesIO(), io.BytesIO(), io.BytesIO()
+    torch.save(evil, pth)
+    np.save(npy, np.array([evil], dtype=object), allow_pickle=True)
+    joblib.dump(evil, dumped)
+    with zipfile.ZipFile(zipped, "w") as archive:  # the layout of stable-baselines3
+        archive.writestr("data", json.dumps({"policy_class": {":serialized:": pickle.dumps(evil).hex()}}))
+        archive.writestr("policy.pth", pth.getvalue())
+        archive.writestr("../../escaped", b"x")
+    return {
+        "sb3_zip": zipped.getvalue(),
+        "pth": pth.getvalue(),
+        "joblib": dumped.getvalue(),
+        "npy": npy.getvalue(),
+        "pickle": pickle.dumps(evil),
+        "giant_header": struct.pack("<Q", 2**62) + b"{}",
+        "large_header": struct.pack("<Q", 50_000_000) + b"{}",
+        "empty": b"",
+    }
+
+
+def test_the_bait_works(tmp_path: Path) -> None:
+    pickle.loads(hostile_payloads(tmp_path / "marker")["pickle"])
+    assert (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize("kind", list(hostile_payloads(Path("marker"))))
+@pytest.mark.parametrize("name", [POLICY_FILE, NETWORK_FILE, TRAINING_FILE])
+@pytest.mark.parametrize("algorithm", ["ppo", "sac"])
+def test_hostile_files_are_refused(algorithm: str, name: str, kind: str, tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    chosen = dataclasses.replace(recipe(algorithm, "default"), n_envs=1)
+    scaler = StateScaler.fit(STATES)
+    model = build_model(chosen, training_env(chosen, STATES, scaler, COSTS), 1)
+    good = policy_files(Policy(chosen, COSTS, scaler, tuple(STATES.symbols[-1].tolist()), model.policy), model)
+    files = {**good, name: hostile_payloads(marker)[kind]}
+    with pytest.raises(CorruptArtifactError) as refusal:
+        restore(model, Policy.from_files(files), files)
+    assert refusal.value.source == name
+    assert not marker.exists()
+
+
+def altered(change: dict[str, object]) -> dict[str, bytes]:
+    files = untrained(("ppo", "default")).to_files()
+    return {**files, POLICY_FILE: json.dumps(json.loads(files[POLICY_FILE]) | change).encode()}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"algorithm": "dqn"},
+        {"algorithm": ["ppo"]},
+        {"algorithm": "sac"},
+        {"recipe": None},
+        {"symbols": ["A"] * 15},
+        {"symbols": [["A"]] * 15},
+        {"symbols": 3},
+        {"costs": {"cost_bps": float("nan")}},
+        {"costs": {"cost_bps": -1.0}},
+        {"costs": {"bribe": 1.0}},
+        {"costs": []},
+        {"scaler": None},
+        {"scaler": {"mean": [0.0] * 8, "scale": [0.0] * 8, "clip": 10.0}},
+        {"scaler": {"mean": [0.0] * 7, "scale": [1.0] * 7, "clip": 10.0}},
+    ],
+)
+def test_a_description_that_makes_no_sense_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(CorruptArtifactError):
+        Policy.from_files(altered(change))
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"null", b"{}", b"\xff\xfe", b"[" * 100_000, b"{" * 2**21])
+def test_a_description_that_is_none_is_refused(payload: bytes) -> None:
+    files = untrained(("ppo", "default")).to_files()
+    with pytest.raises(CorruptArtifactError):
+        Policy.from_files({**files, POLICY_FILE: payload})
+
+
+def test_tensors_that_do_not_fit_are_refused() -> None:
+    files = untrained(("ppo", "default")).to_files()
+    tensors = load(files[NETWORK_FILE])
+    name = next(iter(tensors))
+    wrong = {
+        "shape": {**tensors, name: tensors[name].reshape(-1)[:1].clone()},
+        "kind": {**tensors, name: tensors[name].double()},
+        "absent": {key: tensor for key, tensor in tensors.items() if key != name},
+        "unknown": {**tensors, "more": torch.zeros(1)},
+        "not finite": {**tensors, name: torch.full_like(tensors[name], float("nan"))},
+    }
+    for case in wrong.values():
+        with pytest.raises(CorruptArtifactError):
+            Policy.from_files({**files, NETWORK_FILE: save(case)})
+    with pytest.raises(CorruptArtifactError):
+        Policy.from_files({**files, NETWORK_FILE: untrained(("ppo", "reference")).to_files()[NETWORK_FILE]})
+    with pytest.raises(CorruptArtifactError, match=r"policy\.safetensors is absent"):
+        Policy.from_files({POLICY_FILE: files[POLICY_FILE]})
+
+
+@pytest.mark.parametrize("name", [POLICY_FILE, NETWORK_FILE])
+def test_truncations_are_refused(name: str) -> None:
+    files = untrained(("sac", "default")).to_files()
+    rng = np.random.default_rng(0)
+    for length in rng.integers(0, len(files[name]), 50):
+        with pytest.raises(CorruptArtifactError):
+            Policy.from_files({**files, name: files[name][:length]})
+
+
+@pytest.mark.parametrize("name", [POLICY_FILE, NETWORK_FILE])
+def test_flipped_bits_end_in_a_policy_or_a_typed_error(name: str) -> None:
+    """The manifest's sha256 catches every flip before; here nothing but a typed error may come out of one."""
+    files = untrained(("ppo", "default")).to_files()
+    rng = np.random.default_rng(1)
+    for _ in range(100):
+        payload = bytearray(files[name])
+        payload[rng.integers(len(payload))] ^= 1 << int(rng.integers(8))
+        try:
+            policy = Policy.from_files({**files, name: bytes(payload)})
+            check_weights(policy.target_weights(observations(1)[0]), policy.costs)
+        except AllocatorError:
+            pass

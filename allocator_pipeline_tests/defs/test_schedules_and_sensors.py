@@ -1,0 +1,141 @@
+"""Schedules, sensors and what follows what, on a real instance."""
+
+import json
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+
+from allocator_pipeline.config import ALLOCATORS, Settings
+from allocator_pipeline.defs import promotion
+from allocator_pipeline.defs.build import build_definitions
+from allocator_pipeline.defs.resources import StoreResource
+from allocator_pipeline.defs.schedules import REFRESH_TAG, WEEKLY_TAG
+from allocator_pipeline.defs.sensors import following, promotion_requests
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    return build_definitions(Settings(data_dir=tmp_path_factory.mktemp("sample")))
+
+
+@pytest.fixture(scope="module")
+def growing(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("simulated")
+    return build_definitions(Settings(market="simulated", data_dir=folder, min_training_years=3)), folder
+
+
+@pytest.fixture
+def instance(tmp_path):
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as made:
+        yield made
+
+
+def evaluate(definitions, name, instance, when):
+    schedule = definitions.resolve_schedule_def(name)
+    resources = {"store": definitions.resources["store"]} if "store" in schedule.required_resource_keys else {}
+    with dg.build_schedule_context(
+        instance, scheduled_execution_time=when, resources=resources, repository_def=definitions.get_repository_def()
+    ) as context:
+        return schedule.evaluate_tick(context)
+
+
+@pytest.mark.parametrize("name", ["saturday_market", "sunday_labels", "monday_inference", "monthly_training"])
+def test_a_static_markets_schedules_skip_and_say_why(sample, instance, name):
+    tick = evaluate(sample, name, instance, datetime(2026, 1, 5, tzinfo=ZoneInfo("UTC")))
+    assert not tick.run_requests
+    assert "static" in tick.skip_message
+
+
+def test_saturday_refreshes_this_year_and_in_january_the_last_one_too(growing, instance):
+    definitions, _ = growing
+    tick = evaluate(definitions, "saturday_market", instance, datetime(2026, 1, 3, 6, tzinfo=ZoneInfo("America/New_York")))
+    (request,) = tick.run_requests
+    assert request.partition_key == "2026"
+    assert request.tags[REFRESH_TAG] == "2026,2025"
+    tick = evaluate(definitions, "saturday_market", instance, datetime(2026, 6, 6, 6, tzinfo=ZoneInfo("America/New_York")))
+    assert tick.run_requests[0].tags[REFRESH_TAG] == "2026"
+
+
+def test_monday_skips_while_there_is_no_champion(growing, instance):
+    definitions, _ = growing
+    tick = evaluate(definitions, "monday_inference", instance, datetime(2026, 6, 8, 18, tzinfo=ZoneInfo("Asia/Kolkata")))
+    assert "champion" in tick.skip_message
+
+
+def test_schedules_fire_at_the_hours_of_the_plan(sample):
+    monday = sample.resolve_schedule_def("monday_inference")
+    assert (monday.cron_schedule, monday.execution_timezone) == ("0 18 * * 1", "Asia/Kolkata")
+    assert sample.resolve_schedule_def("sunday_labels").cron_schedule.endswith("* * 0")
+    assert sample.resolve_schedule_def("monthly_training").default_status == dg.DefaultScheduleStatus.STOPPED
+
+
+def test_a_refresh_goes_on_stage_by_stage():
+    features = list(following("market_job", {REFRESH_TAG: "2026,2025"}, "r1"))
+    assert [(r.job_name, r.partition_key) for r in features] == [("features_job", "2026"), ("features_job", "2025")]
+    later = list(following("features_job", features[0].tags, "r2"))
+    assert [(r.job_name, r.partition_key) for r in later] == [
+        ("forecasts_job", "lstm|2026"),
+        ("forecasts_job", "patchtst|2026"),
+        ("baselines_job", "equal_weight|2026"),
+        ("baselines_job", "hrp|2026"),
+    ]
+    assert list(following("market_job", {}, "by hand")) == []
+
+
+def test_a_label_is_followed_by_its_paper_week_and_the_coming_fine_tune():
+    tags = {WEEKLY_TAG: "2022-12-05", "dagster/partition": "ppo_lstm|2022-12-05"}
+    found = {(r.job_name, r.partition_key) for r in following("labeling_job", tags, "r1")}
+    assert found == {("paper_job", "ppo_lstm|2022-12-05"), ("finetuning_job", "ppo_lstm|2022-12-19")}
+
+
+class FakeReports:
+    """Materialisations of reports whose judgement the test decides."""
+
+    def __init__(self, monkeypatch):
+        self.waiting: set[str] = set()
+        monkeypatch.setattr(
+            "allocator_pipeline.defs.sensors.pending_reports",
+            lambda name, store: sorted(key for key in self.waiting if key.startswith(f"{name}|")),
+        )
+
+    def materialize(self, instance, partition, asset="eval_reports"):
+        self.waiting.add(partition)
+        instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=partition))
+
+
+def test_the_promotion_sensor_asks_once_for_none_one_and_many(instance, monkeypatch, tmp_path):
+    reports, store = FakeReports(monkeypatch), StoreResource(root=str(tmp_path))
+    requests, cursor = promotion_requests(instance, None, store)
+    assert requests == []
+
+    reports.materialize(instance, "ppo_lstm|2015")
+    requests, cursor = promotion_requests(instance, cursor, store)
+    assert [r.partition_key for r in requests] == ["ppo_lstm"]
+    again, _ = promotion_requests(instance, cursor, store)
+    assert again == []
+
+    for name in ALLOCATORS:
+        reports.materialize(instance, f"{name}|2016")
+    reports.materialize(instance, "sac_lstm|2022-12-19", asset="paper_evaluations")
+    many, cursor = promotion_requests(instance, cursor, store)
+    assert sorted(r.partition_key for r in many) == sorted(ALLOCATORS)
+    assert json.loads(cursor)["paper_evaluations"] > 0
+
+
+def test_a_replayed_tick_has_the_same_run_keys_and_a_lost_cursor_asks_for_nothing_judged(
+    instance, monkeypatch, tmp_path
+):
+    reports, store = FakeReports(monkeypatch), StoreResource(root=str(tmp_path))
+    reports.materialize(instance, "ppo_lstm|2015")
+    first, _ = promotion_requests(instance, None, store)
+    replayed, _ = promotion_requests(instance, None, store)
+    assert [r.run_key for r in first] == [r.run_key for r in replayed]
+    reports.waiting.clear()  # the promotion ran
+    lost, _ = promotion_requests(instance, None, store)
+    assert lost == []
+
+
+def test_nothing_waits_where_nothing_was_reported(tmp_path):
+    assert promotion.pending_reports("ppo_lstm", StoreResource(root=str(tmp_path))) == []

@@ -1,0 +1,154 @@
+"""The experience store: decided once, labelled once, one row per run."""
+
+from __future__ import annotations
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from allocator_pipeline.errors import ConflictError, CorruptArtifactError, MissingPartitionError, StorageError
+from allocator_pipeline.experience.labeling import label
+from allocator_pipeline.experience.store import EXPORTED, ExperienceStore
+from allocator_pipeline_tests.experience.conftest import COSTS, EXIT_OF_JUNE_6, STATES, make_decision
+
+BEFORE_OPEN = pd.Timestamp("2016-06-06 13:00", tz="UTC")
+AFTER_OPEN = pd.Timestamp("2016-06-06 13:30", tz="UTC")
+
+
+def make_label():
+    found = label(make_decision(), None, STATES, EXIT_OF_JUNE_6, COSTS)
+    assert found is not None
+    return found
+
+
+def test_an_empty_store(store: ExperienceStore) -> None:
+    assert store.records() == []
+    assert store.get("paper:2016-06-06:ppo_lstm") is None
+    assert list(store.export().columns) == list(EXPORTED)
+    assert not store.path.exists()
+
+
+def test_a_decision_comes_back(store: ExperienceStore) -> None:
+    decision = make_decision()
+    assert store.record_decision(decision) == "inserted"
+    row = store.get(decision.run_id)
+    assert row is not None
+    assert row.decision.to_json() == decision.to_json()
+    assert (row.label, row.superseded) == (None, ())
+
+
+def test_the_same_decision_again_is_no_news(store: ExperienceStore) -> None:
+    store.record_decision(make_decision())
+    assert store.record_decision(make_decision()) == "unchanged"
+    assert len(store.records()) == 1
+
+
+def test_another_decision_is_refused(store: ExperienceStore) -> None:
+    store.record_decision(make_decision())
+    with pytest.raises(ConflictError, match="attempt 1 is stored"):
+        store.record_decision(make_decision(slots=(5,)), BEFORE_OPEN)
+    assert store.records()[0].decision == make_decision()
+
+
+def test_the_next_attempt_replaces_before_execution(store: ExperienceStore) -> None:
+    first, second = make_decision(), make_decision(slots=(5,), attempt=2)
+    store.record_decision(first)
+    for late in (None, AFTER_OPEN):
+        with pytest.raises(ConflictError, match="executed already"):
+            store.record_decision(second, late)
+    with pytest.raises(ConflictError, match="attempt 3"):
+        store.record_decision(make_decision(slots=(5,), attempt=3), BEFORE_OPEN)
+    assert store.record_decision(second, BEFORE_OPEN) == "replaced"
+    assert store.record_decision(second, AFTER_OPEN) == "unchanged"
+    (row,) = store.records()
+    assert (row.decision.attempt, len(row.superseded)) == (2, 1)
+    assert row.superseded[0]["action"] == first.action
+
+
+def test_the_first_attempt_is_number_one(store: ExperienceStore) -> None:
+    with pytest.raises(ConflictError, match="no earlier attempt"):
+        store.record_decision(make_decision(attempt=2), BEFORE_OPEN)
+
+
+def test_a_label_is_written_once(store: ExperienceStore) -> None:
+    decision, found = make_decision(), make_label()
+    with pytest.raises(MissingPartitionError, match="no decision"):
+        store.record_label(decision.run_id, found)
+    store.record_decision(decision)
+    assert store.record_label(decision.run_id, found) == "inserted"
+    assert store.record_label(decision.run_id, found) == "unchanged"
+    with pytest.raises(ConflictError, match="labelled already"):
+        store.record_label(decision.run_id, replace(found, reward=found.reward + 1e-12))
+    with pytest.raises(ConflictError, match="is labelled"):
+        store.record_decision(make_decision(slots=(5,), attempt=2), BEFORE_OPEN)
+    assert store.records()[0].label == found
+
+
+def test_the_database_itself_keeps_labels_and_rows(store: ExperienceStore) -> None:
+    store.record_decision(make_decision())
+    store.record_label("paper:2016-06-06:ppo_lstm", make_label())
+    database = sqlite3.connect(store.path)
+    for statement in ("UPDATE experience SET label = '{}'", "DELETE FROM experience"):
+        with pytest.raises(sqlite3.IntegrityError):
+            database.execute(statement)
+    database.close()
+
+
+def test_rows_of_several_allocators_and_weeks(store: ExperienceStore) -> None:
+    for week in ("2016-06-13", "2016-06-06"):
+        for allocator in ("sac_lstm", "ppo_lstm"):
+            store.record_decision(make_decision(week, allocator=allocator))
+    store.record_label("paper:2016-06-06:ppo_lstm", make_label())
+    assert [row.decision.run_id[6:] for row in store.records()] == [
+        "2016-06-06:ppo_lstm",
+        "2016-06-06:sac_lstm",
+        "2016-06-13:ppo_lstm",
+        "2016-06-13:sac_lstm",
+    ]
+    assert len(store.records("sac_lstm")) == 2
+    assert store.labelled_weights("ppo_lstm") == {
+        "2016-06-06": dict(make_decision().state["current_weights"]),
+    }
+
+
+def test_the_export_does_not_depend_on_the_order_of_writing(store: ExperienceStore, tmp_path) -> None:
+    other = ExperienceStore(tmp_path / "other.sqlite")
+    weeks = ["2016-06-06", "2016-06-13", "2016-06-20"]
+    for week in weeks:
+        store.record_decision(make_decision(week))
+    for week in reversed(weeks):
+        other.record_decision(make_decision(week))
+    for each in (store, other):
+        each.record_label("paper:2016-06-06:ppo_lstm", make_label())
+    table = store.export()
+    pd.testing.assert_frame_equal(table, other.export())
+    assert {"run_id", "state", "action", "turnover", "reward", "realized_return", "next_state", "labeled_at"} <= set(
+        table
+    )
+    assert table["reward"].isna().tolist() == [False, True, True]
+
+
+def test_damage_is_found(store: ExperienceStore) -> None:
+    store.record_decision(make_decision())
+    payload = store.path.read_bytes()
+    store.path.write_bytes(payload.replace(b'"attempt":1', b'"attempt":2', 1))
+    with pytest.raises(CorruptArtifactError, match="sha256"):
+        store.records()
+    store.path.write_bytes(b"no database at all, but long enough to be read as a header of one" * 20)
+    with pytest.raises(CorruptArtifactError, match="damaged"):
+        store.records()
+
+
+def test_a_refused_write_is_a_storage_error(tmp_path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match="cannot be written"):
+        ExperienceStore(tmp_path / "file" / "x.sqlite").record_decision(make_decision())
+
+
+def test_many_at_once_decide_once(store: ExperienceStore) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = list(pool.map(lambda _: store.record_decision(make_decision()), range(12)))
+    assert sorted(outcomes) == ["inserted"] + ["unchanged"] * 11

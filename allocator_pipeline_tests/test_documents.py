@@ -1,0 +1,35 @@
+"""The documents point at things that exist and name every setting and command."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text()):
+        if not target.startswith(("http:", "https:", "mailto:")):
+            assert (document.parent / target).exists(), target
+
+
+def test_the_readme_names_every_setting():
+    known = set(re.findall(r'"(ALLOCATOR_[A-Z_]+)"', (ROOT / "allocator_pipeline" / "config.py").read_text()))
+    text = (ROOT / "README.md").read_text()
+    row = next(line for line in text.splitlines() if line.startswith("| `ALLOCATOR_SIMULATED"))
+    named = set(re.findall(r"ALLOCATOR_[A-Z_]+", text)) | {
+        f"ALLOCATOR_SIMULATED{s}" for s in re.findall(r"`(_[A-Z]+)`", row)
+    }
+    assert named == known
+
+
+def test_the_documents_name_only_make_targets_that_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    for document in DOCUMENTS:
+        named = re.findall(r"(?:^    |`)make ([a-z-]+)", document.read_text(), flags=re.MULTILINE)
+        assert set(named) <= targets, document

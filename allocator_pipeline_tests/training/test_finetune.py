@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from safetensors.torch import load
+
+from allocator_pipeline.allocators.policy import Policy
+from allocator_pipeline.allocators.recipes import FINETUNE
+from allocator_pipeline.config import CASH
+from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError, NotEnoughDataError
+from allocator_pipeline.portfolio.state import StateTensors
+from allocator_pipeline.training.finetune import finetune, finetune_identity
+from allocator_pipeline_tests.training.conftest import EVERY, Stored
+
+WEEK = "1993-07-05"
+SHORT = dataclasses.replace(FINETUNE, total_steps=208, n_envs=4, fill_steps=40)
+
+
+@pytest.mark.parametrize("trained", EVERY, indirect=True)
+def test_goes_on_from_the_champion(champion: Stored, states: StateTensors) -> None:
+    tuned = finetune(champion, WEEK, states, settings=SHORT)
+    assert tuned.identity == finetune_identity(champion.manifest, WEEK, states, settings=SHORT)
+    assert tuned.identity.parent == champion.manifest["version"]
+    assert tuned.version.startswith("v1993-06-28-")
+    assert tuned.version.endswith("-ft")
+    assert tuned.facts["weeks"] == 26
+    before, after = Policy.from_files(champion.files), Policy.from_files(tuned.files)
+    assert after.scaler.to_dict() == before.scaler.to_dict()
+    assert after.recipe == before.recipe
+    moved = [
+        float((after.network.state_dict()[name] - tensor).abs().max())
+        for name, tensor in before.network.state_dict().items()
+    ]
+    assert 0.0 < max(moved) < 0.05  # weights carried, trained further, gently
+    assert dict(finetune(champion, WEEK, states, settings=SHORT).files) == dict(tuned.files)
+
+
+@pytest.mark.parametrize("trained", ["sac-default", "sac-reference"], indirect=True)
+def test_alpha_is_carried_and_really_updated(champion: Stored, states: StateTensors) -> None:
+    """An optimiser that holds a stale copy of alpha steps on and on while alpha stays where it was."""
+    before = load(champion.files["training.safetensors"])
+    tuned = finetune(champion, WEEK, states, settings=SHORT)
+    after = load(tuned.files["training.safetensors"])
+    updates = float(after["alpha_optimizer.0.step"] - before["alpha_optimizer.0.step"])
+    assert updates > 0
+    change = float((after["log_alpha"] - before["log_alpha"]).abs())
+    # Adam moves a parameter by about the learning rate in each update, so alpha began where the champion's ended.
+    assert 0.1 * SHORT.learning_rate < change < 2.0 * SHORT.learning_rate * updates
+
+
+@pytest.mark.parametrize("trained", ["ppo-default"], indirect=True)
+def test_optimisers_go_on(champion: Stored, states: StateTensors) -> None:
+    before = load(champion.files["training.safetensors"])
+    after = load(finetune(champion, WEEK, states, settings=SHORT).files["training.safetensors"])
+    assert float(after["policy_optimizer.0.step"]) > float(before["policy_optimizer.0.step"]) > 0
+
+
+@pytest.mark.parametrize("trained", ["ppo-default"], indirect=True)
+def test_recorded_holdings_start_the_episodes(champion: Stored, states: StateTensors) -> None:
+    held = {"STOCK00": 0.2, "STOCK03": 0.2, "GONE": 0.1, CASH: 0.5}
+    recorded = {str(week): held for week in states.between("1992-12-01", "1993-12-31").weeks}
+    plain = finetune(champion, WEEK, states, settings=SHORT)
+    started = finetune(champion, WEEK, states, recorded, settings=SHORT)
+    assert started.facts["recorded_starts"] == 26
+    assert started.version != plain.version
+    assert started.files["policy.safetensors"] != plain.files["policy.safetensors"]
+    outside = {"1990-02-05": held}
+    assert finetune_identity(champion.manifest, WEEK, states, outside, settings=SHORT) == plain.identity
+
+
+@pytest.mark.parametrize("trained", ["ppo-reference"], indirect=True)
+def test_slots_follow_symbols(champion: Stored, states: StateTensors) -> None:
+    """In 1993 two symbols have changed places and one has joined: its slots stay, the joiner fills the gap."""
+    prior = Policy.from_files(champion.files)
+    tuned = Policy.from_files(finetune(champion, WEEK, states, settings=SHORT).files)
+    assert tuned.symbols[1:3] == prior.symbols[1:3] == ("STOCK01", "STOCK02")
+    assert prior.symbols[7] == "STOCK07"
+    assert tuned.symbols[7] == "JOINER93"
+
+
+@pytest.mark.parametrize("trained", ["ppo-default"], indirect=True)
+def test_reads_nothing_after_the_decision(champion: Stored, states: StateTensors) -> None:
+    later = states.weeks >= np.datetime64("1993-06-28")
+    returns = np.where(later[:, None], np.nan, states.returns)
+    forecasts = np.where(later[:, None], 9.0, states.forecasts)
+    blind = dataclasses.replace(states, returns=returns, forecasts=forecasts)
+    assert dict(finetune(champion, WEEK, blind, settings=SHORT).files) == dict(
+        finetune(champion, WEEK, states, settings=SHORT).files
+    )
+
+
+@pytest.mark.parametrize("trained", ["ppo-default"], indirect=True)
+def test_refuses_what_it_cannot_start_from(champion: Stored, states: StateTensors) -> None:
+    with pytest.raises(ConfigurationError, match="has read prices after"):
+        finetune(champion, "1992-06-01", states)
+    with pytest.raises(NotEnoughDataError, match="26 weeks"):
+        finetune(champion, "1996-07-01", states)
+    without = {name: payload for name, payload in champion.files.items() if name != "training.safetensors"}
+    with pytest.raises(CorruptArtifactError, match=r"training\.safetensors is absent"):
+        finetune(Stored(champion.manifest, without), WEEK, states, settings=SHORT)
+    with pytest.raises(CorruptArtifactError, match="manifest is incomplete"):
+        finetune(Stored({"cutoff": "1992-12-28", "version": "v1"}, champion.files), WEEK, states)
