@@ -1,8 +1,8 @@
 """Writes that are either whole or absent, and reads that verify what was written.
 
-A *published* object is one payload file named by its hash plus a small JSON pointer that names it. The pointer is replaced
-by a rename, so that a reader sees the old object or the new one and never half of either; the sha256 in the pointer
-catches every later change of the payload.
+A *published* object is one payload file named by its hash plus a small JSON pointer that names it. The pointer is
+replaced by a rename, so that a reader sees the old object or the new one and never half of either; the sha256 in the
+pointer catches every later change of the payload, and the pointer's own seal every change of itself.
 """
 
 from __future__ import annotations
@@ -201,11 +201,11 @@ def _sealed(description: Mapping[str, Any]) -> bytes:
     return canonical_json({**description, "seal": sha256(canonical_json(description))})
 
 
-def _verified(pointer: Path) -> tuple[bytes, dict[str, Any]]:
-    name, stored = _pointed(pointer), pointer.read_bytes()
+def _verified(pointer: Path, stored: bytes) -> tuple[bytes, dict[str, Any]]:
     description = json.loads(stored)
     del description["seal"]
-    if name is None or _sealed(description) != stored:
+    name = description["file"]
+    if _sealed(description) != stored or not isinstance(name, str) or Path(name).name != name:
         raise ValueError("the pointer fails its seal")
     payload = (pointer.parent / name).read_bytes()
     if sha256(payload) != description["sha256"]:
@@ -232,15 +232,18 @@ def read_published(pointer: Path) -> tuple[bytes, dict[str, Any]]:
         raise MissingPartitionError(
             f"Nothing is stored at {pointer}.", todo="materialise that partition first.", source=str(pointer)
         )
-    try:
+    stored = b""
+    while True:
+        before = stored
         try:
-            return _verified(pointer)
-        except (OSError, ValueError):  # a publication that came in between the two reads looks like damage, once
-            return _verified(pointer)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CorruptArtifactError(
-            f"{pointer} cannot be trusted: {error}.", todo="materialise that partition again.", source=str(pointer)
-        ) from error
+            stored = pointer.read_bytes()
+            return _verified(pointer, stored)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            if stored != before:  # perhaps published anew between the two reads: look once more
+                continue
+            raise CorruptArtifactError(
+                f"{pointer} cannot be trusted: {error}.", todo="materialise that partition again.", source=str(pointer)
+            ) from error
 
 
 def table_bytes(table: pd.DataFrame) -> bytes:

@@ -35,6 +35,16 @@ class AllocatorError(Exception):
         place = f" [{', '.join(where)}]" if where else ""
         super().__init__(f"{problem}{place} What to do: {todo}")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let the error cross from a worker process with all its fields."""
+        return (_rebuilt, (type(self), self.problem, self.todo, self.source, self.symbol, self.week))
+
+
+def _rebuilt(
+    kind: type[AllocatorError], problem: str, todo: str, source: str | None, symbol: str | None, week: str | None
+) -> AllocatorError:
+    return kind(problem, todo=todo, source=source, symbol=symbol, week=week)
+
 
 class ConfigurationError(AllocatorError):
     """A setting is absent, malformed or out of its allowed range."""

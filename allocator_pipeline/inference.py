@@ -136,7 +136,7 @@ def read_portfolio(snapshot: Path | Mapping[str, Any]) -> Portfolio:
         if symbol in held:
             raise _bad_snapshot("a symbol is given twice, or is CASH", source, symbol)
         held[symbol] = _dollars(position["market_value"], symbol, source)
-    nav = math.fsum(held.values())
+    nav = sum(held.values())
     if not math.isfinite(nav) or nav <= 0:
         raise _bad_snapshot(f"it is worth {nav}", source)
     weights = {symbol: value / nav for symbol, value in held.items() if value > 0 or symbol == CASH}

@@ -117,19 +117,21 @@ def test_changed_metadata_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_reader_sees_the_old_or_the_new_while_it_is_published_anew(tmp_path: Path) -> None:
-    pointer, payloads, stop = tmp_path / "2015.json", {b"one" * 999, b"two" * 999}, threading.Event()
-    atomic.publish(pointer, b"one" * 999, ".parquet")
+    pointer, stop = tmp_path / "2015.json", threading.Event()
+    atomic.publish(pointer, b"0" * 999, ".parquet")
 
     def writer() -> None:
+        count = 0
         while not stop.is_set():
-            for payload in sorted(payloads):
-                atomic.publish(pointer, payload, ".parquet")
+            count += 1
+            atomic.publish(pointer, b"%d" % count * 999, ".parquet")
 
     thread = threading.Thread(target=writer)
     thread.start()
     try:
         for _ in range(300):
-            assert atomic.read_published(pointer)[0] in payloads
+            payload = atomic.read_published(pointer)[0]
+            assert payload == payload[: len(payload) // 999] * 999
     finally:
         stop.set()
         thread.join()
@@ -150,6 +152,6 @@ def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None
         lambda: atomic.write_folder(tmp_path / "file" / "x", {}),
         lambda: atomic.publish(tmp_path / "file" / "x.json", b"", ".bin"),
     ):
-        with pytest.raises(StorageError, match="Writing .* failed") as caught:
+        with pytest.raises(StorageError, match="Writing") as caught:
             write()
         assert str(tmp_path / "file") in str(caught.value.source)

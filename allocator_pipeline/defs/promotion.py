@@ -15,8 +15,12 @@ from allocator_pipeline.registry.verdicts import Verdict
 
 
 def pending_reports(allocator: str, store: StoreResource) -> list[str]:
-    """Return the partition keys of an allocator's stored reports without a verdict, oldest year first."""
-    judged = {verdict.source_sha256 for verdict in store.verdicts(allocator).history()}
+    """Return the partition keys of an allocator's stored reports that its promoted policy does not know, oldest first.
+
+    A promotion that died between verdict and materialisation leaves its report waiting; judging it again finds the verdict.
+    """
+    known = store.assets.read("promoted_policies", allocator) if store.assets.has("promoted_policies", allocator) else {}
+    judged = {verdict["source_sha256"] for verdict in known.get("verdicts", [])}
     keys = [key for key in store.assets.keys("eval_reports") if split(key)[0] == allocator]
     return [key for key in keys if sha256(canonical_json(store.assets.read("eval_reports", key))) not in judged]
 

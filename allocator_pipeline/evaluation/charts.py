@@ -37,11 +37,15 @@ def growth(rows: Sequence[Row], last_exit: Mapping[str, str]) -> Figure:
     dict
         ``data`` and ``layout`` of a Plotly figure.
     """
-    data = []
+    data: list[Figure] = []
     for row in rows:
         net = np.asarray(row.series["weekly"]["net"])
         times = [*row.series["weekly"]["weeks"], last_exit[row.allocator]]  # wealth at each execution, 1 at the first
-        line = {"color": colour_of(row), "dash": DASHES[row.role], "width": 2 if row.role == "candidate" else 1.5}
+        line: Figure = {
+            "color": colour_of(row),
+            "dash": DASHES[row.role],
+            "width": 2 if row.role == "candidate" else 1.5,
+        }
         common = {
             "type": "scatter",
             "mode": "lines",

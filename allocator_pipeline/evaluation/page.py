@@ -35,27 +35,35 @@ h1 { font-size:34px; margin:0 0 6px; } h2 { font-size:23px; margin:0 0 6px; }
 .lede { color:var(--faint); margin:0 0 20px; font-size:17px; }
 nav { display:flex; flex-wrap:wrap; gap:4px 18px; border-block:1px solid var(--rule); padding:9px 0; font-size:14.5px; }
 a { color:var(--accent); text-decoration:none; } a:hover { text-decoration:underline; }
-section { margin-top:44px; } section > p, section > ul:not(.key) { max-width:80ch; } .note { color:var(--faint); font-size:14.5px; }
+section { margin-top:44px; } section > p, section > ul:not(.key) { max-width:80ch; } .note { color:var(--faint);
+  font-size:14.5px; }
 ul { padding-left:20px; margin:8px 0; } li { margin:3px 0; }
 .scroll { overflow-x:auto; background:var(--card); border:1px solid var(--rule); border-radius:8px; margin:14px 0; }
 table { border-collapse:collapse; width:100%; font-size:14px; font-variant-numeric:tabular-nums; }
-th, td { padding:7px 12px; text-align:right; white-space:nowrap; border-bottom:1px solid var(--rule); vertical-align:top; }
-th { font-weight:600; color:var(--faint); font-size:12.5px; vertical-align:bottom; white-space:normal; line-height:1.25; }
+th, td { padding:7px 12px; text-align:right; white-space:nowrap; border-bottom:1px solid var(--rule);
+  vertical-align:top; }
+th { font-weight:600; color:var(--faint); font-size:12.5px; vertical-align:bottom; white-space:normal;
+  line-height:1.25; }
 th:first-child, td:first-child, .text { text-align:left; } td.text { white-space:normal; min-width:14em; }
 th:first-child, td:first-child { position:sticky; left:0; background:var(--card); }
 tbody tr:last-child td { border-bottom:0; } tr.group td { border-top:2px solid var(--rule); }
 td small { color:var(--faint); font-size:12.5px; } code { font:12.5px ui-monospace,"DejaVu Sans Mono",Menlo,monospace; }
-.badge { font-weight:600; white-space:nowrap; } .promoted, .rolled_back { color:var(--good); } .kept { color:var(--bad); }
+.badge { font-weight:600; white-space:nowrap; } .promoted, .rolled_back { color:var(--good); }
+.kept { color:var(--bad); }
 .insufficient, .waiting { color:var(--wait); }
-.chart { background:var(--card); border:1px solid var(--rule); border-radius:8px; padding:10px; margin:14px 0; min-width:0; }
-.pair { display:grid; grid-template-columns:repeat(auto-fit,minmax(min(460px,100%),1fr)); gap:14px; } .pair .chart { margin:0; }
+.chart { background:var(--card); border:1px solid var(--rule); border-radius:8px; padding:10px; margin:14px 0;
+  min-width:0; }
+.pair { display:grid; grid-template-columns:repeat(auto-fit,minmax(min(460px,100%),1fr)); gap:14px; }
+.pair .chart { margin:0; }
 .key { display:flex; flex-wrap:wrap; gap:3px 14px; margin:12px 0 0; padding:0; list-style:none; font-size:13.5px; }
 .key i { display:inline-block; width:11px; height:11px; border-radius:2px; margin-right:5px; vertical-align:-1px; }
-td.bar { background:linear-gradient(to right,var(--bar) var(--w),transparent var(--w)); }
+td.bar { background:linear-gradient(to right,var(--bar) var(--w),transparent var(--w)) no-repeat center / 100% 60%; }
 details { margin:10px 0; } summary { cursor:pointer; font-weight:600; } td details { margin:2px 0 0; }
 td summary { font-weight:400; color:var(--accent); font-size:12.5px; }
-pre { margin:4px 0 0; font:12px/1.45 ui-monospace,"DejaVu Sans Mono",Menlo,monospace; white-space:pre-wrap; overflow-wrap:anywhere; }
-@media (max-width:640px) { header, main, footer { padding-inline:14px; } h1 { font-size:27px; } section { margin-top:34px; } }
+pre { margin:4px 0 0; font:12px/1.45 ui-monospace,"DejaVu Sans Mono",Menlo,monospace; white-space:pre-wrap;
+  overflow-wrap:anywhere; }
+@media (max-width:640px) { header, main, footer { padding-inline:14px; } h1 { font-size:27px; }
+section { margin-top:34px; } }
 @media print { nav { display:none; } section { break-inside:avoid; } body { background:#fff; } }
 """
 

@@ -52,9 +52,9 @@ def html_report(reports: Reports, verdicts: Verdicts, forecast_panel: pd.DataFra
     verdicts : mapping of str to sequence of dict
         Allocator -> its verdicts, oldest first (the fields of `registry.verdicts.Verdict`).
     forecast_panel : DataFrame
-        One row per ``forecaster`` and ``year`` with the numbers of `forecasters.quality.forecast_quality`; may be empty.
+        One row per ``forecaster`` and ``year`` with the numbers of `forecasters.quality.forecast_quality`, or empty.
     decisions : mapping of str to dict
-        Allocator -> its last decision: ``week``, ``version``, ``target`` (symbol -> weight) and ``turnover``; may be empty.
+        Allocator -> its last decision: ``week``, ``version``, ``target`` (symbol -> weight) and ``turnover``, or empty.
 
     Returns
     -------
@@ -97,8 +97,8 @@ def _about(reports: Reports) -> str:
     bps = sorted({report["costs"]["cost_bps"] for report in said})
     costs = " or ".join(f"{value:g}" for value in bps)
     lines = [
-        "The policy trained on data up to the end of one year decides the weeks of the next, year after year, and carries its "
-        "holdings along. No policy is judged on a week that its training had seen.",
+        "The policy trained on data up to the end of one year decides the weeks of the next, year after year, and "
+        "carries its holdings along. No policy is judged on a week that its training had seen.",
         f"Every trade costs {costs} basis points of the turnover, for policies and baselines alike.",
         *dict.fromkeys(f"Executed at the {report['execution']}." for report in said),
         *dict.fromkeys(f"Universe. {UNIVERSES.get(report['universe'], report['universe'])}" for report in said),
@@ -136,9 +136,9 @@ def _results(shown: Sequence[Row]) -> str:
         )
     weeks = sorted({row.series["metrics"]["weeks"] for row in shown})
     note = (
-        f"Over {' or '.join(map(str, weeks))} weeks, annualised with 52. The small figures are 95 % intervals (stationary "
-        "bootstrap, paired for differences). Turnover is one-way: half the sum of all changes in weight, cash included. "
-        "A reference row is the textbook recipe, trained once before the first week and left alone."
+        f"Over {' or '.join(map(str, weeks))} weeks, annualised with 52. The small figures are 95 % intervals "
+        "(stationary bootstrap, paired for differences). Turnover is one-way: half the sum of all changes in weight, "
+        "cash included. A reference row is the textbook recipe, trained once before the first week and left alone."
     )
     return table(header, body, classes) + f'<p class="note">{note}</p>'
 
@@ -161,7 +161,10 @@ def _significance(reports: Reports, shown: Sequence[Row]) -> str:
     body = [
         [
             f"<strong>{escape(row.label)}</strong>",
-            *(escape(in_words(row.series["against"].get(name), name)) for name in ("equal_weight", "hrp")),
+            *(
+                escape(in_words(row.series["against"][name], name)) if name in row.series["against"] else ""
+                for name in ("equal_weight", "hrp")
+            ),
             f"{_badge(row)}. {escape(row.verdict['reason']) if row.verdict else ''}" if row.role == "candidate" else "",
         ]
         for row in shown
@@ -188,35 +191,49 @@ def _weights(policies: Sequence[Row], colours: Mapping[str, str]) -> str:
 def _forecasts(panel: pd.DataFrame) -> str:
     if panel.empty:
         return '<p class="note">No forecasts have been measured yet.</p>'
-    numbers = panel[["mse_ratio", "hit_rate", "always_up", "rank_ic"]].astype(float)
     body = []
-    for forecaster, part in panel.assign(**numbers).groupby("forecaster", sort=True):
-        weeks, ic = part["weeks"].astype(float), part["rank_ic"]
-        error = _pooled_error(part)
+    for forecaster, part in panel.groupby("forecaster", sort=True):
+        zero, skill, error = _mean(part, "mse_of_zero"), _mean(part, "rank_ic", "weeks"), _pooled_error(part)
         body.append(
             [
                 f"<strong>{escape(str(forecaster))}</strong>",
                 f"{int(part['year'].min())} to {int(part['year'].max())}",
                 f"{int(part['forecasts'].sum())}",
-                f"{np.average(part['mse_ratio'], weights=part['forecasts'].astype(float)):.4f}",
-                percent(np.average(part["hit_rate"], weights=part["forecasts"].astype(float))),
-                percent(np.average(part["always_up"], weights=part["forecasts"].astype(float))),
-                f"{np.average(ic, weights=weeks):+.4f}<br><small>standard error {error:.4f}</small>",
+                f"{_mean(part, 'mse') / zero:.4f}",
+                percent(_mean(part, "hit_rate")),
+                percent(_mean(part, "always_up")),
+                f"{skill:+.4f}<br><small>standard error {error:.4f}</small>",
             ]
         )
-    header = ["", "years", "forecasts", "squared error / that of zero", "right signs", "returns above zero", "rank correlation"]
+    header = [
+        "",
+        "years",
+        "forecasts",
+        "squared error / that of zero",
+        "right signs",
+        "returns above zero",
+        "rank correlation",
+    ]
     note = (
         "Each year is forecast by a model fitted on the five years before. Below 1 beats forecasting zero; right signs "
-        "compare with how often stocks went up at all. The chart shows every year's mean weekly rank correlation; an interval "
-        "that holds zero shows no skill."
+        "compare with how often stocks went up at all. The chart shows every year's mean weekly rank correlation; an "
+        "interval that holds zero shows no skill."
     )
     return table(header, body) + chart("forecasts", "Rank correlation by year") + f'<p class="note">{note}</p>'
 
 
+def _mean(part: pd.DataFrame, column: str, weight: str = "forecasts") -> float:
+    """Return the mean over years, each weighted by its count; years without a known return do not count."""
+    known = part.dropna(subset=[column])
+    counts = known[weight].to_numpy(dtype=float)
+    return float(known[column].to_numpy(dtype=float) @ counts / counts.sum()) if counts.sum() else float("nan")
+
+
 def _pooled_error(part: pd.DataFrame) -> float:
-    weeks = part["weeks"].to_numpy(dtype=float)
-    errors = part["rank_ic_error"].astype(float).fillna(0.0).to_numpy()
-    return float(np.sqrt(((weeks / weeks.sum()) ** 2 * errors**2).sum()))
+    """Return the standard error of the mean over years, taking the years as independent."""
+    known = part.dropna(subset=["rank_ic_error"])
+    weeks, errors = known["weeks"].to_numpy(dtype=float), known["rank_ic_error"].to_numpy(dtype=float)
+    return float(np.sqrt(((weeks * errors) ** 2).sum()) / weeks.sum()) if weeks.sum() else float("nan")
 
 
 def _decisions(decisions: Decisions) -> str:
@@ -255,13 +272,14 @@ def _verdicts(verdicts: Verdicts) -> str:
         header = ["no.", "effective", "judged", "candidate", "outcome", "champion after", "reason"]
         parts.append(f"<details open><summary>{escape(heading)}</summary>{table(header, body, text=[6])}</details>")
     note = (
-        "The newest first. A verdict takes effect at a week and is never changed afterwards; each carries the hash of the one "
-        "before it and of what was judged. Champion now means after the latest verdict."
+        "The newest first. A verdict takes effect at a week and is never changed afterwards; each carries the hash of "
+        "the one before it and of what was judged. Champion now means after the latest verdict."
     )
     return f'<p class="note">{note}</p>' + ("".join(parts) or '<p class="note">Nothing has been judged yet.</p>')
 
 
 def _verdict(item: Mapping[str, Any]) -> list[str]:
+    outcome = str(item["outcome"])
     evidence = json.dumps(item.get("evidence", {}), indent=1, sort_keys=True)
     seals = f"judged {item['source_sha256']}\nbefore {item['previous_sha256']}"
     return [
@@ -269,7 +287,7 @@ def _verdict(item: Mapping[str, Any]) -> list[str]:
         escape(item["effective_week"]),
         escape(item["source"]),
         f"<code>{escape(item['candidate'])}</code>",
-        f'<span class="badge {escape(item["outcome"])}">{escape(OUTCOMES.get(item["outcome"], item["outcome"]))}</span>',
+        f'<span class="badge {escape(outcome)}">{escape(OUTCOMES.get(outcome, outcome))}</span>',
         f"<code>{escape(item['champion'])}</code>",
         f"{escape(item['reason'])}<details><summary>evidence</summary><pre>{escape(evidence)}\n{escape(seals)}</pre></details>",
     ]

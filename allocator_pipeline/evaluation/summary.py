@@ -109,7 +109,8 @@ def summary_table(reports: Reports, verdicts: Verdicts) -> pd.DataFrame:
     -------
     DataFrame of str
         One row per series: net Sharpe ratio and its differences to the baselines with 95 % intervals; CAGR, greatest
-        drawdown, mean weekly turnover and share of weeks up in percent; whether the gate promoted the version.
+        drawdown, mean weekly turnover and share of weeks up in percent; the gate's verdict: ``promote`` the version,
+        ``keep`` the champion, ``too few`` weeks to judge, or ``waiting`` for one.
     """
     return pd.DataFrame(
         [
@@ -123,7 +124,7 @@ def summary_table(reports: Reports, verdicts: Verdicts) -> pd.DataFrame:
                 "hit %": _hundredfold(row.series["metrics"]["hit_rate"]),
                 "Sharpe - HRP": signed(row.series["against"].get("hrp")),
                 "Sharpe - equal w.": signed(row.series["against"].get("equal_weight")),
-                "promoted?": _promoted(row),
+                "gate": _gate_word(row),
             }
             for row in rows(reports, verdicts)
         ]
@@ -132,11 +133,15 @@ def summary_table(reports: Reports, verdicts: Verdicts) -> pd.DataFrame:
 
 def format_table(table: pd.DataFrame) -> str:
     """Return a table of text cells as aligned lines, the first two columns to the left and the others to the right."""
-    cells = [list(map(str, table.columns)), *([str(cell) for cell in row] for row in table.itertuples(index=False))]
+    cells = [[str(name) for name in table.columns]]
+    cells += [[str(cell) for cell in row] for row in table.itertuples(index=False)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(table.columns))]
     cells.insert(1, ["-" * width for width in widths])
     return "\n".join(
-        "  ".join(cell.ljust(width) if i < 2 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            cell.ljust(width) if i < 2 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
         for row in cells
     )
 
@@ -166,8 +171,8 @@ def findings(reports: Reports) -> list[str]:
             sentences.append(f"Against {label}: {'; '.join(parts)}.")
     if compared:
         sentences.append(
-            f"These are {compared} comparisons at 95 %: if nothing differed at all, about {0.05 * compared:.1g} of them "
-            "would still seem to."
+            f"These are {compared} comparisons at 95 %: if nothing differed at all, about {0.05 * compared:.1g} of "
+            "them would still seem to."
         )
     return sentences
 
@@ -219,11 +224,11 @@ def plus(value: float) -> str:
     return f"{round(value, 2) + 0.0:+.2f}"
 
 
-def _promoted(row: Row) -> str:
+def _gate_word(row: Row) -> str:
     if row.role != "candidate":
         return "-"
-    short = {"promoted": "yes", "kept": "no", "insufficient": "too few"}
-    return short.get(row.verdict["outcome"], "no") if row.verdict else "waiting"
+    short = {"promoted": "promote", "kept": "keep", "insufficient": "too few"}
+    return short.get(row.verdict["outcome"], row.verdict["outcome"]) if row.verdict else "waiting"
 
 
 def _hundredfold(value: float) -> str:

@@ -53,35 +53,24 @@ def weekly_signals(
     if last_session is not None:
         weeks = weeks[weeks["decision_session"] <= pd.Timestamp(last_session)]
     symbols = universe.sort_values("slot")["symbol"].tolist()
-    parts = [
-        _signals_at(decision_at, symbols, sentiment, fundamentals).assign(week=week, decision_at=decision_at)
-        for week, decision_at in zip(weeks["week"], weeks["decision_at"], strict=True)
-    ]
-    columns = ["week", "decision_at", "slot", "symbol", *SIGNALS, "articles"]
-    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-    table = table[columns].astype(
+    values = np.empty((len(weeks), N_STOCKS, len(SIGNALS)))
+    articles = np.empty((len(weeks), N_STOCKS), dtype=np.int64)
+    for row, decision_at in enumerate(weeks["decision_at"]):
+        news = known(sentiment, decision_at, "published_at", since=NEWS_WINDOW)
+        reports = known(fundamentals, decision_at, since=RATIOS_KEPT)
+        values[row, :, 0], articles[row] = sentiment_scores(news, decision_at, symbols)
+        values[row, :, 1:-1], values[row, :, -1] = latest_ratios(reports, decision_at, symbols)
+    table = pd.DataFrame(
         {
-            "week": "datetime64[us]",
-            "decision_at": "datetime64[us, UTC]",
-            "slot": "int64",
-            "symbol": "str",
-            "articles": "int64",
-            **dict.fromkeys(SIGNALS, "float64"),
+            "week": np.repeat(weeks["week"].to_numpy(), N_STOCKS),
+            "decision_at": weeks["decision_at"].repeat(N_STOCKS).reset_index(drop=True),
+            "slot": np.tile(np.arange(N_STOCKS), len(weeks)),
+            "symbol": pd.Series(symbols * len(weeks), dtype="str"),
+            **{name: values[..., column].ravel() for column, name in enumerate(SIGNALS)},
+            "articles": articles.ravel(),
         }
     )
     return validate(table, SIGNALS_TABLE, f"signals {year}")
-
-
-def _signals_at(
-    decision_at: pd.Timestamp, symbols: list[str], sentiment: pd.DataFrame, fundamentals: pd.DataFrame
-) -> pd.DataFrame:
-    news = known(sentiment, decision_at, "published_at", since=NEWS_WINDOW)
-    score, articles = sentiment_scores(news, decision_at, symbols)
-    ratios, age = latest_ratios(known(fundamentals, decision_at, since=RATIOS_KEPT), decision_at, symbols)
-    table = pd.DataFrame(ratios, columns=list(RATIOS))
-    return table.assign(
-        slot=np.arange(N_STOCKS), symbol=symbols, news_sentiment=score, fundamental_age=age, articles=articles
-    )
 
 
 def sentiment_scores(
@@ -135,13 +124,18 @@ def latest_ratios(
     age : ndarray of float64, shape (N,)
         Days since that statement became known, divided by 90, at most 4; 4 without any.
     """
-    newest = reports.sort_values(["period_end", "known_at"], kind="stable").drop_duplicates("symbol", keep="last")
-    newest = newest.set_index("symbol").reindex(symbols)
-    days = _days(decision_at, newest["known_at"])
-    age = np.minimum(np.where(np.isnan(days), np.inf, days) / AGE_UNIT_DAYS, AGE_CAP)
-    return newest[list(RATIOS)].to_numpy(dtype=np.float64), age
+    ordered = reports.sort_values(["period_end", "known_at"], kind="stable")
+    slots = pd.Index(symbols).get_indexer(pd.Index(ordered["symbol"]))
+    newest = np.full(len(symbols), -1)
+    newest[slots[slots >= 0]] = np.flatnonzero(slots >= 0)  # the last of each symbol remains
+    there = newest >= 0
+    ratios, age = np.full((len(symbols), len(RATIOS)), np.nan), np.full(len(symbols), AGE_CAP)
+    ratios[there] = ordered[list(RATIOS)].to_numpy(dtype=np.float64)[newest[there]]
+    days = _days(decision_at, ordered["known_at"])
+    age[there] = np.minimum(days[newest[there]] / AGE_UNIT_DAYS, AGE_CAP)
+    return ratios, age
 
 
 def _days(decision_at: pd.Timestamp, stamps: pd.Series) -> np.ndarray:
-    """Return the days from each instant to the decision, NaN where there is none."""
+    """Return the days from each instant to the decision."""
     return (decision_at - stamps).dt.total_seconds().to_numpy(dtype=np.float64) / 86_400.0

@@ -112,13 +112,15 @@ class Forecaster(ABC):
         Raises
         ------
         NotEnoughDataError
-            If the days do not fill one chunk.
+            If the days do not fill one chunk, or no day that a chunk reads has a target.
         """
         config = self.config
+        starts = self._starts(len(relative))
         windows = torch.from_numpy(relative).unfold(0, config.chunk, 1)  # (days - chunk + 1, N, chunk), a view
         wanted = torch.from_numpy(targets.astype(np.float32)).unfold(0, config.chunk, 1)[..., self._read]
-        starts = self._starts(len(relative))
         starts = starts[wanted[starts].isfinite().flatten(1).any(dim=1)]
+        if not len(starts):
+            raise NotEnoughDataError("There is no target to learn from.", todo="give the forecaster more history.")
         with reproducible(seed):
             self.network_ = network = self.build().train()
             steps = -(-len(starts) // config.chunks_per_step) * config.epochs
@@ -245,9 +247,8 @@ class Forecaster(ABC):
         CorruptArtifactError
             If a name, shape or dtype is not this network's, or a weight is not finite.
         """
-        with reproducible(0):
-            network = self.build().eval()
-        expected = network.state_dict()
+        with torch.device("meta"):  # shapes without memory: a forged size costs nothing
+            expected = self.build().state_dict()
         for name in sorted(expected.keys() | tensors.keys()):
             have, want = tensors.get(name), expected.get(name)
             if have is None or want is None or have.shape != want.shape or have.dtype != want.dtype:
@@ -259,6 +260,8 @@ class Forecaster(ABC):
                 raise CorruptArtifactError(
                     f"Tensor {name!r} of the {self.name} model is not finite.", todo="fit the forecaster again."
                 )
+        with reproducible(0):
+            network = self.build().eval()
         network.load_state_dict(dict(tensors))
         self.network_ = network
         return self

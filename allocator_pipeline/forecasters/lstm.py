@@ -32,7 +32,8 @@ class LSTMNetwork(nn.Module):
         self.lstm = nn.LSTM(1, config.hidden)
         self.head = nn.Linear(config.hidden, 1)
         with torch.no_grad():  # gates are stored in the order input, forget, cell, output
-            self.lstm.bias_ih_l0[config.hidden : 2 * config.hidden] = config.forget_bias
+            bias = dict(self.lstm.named_parameters())["bias_ih_l0"]
+            bias[config.hidden : 2 * config.hidden].fill_(config.forget_bias)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 

@@ -1,9 +1,10 @@
 """PatchTST forecaster.
 
-Nie, Nguyen, Sinthong & Kalagnanam (2023), "A Time Series is Worth 64 Words", ICLR: patches of a single channel as tokens
-of a small transformer. Two changes: attention is causal and banded, so that one pass along a chunk gives a target at
-every token; and position is a learned relative bias that starts as in Press, Smith & Lewis (2022), "Train Short, Test
-Long" (ALiBi), because recent days matter more. There is no instance normalisation: over a chunk it would read the future.
+Nie, Nguyen, Sinthong & Kalagnanam (2023), "A Time Series is Worth 64 Words", ICLR: patches of a single channel as
+tokens of a small transformer. Two changes: attention is causal and banded, so that one pass along a chunk gives a
+target at every token; and position is a learned relative bias that starts as in Press, Smith & Lewis (2022), "Train
+Short, Test Long" (ALiBi), because recent days matter more. There is no instance normalisation: over a chunk it would
+read the future.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Layer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, tokens: torch.Tensor, lag: torch.Tensor, banned: torch.Tensor) -> torch.Tensor:
-        """Map (B, S, width) to (B, S, width); ``lag`` and ``banned`` (S, S) say how far back a token is and if it is out."""
+        """Map (B, S, width) to (B, S, width); ``lag`` (S, S) is how far back a token lies, ``banned`` if it is out."""
         batch, length, width = tokens.shape
         qkv = self.qkv(self.attention_norm(tokens)).view(batch, length, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)

@@ -27,15 +27,18 @@ def rank_ic(forecasts: np.ndarray, returns: np.ndarray) -> np.ndarray:
         NaN for weeks with fewer than `MIN_STOCKS` pairs or where either side is the same for all stocks.
     """
     both = np.isfinite(forecasts) & np.isfinite(returns)
-    left, right = (pd.DataFrame(np.where(both, values, np.nan)).rank(axis=1).to_numpy() for values in (forecasts, returns))
     count = both.sum(axis=1)
     enough = count >= MIN_STOCKS
-    left, right = (
-        np.where(both, side - (count[:, None] + 1) / 2, 0.0) for side in (left, right)
-    )  # ranks 1..n have mean (n + 1) / 2, with ties too
+    left, right = (_centred_ranks(values, both) for values in (forecasts, returns))
     size = np.sqrt((left**2).sum(axis=1) * (right**2).sum(axis=1))
     defined = enough & (size > 0)
     return np.where(defined, (left * right).sum(axis=1) / np.where(defined, size, 1.0), np.nan)
+
+
+def _centred_ranks(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    ranks = pd.DataFrame(np.where(known, values, np.nan)).rank(axis=1).to_numpy()
+    middle = (known.sum(axis=1, keepdims=True) + 1) / 2  # the mean of the ranks 1..n, with ties too
+    return np.where(known, ranks - middle, 0.0)
 
 
 def forecast_quality(forecasts: pd.DataFrame, returns: np.ndarray) -> dict[str, Any]:
@@ -51,11 +54,11 @@ def forecast_quality(forecasts: pd.DataFrame, returns: np.ndarray) -> dict[str, 
     Returns
     -------
     dict
-        For all weeks: ``forecasts`` (how many have a known return), ``mse``, ``mse_of_zero`` (of always forecasting 0),
-        ``mse_ratio`` (below 1 beats zero), ``hit_rate`` (share of right signs), ``always_up`` (share of positive returns:
-        what a forecaster that only says "up" hits), ``rank_ic`` (mean weekly), ``rank_ic_error`` (its standard error) and
-        ``weeks`` (with a rank IC). ``by_year`` holds the same for each year of the weeks' Mondays. A number that is not
-        defined is None.
+        For all weeks: ``forecasts`` (how many have a known return), ``mse``, ``mse_of_zero`` (of always forecasting
+        0), ``mse_ratio`` (below 1 beats zero), ``hit_rate`` (share of right signs), ``always_up`` (share of positive
+        returns: what a forecaster that only says "up" hits), ``rank_ic`` (mean weekly), ``rank_ic_error`` (its
+        standard error) and ``weeks`` (with a rank IC). ``by_year`` holds the same for each year of the weeks' Mondays.
+        A number that is not defined is None.
 
     Raises
     ------
@@ -69,7 +72,7 @@ def forecast_quality(forecasts: pd.DataFrame, returns: np.ndarray) -> dict[str, 
             todo="pass the returns of the very weeks and slots that were forecast.",
         )
     predicted, realised = table.to_numpy(dtype=np.float64), np.log1p(returns)
-    years = table.index.year.to_numpy()
+    years = pd.DatetimeIndex(table.index).year.to_numpy()
     summary = _measure(predicted, realised)
     summary["by_year"] = {
         str(year): _measure(predicted[years == year], realised[years == year]) for year in np.unique(years)

@@ -79,7 +79,7 @@ class SimulatedMarket:
         config = self.config
         planted = (
             f"A signal with a weekly information coefficient of {config.weekly_ic:g} and a weekly autocorrelation of "
-            f"{config.persistence:g} is planted in the news; the weekly news_sentiment of 15 stocks carries about 0.95 of it."
+            f"{config.persistence:g} is planted in the news; news_sentiment of 15 stocks shows about 0.95 of it."
             if config.weekly_ic > 0
             else "No signal is planted: nothing predicts any return."
         )

@@ -1,8 +1,8 @@
-"""The planted control of the forecasters: do they find a signal that is there, and nothing where nothing is?
+"""The planted control of the forecasters: they must find a signal that is there, and nothing where nothing is.
 
-Real daily returns are shuffled by day, which leaves how stocks move together and destroys every pattern in time. Into them
-a four-week reversal of stated strength is planted. The forecasters then walk forward over the years as they do on real
-prices, and their rank IC is compared with the oracle's, who ranks by the planted signal itself.
+Real daily returns are shuffled by day, which leaves how stocks move together and destroys every pattern in time. Into
+them a four-week reversal of stated strength is planted. The forecasters then walk forward over the years as they do on
+real prices, and their rank IC is compared with the oracle's, who ranks by the planted signal itself.
 
 Run ``python -m allocator_pipeline.studies.forecast_control --help``.
 """
@@ -51,7 +51,7 @@ def plant_reversal(noise: np.ndarray, strength: float) -> tuple[np.ndarray, np.n
 
 
 def price_table(returns: np.ndarray, first_session: str) -> pd.DataFrame:
-    """Return a close-only price table (`schemas.PRICES`) of consecutive sessions from daily log returns, shape (T, N)."""
+    """Return a close-only price table (`schemas.PRICES`) from the log returns, (T, N), of consecutive sessions."""
     days = calendar.sessions(first_session, f"{calendar.LAST_YEAR}-12-31")[: len(returns)]
     count = returns.shape[1]
     symbols = [f"S{i:02d}" for i in range(count)]

@@ -42,7 +42,7 @@ def test_reference_builds_the_plans_algorithm() -> None:
     assert (policies.LOG_STD_MIN, policies.LOG_STD_MAX) == (-20, 2)
     assert (model.tau, model.gamma, model.batch_size) == (0.005, 0.99, 64)
     assert (model.replay_buffer.buffer_size, model.learning_starts) == (10_000, 100)
-    assert float(model.log_ent_coef.exp()) == pytest.approx(0.2)
+    assert float(model.log_ent_coef.detach().exp()) == pytest.approx(0.2)
     assert model.target_entropy == -16.0
     assert model.lr_schedule(1.0) == model.lr_schedule(0.0) == 3e-4
 

@@ -64,7 +64,7 @@ def states() -> StateTensors:
     return concatenate([year_of_states(year) for year in (2016, 2017, 2018)])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def report_of(states: StateTensors) -> Callable[..., dict[str, Any]]:
     """Make the report of 2018, with some inputs changed."""
     from allocator_pipeline.evaluation.walk_forward import eval_report
@@ -83,3 +83,52 @@ def report_of(states: StateTensors) -> Callable[..., dict[str, Any]]:
         return eval_report(**(inputs | changes))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def reports(report_of: Callable[..., dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return a report of each allocator; one of each pair has a reference."""
+    slots = {"ppo_lstm": 8, "ppo_patchtst": 7, "sac_lstm": 6, "sac_patchtst": 5}
+    return {
+        allocator: report_of(
+            allocator=allocator,
+            policies={year: (VERSIONS[year], Tilted(tuple(range(count)))) for year in VERSIONS},
+            **({} if allocator.endswith("lstm") else {"reference": {}}),
+        )
+        for allocator, count in slots.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def verdicts(reports: dict[str, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return two verdicts on the first allocator, the later on its latest report, and none on the others."""
+    report = reports["ppo_lstm"]
+    first = {
+        "number": 1,
+        "allocator": "ppo_lstm",
+        "kind": "report",
+        "candidate": VERSIONS[2016],
+        "champion": VERSIONS[2016],
+        "prior": None,
+        "promoted": True,
+        "outcome": "promoted",
+        "reason": "It is the first policy judged.",
+        "effective_week": "2018-01-08",
+        "source": "report:ppo_lstm|2017",
+        "source_sha256": "1" * 64,
+        "evidence": {"metric": "sharpe"},
+        "previous_sha256": "0" * 64,
+    }
+    second = first | {
+        "number": 2,
+        "candidate": report["candidate"],
+        "prior": VERSIONS[2016],
+        "promoted": False,
+        "outcome": "kept",
+        "reason": "Net sharpe 0.1 is not above the 0.2 of hrp.",
+        "effective_week": "2019-01-14",
+        "source": "report:ppo_lstm|2018",
+        "source_sha256": "2" * 64,
+        "previous_sha256": "3" * 64,
+    }
+    return {"ppo_lstm": [first, second], "sac_lstm": []}

@@ -26,7 +26,13 @@ def price_rows(symbols: list[str] | None = None, **changes) -> pl.DataFrame:
     parts = []
     for symbol in symbols:
         close = 50 * np.exp(np.cumsum(generator.normal(0, 0.01, len(DAYS))))
-        columns = {"date": DAYS.date.tolist(), "symbol": symbol, "open": close * 0.99, "high": close * 1.02, "low": close * 0.98}
+        columns = {
+            "date": DAYS.date.tolist(),
+            "symbol": symbol,
+            "open": close * 0.99,
+            "high": close * 1.02,
+            "low": close * 0.98,
+        }
         columns |= {"close": close, "adj_close": close * 0.5, "volume": 1000.0}
         parts.append(pl.DataFrame(columns | changes))
     return pl.concat(parts)
@@ -63,11 +69,15 @@ def folder(tmp_path: Path) -> Path:
 
 def refused(folder: Path, source: str | None = None) -> str:
     """Read everything and return the one error's text."""
-    with pytest.raises(MarketDataError) as caught:
+
+    def read() -> None:
         market = FilesMarket(folder, source)
         market.coverage()
         market.sentiment(2015)
         market.fundamentals(2015)
+
+    with pytest.raises(MarketDataError) as caught:
+        read()
     return str(caught.value)
 
 
@@ -286,7 +296,9 @@ class TestNews:
     @pytest.mark.parametrize("unit", [pl.Date(), pl.Datetime("ns"), pl.Datetime("us", "UTC"), pl.String()])
     def test_a_column_of_midnights_is_a_column_of_dates(self, folder, unit):
         days = pl.Series(["2015-03-02", "2015-03-03", "2015-03-04", "2015-03-05"]).str.to_date()
-        written = days.cast(pl.Datetime("us")).dt.to_string("%Y-%m-%d %H:%M:%S") if unit == pl.String else days.cast(unit)
+        written = (
+            days.cast(pl.Datetime("us")).dt.to_string("%Y-%m-%d %H:%M:%S") if unit == pl.String else days.cast(unit)
+        )
         news_rows().with_columns(published_at=written).write_parquet(folder / "news.parquet")
         news = FilesMarket(folder).sentiment(2015)
 
@@ -414,10 +426,10 @@ class TestRealData:
 
     def test_mixed_sources_are_listed(self, shared_data):
         with pytest.raises(MarketDataError, match="Clashrohit/algo-US, luisgrivas/findata"):
-            FilesMarket(shared_data / "dev").coverage()
+            FilesMarket(shared_data).coverage()
 
     def test_a_year_runs_through_to_outcomes(self, shared_data):
-        market = FilesMarket(shared_data / "dev", self.CHOICE)
+        market = FilesMarket(shared_data, self.CHOICE)
         prices = pd.concat([market.prices(year) for year in range(2014, 2019)], ignore_index=True)
         universe = universe_of(2017, prices)
         fundamentals = pd.concat([market.fundamentals(year) for year in (2016, 2017)])
@@ -432,7 +444,7 @@ class TestRealData:
         assert sum(market.rejections(year).get("fundamentals: no known-at date", 0) for year in range(2010, 2023)) == 34
 
     def test_tweets_are_scored(self, shared_data):
-        news = FilesMarket(shared_data / "dev", self.CHOICE).sentiment(2015)
+        news = FilesMarket(shared_data, self.CHOICE).sentiment(2015)
 
         assert len(news) > 20_000
         assert set(news["scorer"]) == {"vader"}

@@ -8,7 +8,9 @@ from allocator_pipeline.market.news import generated_articles, uninformed_news, 
 
 
 def test_vader_tells_good_from_bad():
-    good, bad, plain = vader_scores(["Great results, strong growth", "Terrible loss and fraud", "The firm met on Monday"])
+    good, bad, plain = vader_scores(
+        ["Great results, strong growth", "Terrible loss and fraud", "The firm met on Monday"]
+    )
 
     assert good > 0.3
     assert bad < -0.3

@@ -1,5 +1,7 @@
 """Promotion: the champion of each allocator, as the last verdict of its log."""
 
+from dataclasses import asdict
+
 import dagster as dg
 
 from allocator_pipeline.defs.metadata import markdown
@@ -27,7 +29,7 @@ def promotion_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         for allocator in context.partition_keys:
             fresh = judge_pending(allocator, store, market.settings.costs, context.log.info)
             history = store.verdicts(allocator).history()
-            values[allocator] = {"allocator": allocator, "verdicts": [verdict.to_dict() for verdict in history]}
+            values[allocator] = {"allocator": allocator, "verdicts": [asdict(verdict) for verdict in history]}
             context.add_asset_metadata(
                 {
                     "champion": history[-1].champion if history else "none",

@@ -1,0 +1,79 @@
+"""Markdown for the Dagster UI: tables that stay tables, pictures that are well-formed and draw what they are given."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pandas as pd
+
+from allocator_pipeline.evaluation.plots import (
+    POINTS,
+    drawdown_picture,
+    growth_picture,
+    line_picture,
+    markdown_table,
+    report_table,
+)
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn(markdown):
+    payload = re.fullmatch(r"!\[[^\]]*\]\(data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)\)", markdown)[1]
+    return ElementTree.fromstring(base64.b64decode(payload))  # noqa: S314 - our own bytes
+
+
+def points(line):
+    return np.array([[float(number) for number in pair.split(",")] for pair in line.get("points").split()])
+
+
+def test_markdown_table_formats_and_escapes():
+    table = pd.DataFrame({"a|b": ["x|y", "line\nbreak"], "n": [1, 2], "f": [0.123456, math.nan]})
+    assert markdown_table(table, 2).splitlines() == [
+        "| a\\|b | n | f |",
+        "| --- | --- | --- |",
+        "| x\\|y | 1 | 0.12 |",
+        "| line break | 2 |  |",
+    ]
+
+
+def test_report_table_has_a_row_for_every_series_and_intervals(reports):
+    report = reports["ppo_lstm"]
+    lines = report_table(report).splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| policy", "| reference", "| equal weight", "| HRP"]
+    assert "Sharpe less HRP" in lines[0]
+    assert len(report_table(report, "year_only").splitlines()) == 5
+
+
+def test_pictures_draw_every_series_from_one_on(reports):
+    picture = drawn(growth_picture(reports["ppo_lstm"]))
+    lines = picture.findall(f"{SVG}polyline")
+    assert len(lines) == 4
+    assert len({tuple(points(line)[0]) for line in lines}) == 1  # all start at wealth 1
+    texts = [text.text for text in picture.findall(f"{SVG}text")]
+    assert {"policy", "reference", "equal weight", "HRP", "2016-01-04", "2019-01-07"} <= set(texts)
+    assert len(drawn(drawdown_picture(reports["ppo_lstm"], "year_only")).findall(f"{SVG}polyline")) == 3
+
+
+def test_line_is_placed_to_scale():
+    line = points(drawn(line_picture({"x": [0.0, 5.0, 10.0]}, ("a", "b"), "t")).find(f"{SVG}polyline"))
+    assert np.allclose(line[1], (line[0] + line[2]) / 2)
+    assert line[0][1] > line[2][1]  # up is up
+    log = points(drawn(line_picture({"x": [1.0, 10.0, 100.0]}, ("a", "b"), "t", log=True)).find(f"{SVG}polyline"))
+    assert np.allclose(log[1], (log[0] + log[2]) / 2, atol=0.1)
+
+
+def test_long_lines_are_thinned_but_keep_their_ends():
+    line = points(drawn(line_picture({"x": np.arange(5000.0)}, ("a", "b"), "t")).find(f"{SVG}polyline"))
+    assert len(line) == POINTS
+    assert len(line_picture({"x": np.sin(np.arange(5000.0))}, ("a", "b"), "t")) < 6000
+
+
+def test_flat_lines_and_hostile_names_are_drawn_safely():
+    picture = line_picture({"<script>&": [1.0, 1.0]}, ("a", "b"), "x | <y>")
+    assert "<script>&" in [text.text for text in drawn(picture).findall(f"{SVG}text")]
+    assert picture == line_picture({"<script>&": [1.0, 1.0]}, ("a", "b"), "x | <y>")

@@ -1,0 +1,96 @@
+"""Programs that write without end; run as a process that forks one per request, so that each starts at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from allocator_pipeline import atomic
+from allocator_pipeline.artifact import Artifact
+from allocator_pipeline.experience.records import Decision
+from allocator_pipeline.experience.store import ExperienceStore
+from allocator_pipeline.registry.artifacts import ArtifactStore
+from allocator_pipeline.registry.verdicts import Ruling, Verdict, VerdictLog
+from allocator_pipeline_tests.registry.conftest import make_artifact, make_ruling
+
+
+def payload(number: int) -> bytes:
+    """Return one of many payloads that verify themselves."""
+    return b"%06d" % number * 20_000
+
+
+def artifact(number: int) -> Artifact:
+    """Return one of many artefacts."""
+    return make_artifact(seed=number)
+
+
+def ruling(source: str, history: list[Verdict]) -> Ruling:
+    """Return the ruling that promotes a source after whatever came before."""
+    return make_ruling(source, prior=history[-1].champion if history else None)
+
+
+def decision(number: int) -> Decision:
+    """Return one of many decisions."""
+    week = f"{2000 + number // 50:04d}-01-{1 + number % 28:02d}"
+    return Decision(
+        f"paper:{number}:ppo_lstm", week, week, f"a{number}", "v1", {"current_weights": {}}, {}, 0.1, {}, "t"
+    )
+
+
+def publish(folder: Path) -> None:
+    """Publish payload after payload under one pointer."""
+    number = 0
+    while True:
+        atomic.publish(folder / "2015.json", payload(number), ".bin", {"number": number})
+        number += 1
+
+
+def save(folder: Path) -> None:
+    """Save artefact after artefact."""
+    number = 0
+    while True:
+        ArtifactStore(folder).save(artifact(number))
+        number += 1
+
+
+def promote(folder: Path, name: str, count: str = "1000000") -> None:
+    """Promote source after source."""
+    log = VerdictLog(folder, "ppo_lstm")
+    for number in range(int(count)):
+        source = f"{name}{number}"
+        log.rule(source, lambda history, source=source: ruling(source, history))
+
+
+def record(folder: Path, first: str) -> None:
+    """Record decision after decision."""
+    store = ExperienceStore(folder / "experience.sqlite")
+    number = int(first)
+    while True:
+        store.record_decision(decision(number))
+        number += 1
+
+
+def serve() -> None:
+    """Fork a writer for each request on standard input."""
+    programs: dict[str, Any] = {"publish": publish, "save": save, "promote": promote, "record": record}
+    for line in sys.stdin:
+        request, *args = line.split()
+        if request == "wait":
+            print(os.waitstatus_to_exitcode(os.waitpid(int(args[0]), 0)[1]), flush=True)
+            continue
+        pid = os.fork()
+        if pid == 0:
+            try:
+                programs[args[0]](Path(args[1]), *args[2:])
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        print(pid, flush=True)
+
+
+if __name__ == "__main__":
+    serve()

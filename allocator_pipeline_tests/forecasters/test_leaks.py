@@ -1,0 +1,153 @@
+"""The leak test: replace every price after a session by a random walk and rebuild everything from raw.
+
+What was forecast up to that session must be the same bit for bit, and every later forecast must change. The networks
+are also checked at every step of their chunks, because a network that reads ahead *inside* a chunk cannot reach a
+forecast (whose window ends at the decision) and yet trains on what it will not have.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from allocator_pipeline.forecasters import inputs, panel
+from allocator_pipeline.forecasters.lstm import LSTMForecaster, LSTMNetwork
+from allocator_pipeline.forecasters.models import CLASSES, load_forecaster
+from allocator_pipeline.forecasters.walk_forward import fit_forecaster, forecast_year
+from allocator_pipeline.market import calendar
+from allocator_pipeline_tests.forecasters.conftest import SMALL, scramble
+
+NAMES = tuple(CLASSES)
+SHORT_WEEK = "2015-01-02"  # first decision of 2015: its week has four sessions, and targets of 2014 exit after it
+CUTS = ("2014-01-03", "2014-09-17", SHORT_WEEK, "2015-07-02")
+
+
+def rebuild(name: str, year: int, prices: pd.DataFrame, universe: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Fit and forecast from raw; return forecasts by week and slot, and the network's score of every day."""
+    artifact = fit_forecaster(name, year, prices, has_open=True, config=SMALL[name])
+    table = forecast_year(artifact, year, prices, universe)
+    forecaster, _ = load_forecaster(name, artifact.files)
+    bars = panel.price_panel(prices[prices["date"].dt.year <= year], has_open=True)
+    scores = forecaster.scores(inputs.build_inputs(bars.close).relative)
+    return table.pivot(index="week", columns="slot", values="forecast"), pd.DataFrame(scores, index=bars.dates)
+
+
+def leaks(name: str, cut: str, market: pd.DataFrame, universe) -> set[str]:
+    """Return what changed up to the cut, though only prices after it did."""
+    weeks = calendar.weeks_of_year(pd.Timestamp(cut).year)
+    year = int(weeks["year"].iloc[0])
+    before = rebuild(name, year, market, universe(year))
+    after = rebuild(name, year, scramble(market, cut), universe(year))
+    past = (weeks["decision_session"] <= cut).to_numpy()
+    same = (before[0].to_numpy() == after[0].to_numpy()).all(axis=1)
+    assert past.any()
+    assert not same[~past].any(), "a forecast that does not see the new prices reads nothing"
+    found = set()
+    if not same[past].all():
+        found.add("forecast")
+    if not before[1][:cut].equals(after[1][:cut]):
+        found.add("score")
+    return found
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("name", NAMES)
+def test_no_forecast_reads_ahead(name, cut, market, universe):
+    assert leaks(name, cut, market, universe) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("name", NAMES)
+def test_no_forecast_of_the_full_recipe_reads_ahead(name, cut, market, universe, monkeypatch):
+    monkeypatch.setitem(SMALL, name, CLASSES[name].config_type())
+    assert leaks(name, cut, market, universe) == set()
+
+
+def test_it_catches_a_global_scaler(market, universe, monkeypatch):
+    clean = inputs.build_inputs
+
+    def leaky(close):
+        built = clean(close)
+        return inputs.Inputs(built.relative / built.relative.std(), built.usable, built.sigma)
+
+    monkeypatch.setattr(inputs, "build_inputs", leaky)
+    assert "forecast" in leaks("lstm", SHORT_WEEK, market, universe)
+
+
+def test_it_catches_global_winsor_limits(market, universe, monkeypatch):
+    def leaky(returns, sigma):
+        scaled = returns / sigma
+        return np.clip(scaled, *np.nanquantile(scaled, [0.01, 0.99]))
+
+    monkeypatch.setattr(inputs, "scale", leaky)
+    assert "forecast" in leaks("lstm", SHORT_WEEK, market, universe)
+
+
+def test_it_catches_a_centred_volatility(market, universe, monkeypatch):
+    monkeypatch.setattr(
+        inputs,
+        "volatility",
+        lambda returns: pd.DataFrame(returns).rolling(41, min_periods=20, center=True).std().to_numpy(),
+    )
+    assert "forecast" in leaks("lstm", SHORT_WEEK, market, universe)
+
+
+def test_it_catches_a_back_filled_volatility(market, universe, monkeypatch):
+    # Only a listing younger than the warm-up has anything to fill: it joins the mean that others are held against.
+    clean = inputs.volatility
+    monkeypatch.setattr(inputs, "volatility", lambda returns: pd.DataFrame(clean(returns)).bfill().to_numpy())
+    assert "forecast" in leaks("lstm", SHORT_WEEK, market, universe)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_catches_a_missing_purge_at_the_first_decision_alone(name, market, universe, monkeypatch):
+    def leaky(prices, year):  # decisions of the years before, with exits wherever they fall
+        return panel.bars_between(prices, panel.warm_up_start(year), pd.Timestamp(year, 1, 12))
+
+    monkeypatch.setattr(panel, "training_bars", leaky)
+    assert "forecast" in leaks(name, SHORT_WEEK, market, universe)
+    assert leaks(name, "2015-07-02", market, universe) == set()  # why the other cuts are not enough
+
+
+class Bidirectional(LSTMNetwork):
+    def __init__(self, config):
+        super().__init__(config)
+        self.backward_lstm = nn.LSTM(1, config.hidden)
+
+    def forward(self, series):
+        sequence = series.T.unsqueeze(-1)
+        ahead, _ = self.backward_lstm(sequence.flip(0))
+        return self.head(self.lstm(sequence)[0] + ahead.flip(0)).squeeze(-1).T
+
+
+def test_it_catches_a_bidirectional_lstm(market, universe, monkeypatch):
+    monkeypatch.setattr(LSTMForecaster, "build", lambda self: Bidirectional(self.config))
+    assert "score" in leaks("lstm", SHORT_WEEK, market, universe)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_catches_instance_norm_over_a_chunk(name, market, universe, monkeypatch):
+    clean = CLASSES[name].build
+
+    def leaky(self):
+        network = clean(self)
+        plain = network.forward
+        network.forward = lambda x: plain((x - x.mean(1, keepdim=True)) / (x.std(1, keepdim=True) + 1e-6))
+        return network
+
+    monkeypatch.setattr(CLASSES[name], "build", leaky)
+    assert "score" in leaks(name, SHORT_WEEK, market, universe)
+
+
+def test_it_catches_attention_to_later_tokens(market, universe, monkeypatch):
+    plain = torch.nn.functional.scaled_dot_product_attention
+
+    def leaky(query, key, value, attn_mask):
+        return plain(query, key, value, attn_mask=attn_mask.masked_fill(attn_mask.isneginf(), 0.0))
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", leaky)
+    assert "score" in leaks("patchtst", SHORT_WEEK, market, universe)

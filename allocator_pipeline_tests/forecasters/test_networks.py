@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from allocator_pipeline.errors import CorruptArtifactError, NotEnoughDataError
+from allocator_pipeline.forecasters.base import Forecaster, reproducible
+from allocator_pipeline.forecasters.models import CLASSES
+from allocator_pipeline_tests.forecasters.conftest import SMALL
+
+NAMES = tuple(CLASSES)
+
+
+def fitted(name: str, seed: int = 0, days: int = 400) -> Forecaster:
+    random = np.random.default_rng(1)
+    relative = random.standard_normal((days, 6)).astype(np.float32)
+    return CLASSES[name](SMALL[name]).fit(relative, random.standard_normal((days, 6)), seed)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_output_depends_on_its_day_and_the_days_before_only(name):
+    network = fitted(name).network_
+    stride = SMALL[name].stride
+    before = torch.randn(4, 120, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        base = network(before)
+        assert base.shape == (4, 120 // stride)
+        for cut in (0, 7, 64, 119):
+            after = before.clone()
+            after[:, cut:] += 1.0
+            changed = network(after)
+            assert torch.equal(changed[:, : cut // stride], base[:, : cut // stride])
+            assert (changed[:, cut // stride :] != base[:, cut // stride :]).any(dim=0).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_fresh_network_has_no_opinion(name):
+    network = CLASSES[name](CLASSES[name].config_type()).build().eval()
+    assert not network(torch.randn(3, 120)).any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_training_repeats_bit_for_bit_and_leaves_torch_as_it_was(name):
+    one = fitted(name).tensors()
+    torch.manual_seed(99)
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    torch.set_num_threads(2)
+    try:
+        two, other = fitted(name).tensors(), fitted(name, seed=1).tensors()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert any(not torch.equal(one[key], other[key]) for key in one)
+
+
+def test_reproducible_gives_threads_back_after_an_error():
+    threads = torch.get_num_threads()
+    with pytest.raises(ZeroDivisionError), reproducible(0):
+        raise ZeroDivisionError
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_scores_of_a_day_equal_the_prediction_from_its_chunk(name):
+    forecaster = fitted(name)
+    relative = np.random.default_rng(2).standard_normal((300, 6)).astype(np.float32)
+    scores = forecaster.scores(relative)
+    assert np.isfinite(scores[-60:]).all()
+    np.testing.assert_allclose(forecaster.predict(relative[-120:].T), scores[-1], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_target_is_read_once_an_epoch(name):
+    forecaster = CLASSES[name](SMALL[name])
+    rows = np.arange(120)[forecaster._read]
+    days = np.concatenate([start + rows for start in forecaster._starts(500).tolist()])
+    unique, counts = np.unique(days, return_counts=True)
+    assert (counts == 1).all()
+    assert unique[-1] == 499
+    assert unique[0] < 120 + SMALL[name].stride
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_unknown_targets_teach_nothing(name):
+    random = np.random.default_rng(1)
+    relative, targets = random.standard_normal((2, 300, 6))
+    holes = np.where(random.random(targets.shape) < 0.5, np.nan, targets)
+    forecaster = CLASSES[name](SMALL[name]).fit(relative.astype(np.float32), holes)
+    assert all(np.isfinite(forecaster.losses_))
+    assert all(bool(tensor.isfinite().all()) for tensor in forecaster.tensors().values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_short_or_empty_folds_and_unfitted_models_are_errors(name):
+    forecaster = CLASSES[name](SMALL[name])
+    with pytest.raises(NotEnoughDataError):
+        forecaster.fit(np.zeros((119, 6), dtype=np.float32), np.zeros((119, 6)))
+    with pytest.raises(NotEnoughDataError):
+        forecaster.fit(np.zeros((300, 6), dtype=np.float32), np.full((300, 6), np.nan))
+    with pytest.raises(NotEnoughDataError):
+        CLASSES[name](SMALL[name]).predict(np.zeros((2, 120), dtype=np.float32))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_its_own_tensors_are_loaded(name):
+    forecaster = fitted(name)
+    good = forecaster.tensors()
+    window = np.random.default_rng(3).standard_normal((5, 120)).astype(np.float32)
+    again = CLASSES[name](SMALL[name]).load(good)
+    np.testing.assert_array_equal(again.predict(window), forecaster.predict(window))
+    key = "head.weight"
+    nan = good[key].clone()
+    nan[0, 0] = torch.nan
+    bad = [
+        {k: v for k, v in good.items() if k != key},
+        good | {"extra": good[key]},
+        good | {key: good[key][:, :-1]},
+        good | {key: good[key].double()},
+        good | {key: nan},
+    ]
+    for tensors in bad:
+        with pytest.raises(CorruptArtifactError):
+            CLASSES[name](SMALL[name]).load(tensors)

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.torch import load, save
+
+from allocator_pipeline.errors import (
+    ConfigurationError,
+    CorruptArtifactError,
+    MarketDataError,
+    NotEnoughDataError,
+)
+from allocator_pipeline.forecasters import targets
+from allocator_pipeline.forecasters.fold import training_fold
+from allocator_pipeline.forecasters.models import CLASSES
+from allocator_pipeline.forecasters.walk_forward import fit_forecaster, forecast_year, forecaster_identity
+from allocator_pipeline.market import calendar
+from allocator_pipeline.schemas import FORECASTS, validate
+from allocator_pipeline_tests.forecasters.conftest import SMALL
+
+NAMES = tuple(CLASSES)
+
+
+@pytest.fixture(scope="module")
+def models(market):
+    return {name: fit_forecaster(name, 2015, market, has_open=True, config=SMALL[name]) for name in NAMES}
+
+
+@pytest.mark.parametrize("year", [2014, 2015])
+def test_targets_exit_by_the_first_decision_and_go_back_five_years(market, year):
+    fold = training_fold(year, market, has_open=True)
+    first = calendar.first_decision_of_year(year)
+    exits = fold.prices.dates[fold.days + targets.EXIT]
+    assert exits.max() == np.datetime64(first, "D")
+    assert fold.cutoff == str(first.date())
+    assert fold.prices.dates[fold.days[0]] >= np.datetime64(first - pd.DateOffset(years=5), "D")
+    assert len(fold.days) > 1200
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_forecasts_fit_their_schema(name, models, market, universe):
+    table = forecast_year(models[name], 2015, market, universe(2015))
+    validate(table, FORECASTS, "test")
+    weeks = calendar.weeks_of_year(2015)
+    assert table["week"].tolist() == np.repeat(weeks["week"].to_numpy(), 15).tolist()
+    assert table["decision_at"].iloc[::15].tolist() == weeks["decision_at"].tolist()
+    assert table["symbol"].iloc[:15].tolist() == universe(2015)["symbol"].tolist()
+    assert set(table["model_version"]) == {models[name].version}
+    assert np.isfinite(table["forecast"]).all()
+    assert table.groupby("week")["forecast"].nunique().min() > 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_seed_gives_the_same_files(name, models, market):
+    again = fit_forecaster(name, 2015, market, has_open=True, config=SMALL[name])
+    other = fit_forecaster(name, 2015, market, seed=1, has_open=True, config=SMALL[name])
+    assert again.files == models[name].files
+    assert again.version == models[name].version
+    assert other.files["model.safetensors"] != models[name].files["model.safetensors"]
+    assert other.version != models[name].version
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_identity_is_known_before_training(name, models, market):
+    identity = forecaster_identity(name, 2015, market, has_open=True, config=SMALL[name])
+    assert identity == models[name].identity
+    assert identity.version.startswith("v2015-01-02-")
+    assert forecaster_identity(name, 2015, market, has_open=True).version != identity.version
+    assert forecaster_identity(name, 2015, market, config=SMALL[name]).version != identity.version
+
+
+def test_manifest_and_files_serve_like_the_artifact(models, market, universe):
+    model = models["lstm"]
+    stored = (json.loads(json.dumps(model.manifest())), dict(model.files))
+    pd.testing.assert_frame_equal(
+        forecast_year(stored, 2015, market, universe(2015)), forecast_year(model, 2015, market, universe(2015))
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_half_a_year_of_prices_gives_the_first_half_bit_for_bit(name, models, market, universe):
+    table = forecast_year(models[name], 2015, market, universe(2015))
+    known = market[market["date"] <= "2015-06-19"]
+    half = forecast_year(models[name], 2015, known, universe(2015))
+    assert half["week"].max() == pd.Timestamp("2015-06-22")
+    pd.testing.assert_frame_equal(half, table.iloc[: len(half)])
+    assert fit_forecaster(name, 2015, known, has_open=True, config=SMALL[name]).files == models[name].files
+
+
+def test_a_later_listing_changes_nothing(models, market, universe):
+    late = market[(market["symbol"] == "S00") & (market["date"] >= "2015-03-02")].assign(symbol="AAA")
+    more = pd.concat([market, late]).sort_values(["date", "symbol"], ignore_index=True)
+    assert forecaster_identity("lstm", 2015, more, has_open=True, config=SMALL["lstm"]) == models["lstm"].identity
+    pd.testing.assert_frame_equal(
+        forecast_year(models["lstm"], 2015, more, universe(2015)),
+        forecast_year(models["lstm"], 2015, market, universe(2015)),
+    )
+
+
+def test_years_outside_the_window_change_nothing(models, market, universe):
+    recent = market[market["date"] >= "2009-01-01"]
+    assert len(recent) < len(market)
+    assert forecaster_identity("lstm", 2015, recent, has_open=True, config=SMALL["lstm"]) == models["lstm"].identity
+    pd.testing.assert_frame_equal(
+        forecast_year(models["lstm"], 2015, recent, universe(2015)),
+        forecast_year(models["lstm"], 2015, market, universe(2015)),
+    )
+
+
+def test_a_young_stock_in_the_universe_is_an_error_that_names_it(models, market, universe):
+    chosen = universe(2015)
+    chosen.loc[4, "symbol"] = "S16"  # listed in the middle of December 2014
+    with pytest.raises(NotEnoughDataError, match=r"symbol=S16, week=2015-01-05"):
+        forecast_year(models["lstm"], 2015, market, chosen)
+    chosen.loc[4, "symbol"] = "NONE"
+    with pytest.raises(NotEnoughDataError, match="symbol=NONE"):
+        forecast_year(models["lstm"], 2015, market, chosen)
+
+
+def test_a_missing_decision_session_is_an_error(models, market, universe):
+    holed = market[market["date"] != "2015-03-06"]
+    with pytest.raises(MarketDataError, match="2015-03-06"):
+        forecast_year(models["lstm"], 2015, holed, universe(2015))
+
+
+def test_too_little_history_is_an_error(models, market, universe):
+    with pytest.raises(NotEnoughDataError, match="2011"):
+        fit_forecaster("lstm", 2011, market, config=SMALL["lstm"])
+    with pytest.raises(NotEnoughDataError, match="symbols"):
+        fit_forecaster("lstm", 2015, market[market["symbol"] < "S10"], config=SMALL["lstm"])
+    with pytest.raises(NotEnoughDataError, match="sessions"):
+        forecast_year(models["lstm"], 2015, market[market["date"] >= "2014-10-01"], universe(2015))
+    with pytest.raises(NotEnoughDataError, match="No week"):
+        forecast_year(models["lstm"], 2015, market[market["date"] < "2015-01-01"], universe(2015))
+
+
+def test_an_unknown_forecaster_is_an_error(market):
+    with pytest.raises(ConfigurationError, match="prophet"):
+        fit_forecaster("prophet", 2015, market)
+
+
+def test_progress_is_told(market):
+    lines: list[str] = []
+    fit_forecaster("lstm", 2015, market, config=SMALL["lstm"], progress=lines.append)
+    assert lines == ["2015 lstm: epoch 1/1, loss " + lines[0].rsplit(" ", 1)[1]]
+
+
+def damaged(model) -> list[dict[str, bytes]]:
+    files, tensors = dict(model.files), load(model.files["model.safetensors"])
+    description = json.loads(files["model.json"])
+    name = "head.weight"
+
+    def with_json(**changes):
+        return files | {"model.json": json.dumps(description | changes).encode()}
+
+    return [
+        {"model.json": files["model.json"]},
+        {"model.safetensors": files["model.safetensors"]},
+        files | {"model.safetensors": files["model.safetensors"][:-1]},
+        files | {"model.safetensors": b"\x80\x04K\x01."},
+        files | {"model.safetensors": save(tensors | {name: tensors[name].double()})},
+        files | {"model.safetensors": save(tensors | {name: tensors[name].T.contiguous()})},
+        files | {"model.safetensors": save({key: tensor for key, tensor in tensors.items() if key != name})},
+        files | {"model.json": b"{"},
+        files | {"model.json": b"[]"},
+        with_json(forecaster="other"),
+        with_json(slope=None),
+        with_json(symbols=[1]),
+        with_json(config=description["config"] | {"unheard_of": 1}),
+        with_json(config=description["config"] | {"hidden": 10**7, "width": 10**7}),
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_damaged_files_are_refused(name, models, market, universe):
+    for files in damaged(models[name]):
+        with pytest.raises(CorruptArtifactError):
+            forecast_year((models[name].manifest(), files), 2015, market, universe(2015))
