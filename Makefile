@@ -5,10 +5,11 @@
 
 BIN := .venv/bin
 STAMP := .venv/.installed
+# Processes that run tests; a file's tests stay in one, so that what they share is made once.
 JOBS ?= 2
 PYTHON ?=
 # Any Python can run the set-up script, which then looks for one that fits.
-ANY_PYTHON = $(firstword $(foreach name,$(PYTHON) python3 python3.13 python3.12 python3.11 python,\
+ANY_PYTHON = $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python $(PYTHON),\
 	$(shell command -v $(name) 2>/dev/null)))
 
 # One thread a process: parallelism comes from processes, and two torch threads on busy cores are slower than one.
@@ -36,10 +37,10 @@ dev: $(STAMP) ## Open the UI on this machine with the demo's materialisations in
 	$(BIN)/python -m allocator_pipeline.defs.dev
 
 test: $(STAMP) ## Run the tests (JOBS=1 for one process)
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope
 
 test-slow: $(STAMP) ## Run the long tests
-	$(BIN)/python -m pytest -n $(JOBS) -m slow
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m slow
 
 lint: $(STAMP) ## Check style, types and the layers
 	$(BIN)/ruff check

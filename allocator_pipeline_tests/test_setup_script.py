@@ -47,7 +47,7 @@ def test_a_python_too_old_is_named_with_what_fits(checkout, tmp_path):
 def test_a_python_that_is_not_there_is_named(checkout):
     done = setup(checkout, PYTHON="/nowhere/python3.12")
     assert done.returncode == 2
-    assert "/nowhere/python3.12 is not there" in done.stderr
+    assert "/nowhere/python3.12 is not a Python that runs" in done.stderr
 
 
 def test_a_missing_ensurepip_names_the_package_and_leaves_nothing(checkout, tmp_path):

@@ -52,7 +52,7 @@ def fitting_python() -> str:
         version = version_of(name)
         if fits(version):
             return name
-        tried.append(f"{name} is " + ("Python {}.{}".format(*version) if version else "not there"))
+        tried.append(f"{name} is " + ("Python {}.{}".format(*version) if version else "not a Python that runs"))
     raise SetupError(
         f"This project needs Python {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}; {', '.join(tried)}.\n"
         "What to do: install one of these versions, then run `make setup PYTHON=/path/to/python3.12`."

@@ -1,4 +1,4 @@
-"""Baselines as tables: target weights computed once for each week, replayed through the same environment as a policy."""
+"""Baselines as tables: target weights computed once for each week, replayed through the environment of the policies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Scheduled:
 
     def __init__(self, table: pd.DataFrame) -> None:
         self._rows = {
-            np.datetime64(week, "D"): (rows["symbol"].tolist(), rows["weight"].to_numpy())
+            str(pd.Timestamp(str(week)).date()): (rows["symbol"].tolist(), rows["weight"].to_numpy())
             for week, rows in table.sort_values(["week", "slot"]).groupby("week")
         }
 
@@ -39,11 +39,11 @@ class Scheduled:
             If the table was made for another universe.
         """
         week = str(observation.week)
-        if observation.week not in self._rows:
+        if week not in self._rows:
             raise NotEnoughDataError(
                 "The baseline has no weights for this week.", todo="materialise baseline_weights of its year.", week=week
             )
-        symbols, weights = self._rows[observation.week]
+        symbols, weights = self._rows[week]
         if symbols != [*observation.symbols.tolist(), CASH]:
             raise ConflictError(
                 "The baseline was made for another universe.", todo="materialise baseline_weights again.", week=week

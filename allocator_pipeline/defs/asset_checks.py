@@ -105,7 +105,7 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     ]
 
 
-def _verdict(context: dg.AssetCheckExecutionContext, problems: Callable[[str], list[str]]):  # type: ignore[no-untyped-def]
+def _verdict(context: dg.AssetCheckExecutionContext, problems: Callable[[str], list[str]]):
     keys: Iterable[str] = context.op_execution_context.partition_keys
     found = [f"{key}: {problem}" for key in keys for problem in problems(key)]
     return dg.AssetCheckResult(
@@ -113,5 +113,3 @@ def _verdict(context: dg.AssetCheckExecutionContext, problems: Callable[[str], l
         severity=dg.AssetCheckSeverity.ERROR,
         metadata={"problems": dg.MetadataValue.md("\n".join(f"- {line}" for line in found[:50]) or "none")},
     )
-
-

@@ -18,7 +18,7 @@ from allocator_pipeline.config import ALLOCATORS, CASH, FORECASTERS, Settings  #
 from allocator_pipeline.defs.home import dagster_home  # noqa: E402
 from allocator_pipeline.defs.partitions import BASELINES, Partitions  # noqa: E402
 from allocator_pipeline.defs.resources import StoreResource  # noqa: E402
-from allocator_pipeline.defs.runner import Task, Workers, run_task, spans  # noqa: E402
+from allocator_pipeline.defs.runner import Task, Workers, spans  # noqa: E402
 from allocator_pipeline.defs.storage import AssetStore  # noqa: E402
 from allocator_pipeline.errors import AllocatorError, ConfigurationError  # noqa: E402
 
@@ -81,39 +81,58 @@ def stages(window: Window) -> Iterator[tuple[str, list[Task]]]:
         "features",
         [Task("universe, signals, outcomes", ("universe", "signals", "outcomes", "price_windows"), first, last)],
     )
-    yield "forecasts, states, baselines", [
-        *(
-            Task(f"{name} forecasts and states", ("forecasts", "state_tensors"), f"{name}|{a}", f"{name}|{b}")
-            for name in reversed(FORECASTERS)
-            for a, b in spans(map(str, window.state_years), 2)
-        ),
-        Task(
-            "baseline weights",
-            ("baseline_weights",),
-            f"{BASELINES[0]}|{window.report_years[0]}",
-            f"{BASELINES[-1]}|{window.report_years[-1]}",
-        ),
-    ]
+    yield (
+        "forecasts, states, baselines",
+        [
+            *(
+                Task(f"{name} forecasts and states", ("forecasts", "state_tensors"), f"{name}|{a}", f"{name}|{b}")
+                for name in reversed(FORECASTERS)
+                for a, b in spans(map(str, window.state_years), 2)
+            ),
+            Task(
+                "baseline weights",
+                ("baseline_weights",),
+                f"{BASELINES[0]}|{window.report_years[0]}",
+                f"{BASELINES[-1]}|{window.report_years[-1]}",
+            ),
+        ],
+    )
     frozen = window.policy_years[0]
-    yield "policies", [
-        *(
-            Task(f"{name} reference policy of {frozen}", ("reference_policies",), f"{name}|{frozen}", f"{name}|{frozen}")
-            for name in ("sac_lstm", "ppo_lstm")
-        ),
-        *(
-            Task(f"{name} policies", ("trained_policies",), f"{name}|{a}", f"{name}|{b}")
+    yield (
+        "policies",
+        [
+            *(
+                Task(
+                    f"{name} reference policy of {frozen}",
+                    ("reference_policies",),
+                    f"{name}|{frozen}",
+                    f"{name}|{frozen}",
+                )
+                for name in ("sac_lstm", "ppo_lstm")
+            ),
+            *(
+                Task(f"{name} policies", ("trained_policies",), f"{name}|{a}", f"{name}|{b}")
+                for name in ALLOCATORS
+                for a, b in spans(map(str, window.policy_years), 2)
+            ),
+        ],
+    )
+    yield (
+        "reports",
+        [
+            Task(
+                f"{name} reports",
+                ("eval_reports",),
+                f"{name}|{window.report_years[0]}",
+                f"{name}|{window.report_years[-1]}",
+            )
             for name in ALLOCATORS
-            for a, b in spans(map(str, window.policy_years), 2)
-        ),
-    ]
-    yield "reports", [
-        Task(f"{name} reports", ("eval_reports",), f"{name}|{window.report_years[0]}", f"{name}|{window.report_years[-1]}")
-        for name in ALLOCATORS
-    ]
+        ],
+    )
 
 
 def weekly_tasks(window: Window) -> Iterator[Task]:
-    """Yield the runs of the last weeks in the order of the calendar: decide, label, score; and fine-tune once, in the middle."""
+    """Yield the runs of the last weeks in calendar order: decide, label, score; fine-tune once, in the middle."""
     one, other = ALLOCATORS[0], ALLOCATORS[-1]
     for number, week in enumerate(window.decision_weeks):
         span = (f"{one}|{week}", f"{other}|{week}")
@@ -145,7 +164,9 @@ def _keys(task: Task) -> list[str]:
     if task.first is None or task.last is None:
         return ["all"]
     if "|" not in task.first:
-        return [str(year) for year in range(int(task.first), int(task.last) + 1)] if task.first.isdigit() else [task.first]
+        return (
+            [str(year) for year in range(int(task.first), int(task.last) + 1)] if task.first.isdigit() else [task.first]
+        )
     (name_a, a), (name_b, b) = task.first.split("|"), task.last.split("|")
     names = next(row for row in (ALLOCATORS, FORECASTERS, BASELINES) if name_a in row)
     chosen = names[names.index(name_a) : names.index(name_b) + 1]
@@ -223,10 +244,13 @@ def _run(settings: Settings) -> int:
 def _summary(settings: Settings, window: Window, resource: StoreResource, progress: Progress) -> None:
     """Print the closing table, the last week's weights, and where everything is."""
     from allocator_pipeline.defs.report import FILE, latest_inputs
+    from allocator_pipeline.evaluation.summary import findings
 
     inputs = latest_inputs(resource)
     week = window.decision_weeks[-1]
-    print(f"\n{inputs.summary()}\n\nTarget weights for the week of {week}:\n")
+    print(f"\n{inputs.summary()}\n")
+    print("\n".join(findings(inputs.reports)))
+    print(f"\nTarget weights for the week of {week}:\n")
     print(weights_table({name: decision["target"] for name, decision in inputs.decisions.items()}))
     size = sum(path.stat().st_size for path in settings.data_dir.rglob("*") if path.is_file())
     print(f"\nReport: {Path(resource.root) / FILE}")
@@ -242,7 +266,9 @@ def weights_table(targets: dict[str, dict[str, float]]) -> str:
     targets : dict
         Allocator -> weight by symbol and CASH.
     """
-    symbols = sorted({symbol for target in targets.values() for symbol in target}, key=lambda name: (name == CASH, name))
+    symbols = sorted(
+        {symbol for target in targets.values() for symbol in target}, key=lambda name: (name == CASH, name)
+    )
     head = f"{'':8}" + "".join(f"{name:>14}" for name in targets)
     rows = [
         f"{symbol:8}" + "".join(f"{100 * target.get(symbol, 0.0):13.2f}%" for target in targets.values())

@@ -8,10 +8,10 @@ MARKET = ("prices", "sentiment", "fundamentals")
 FEATURES = ("universe", "signals", "outcomes", "price_windows")
 
 
-def jobs():  # type: ignore[no-untyped-def]  # dagster does not export the type
+def jobs():
     """Return the jobs; each takes the partitions of its assets."""
 
-    def job(name: str, *assets: str, description: str):  # type: ignore[no-untyped-def]
+    def job(name: str, *assets: str, description: str):
         return dg.define_asset_job(name, selection=dg.AssetSelection.assets(*assets), description=description)
 
     return [
@@ -19,7 +19,9 @@ def jobs():  # type: ignore[no-untyped-def]  # dagster does not export the type
         job("features_job", *FEATURES, description="Universe, signals, outcomes and price windows of a year."),
         job("forecasts_job", "forecasts", "state_tensors", description="Forecasts and states of a year."),
         job("baselines_job", "baseline_weights", description="Baseline weights of a year."),
-        job("training_job", "trained_policies", description="Full training of an allocator on the weeks through a year."),
+        job(
+            "training_job", "trained_policies", description="Full training of an allocator on the weeks through a year."
+        ),
         job("reports_job", "eval_reports", description="Report of a year for an allocator."),
         job("promotion_job", "promoted_policies", description="Judge what has no verdict yet; promote or keep."),
         job("inference_job", "target_weights", "decisions", description="This week's weights, recorded."),

@@ -9,6 +9,8 @@ import dagster as dg
 import pandas as pd
 import pandera.pandas as pa
 
+from allocator_pipeline.evaluation.plots import line_picture, markdown_table
+
 
 def column_schema(schema: pa.DataFrameSchema) -> dict[str, Any]:
     """Return the definition metadata that shows a table's columns in the UI."""
@@ -36,14 +38,21 @@ def table_facts(table: pd.DataFrame, known: str | None = None) -> dict[str, Any]
 
 def markdown(table: pd.DataFrame, decimals: int = 4) -> dg.MarkdownMetadataValue:
     """Return a table as markdown for the UI."""
-    header = "| " + " | ".join(map(str, table.columns)) + " |\n|" + "---|" * len(table.columns)
-    rows = [
-        "| "
-        + " | ".join(f"{value:.{decimals}f}" if isinstance(value, float) else str(value) for value in row)
-        + " |"
-        for row in table.itertuples(index=False)
-    ]
-    return dg.MetadataValue.md("\n".join([header, *rows]))
+    return dg.MetadataValue.md(markdown_table(table, decimals))
+
+
+def picture(lines: Mapping[str, pd.Series], title: str) -> dg.MarkdownMetadataValue:
+    """Return lines over time as a picture for the UI.
+
+    Parameters
+    ----------
+    lines : mapping of str to Series
+        Name -> finite values, indexed by day; all with the same first and last day.
+    title : str
+    """
+    index = next(iter(lines.values())).index
+    span = (str(index[0].date()), str(index[-1].date()))
+    return dg.MetadataValue.md(line_picture({name: line.to_numpy() for name, line in lines.items()}, span, title))
 
 
 def numbers(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,9 +27,7 @@ def split(key: str) -> tuple[str, str]:
 
 def time_window(start: int, end: int) -> dg.TimeWindowPartitionMapping:
     """Map to the upstream windows from ``start`` to ``end`` windows away, as far as they exist."""
-    return dg.TimeWindowPartitionMapping(
-        start_offset=start, end_offset=end, allow_nonexistent_upstream_partitions=True
-    )
+    return dg.TimeWindowPartitionMapping(start_offset=start, end_offset=end, allow_nonexistent_upstream_partitions=True)
 
 
 FORECASTER_OF_ALLOCATOR = dg.StaticPartitionMapping(
@@ -132,9 +130,9 @@ class Partitions:
         Parameters
         ----------
         lead : int
-            How far a growing market's partitions lead the last finished week: 2 for fine-tunes (made on the Sunday before
-            their week), 1 for decisions (made on their Monday), 0 for labels. A static market has its last label one week
-            before its last decision.
+            How far a growing market's partitions lead the last finished week: 2 for fine-tunes (made on the Sunday
+            before their week), 1 for decisions (made on their Monday), 0 for labels. A static market has its last
+            label one week before its last decision.
         """
         first = date(self.first_report_year + 1, 1, 1)
         monday = first + timedelta(days=(7 - first.weekday()) % 7)
@@ -199,16 +197,12 @@ class Partitions:
     @cached_property
     def policy_years(self) -> dg.MultiPartitionsDefinition:
         """Allocator x year of training."""
-        return dg.MultiPartitionsDefinition(
-            {"allocator": self.allocators, "year": self.years(self.first_policy_year)}
-        )
+        return dg.MultiPartitionsDefinition({"allocator": self.allocators, "year": self.years(self.first_policy_year)})
 
     @cached_property
     def report_years(self) -> dg.MultiPartitionsDefinition:
         """Allocator x year of judgement."""
-        return dg.MultiPartitionsDefinition(
-            {"allocator": self.allocators, "year": self.years(self.first_report_year)}
-        )
+        return dg.MultiPartitionsDefinition({"allocator": self.allocators, "year": self.years(self.first_report_year)})
 
     @cached_property
     def decision_weeks(self) -> dg.MultiPartitionsDefinition:

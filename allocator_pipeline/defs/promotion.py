@@ -17,17 +17,18 @@ from allocator_pipeline.registry.verdicts import Verdict
 def pending_reports(allocator: str, store: StoreResource) -> list[str]:
     """Return the partition keys of an allocator's stored reports that its promoted policy does not know, oldest first.
 
-    A promotion that died between verdict and materialisation leaves its report waiting; judging it again finds the verdict.
+    A promotion that died between verdict and materialisation leaves its report waiting; judging it again finds the
+    verdict.
     """
-    known = store.assets.read("promoted_policies", allocator) if store.assets.has("promoted_policies", allocator) else {}
+    known = (
+        store.assets.read("promoted_policies", allocator) if store.assets.has("promoted_policies", allocator) else {}
+    )
     judged = {verdict["source_sha256"] for verdict in known.get("verdicts", [])}
     keys = [key for key in store.assets.keys("eval_reports") if split(key)[0] == allocator]
     return [key for key in keys if sha256(canonical_json(store.assets.read("eval_reports", key))) not in judged]
 
 
-def judge_pending(
-    allocator: str, store: StoreResource, costs: CostConfig, log: Callable[[str], None]
-) -> list[Verdict]:
+def judge_pending(allocator: str, store: StoreResource, costs: CostConfig, log: Callable[[str], None]) -> list[Verdict]:
     """Judge every report that waits, oldest first, then the stream of paper evaluations.
 
     Whatever run comes first does the work and the others find it done, so that the order of runs does not matter.
@@ -43,7 +44,7 @@ def judge_pending(
         report = store.assets.read("eval_reports", key)
         states = store.assets.read("state_tensors", f"{forecaster_of(allocator)}|{split(key)[1]}")
         verdict = promote_from_report(verdicts, models, report, states, costs)
-        log(f"report {key}: {verdict.outcome}, champion {verdict.champion} from {verdict.effective_week}: {verdict.reason}")
+        log(f"report {key}: {_told(verdict)}")
     papers = [
         store.assets.read("paper_evaluations", key)
         for key in store.assets.keys("paper_evaluations")
@@ -51,8 +52,12 @@ def judge_pending(
     ]
     stream = promote_from_stream(verdicts, models, papers) if papers else None
     if stream is not None:
-        log(f"stream: {stream.outcome}, champion {stream.champion} from {stream.effective_week}: {stream.reason}")
+        log(f"stream: {_told(stream)}")
     return verdicts.history()[known:]
+
+
+def _told(verdict: Verdict) -> str:
+    return f"{verdict.outcome}, champion {verdict.champion} from {verdict.effective_week}: {verdict.reason}"
 
 
 def history_table(history: list[Verdict]) -> pd.DataFrame:

@@ -60,7 +60,8 @@ def latest_inputs(store: StoreResource) -> ReportInputs:
     reports = {name: store.assets.read("eval_reports", key) for name, key in _newest(store, "eval_reports").items()}
     if not reports:
         raise MissingPartitionError(
-            "There is no evaluation report to show.", todo="materialise eval_reports of a year first, or run `make demo`."
+            "There is no evaluation report to show.",
+            todo="materialise eval_reports of a year first, or run `make demo`.",
         )
     return ReportInputs(
         reports=reports,

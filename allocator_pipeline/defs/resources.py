@@ -103,5 +103,5 @@ class StoreResource(dg.ConfigurableResource):
         return ExperienceStore(Path(self.root) / "experience.sqlite")
 
     def verdicts(self, allocator: str) -> VerdictLog:
-        """The verdict log of an allocator; its champion is the last promoted version."""
+        """Return the verdict log of an allocator; its champion is the last promoted version."""
         return VerdictLog(Path(self.root) / "registry", allocator)

@@ -124,9 +124,7 @@ class Workers:
         AllocatorError
             The first failure; tasks not started yet are cancelled.
         """
-        futures: dict[Future[float], Task] = {
-            self._pool.submit(run_task, task, self.settings): task for task in tasks
-        }
+        futures: dict[Future[float], Task] = {self._pool.submit(run_task, task, self.settings): task for task in tasks}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()

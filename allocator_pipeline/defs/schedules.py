@@ -30,7 +30,8 @@ def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
         job_name="market_job",
         execution_timezone=TIMEZONE,
         default_status=running,
-        description="Saturday 06:00 New York: refresh the running year's market data; a sensor carries it on to states.",
+        description="Saturday 06:00 New York: refresh the running year's market data; a sensor carries it on to "
+        "states.",
     )
     def saturday_market(context: dg.ScheduleEvaluationContext):
         if partitions.static:
@@ -48,8 +49,8 @@ def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
         job_name="labeling_job",
         execution_timezone=TIMEZONE,
         default_status=running,
-        description="Sunday 10:00 New York: label every decided week whose outcome is known, oldest first; a sensor then "
-        "scores it on paper and fine-tunes for the coming week.",
+        description="Sunday 10:00 New York: label every decided week whose outcome is known, oldest first; a "
+        "sensor then scores it on paper and fine-tunes for the coming week.",
     )
     def sunday_labels(context: dg.ScheduleEvaluationContext, store: StoreResource):
         if partitions.static:
@@ -62,8 +63,8 @@ def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
         job_name="inference_job",
         execution_timezone="Asia/Kolkata",
         default_status=running,
-        description="Monday 18:00 Asia/Kolkata, before the US open: this week's target weights of every allocator that has a "
-        "champion.",
+        description="Monday 18:00 Asia/Kolkata, before the US open: this week's target weights of every "
+        "allocator that has a champion.",
     )
     def monday_inference(context: dg.ScheduleEvaluationContext, store: StoreResource):
         if partitions.static:
@@ -74,7 +75,9 @@ def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
             for name in ALLOCATORS
             if store.verdicts(name).champion_at(week) is not None
         ]
-        return requests or dg.SkipReason(f"No allocator has a champion for the week of {week}; train and judge one first.")
+        return requests or dg.SkipReason(
+            f"No allocator has a champion for the week of {week}; train and judge one first."
+        )
 
     @dg.schedule(
         cron_schedule="0 2 1 * *",

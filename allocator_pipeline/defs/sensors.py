@@ -1,11 +1,10 @@
 """Sensors: promotion when something was judged, and the stages that follow one another within a week."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-
 
 from allocator_pipeline.config import FORECASTERS
 from allocator_pipeline.defs.partitions import BASELINES, split
@@ -37,8 +36,8 @@ def sensors(jobs: Sequence[Any]) -> list[dg.SensorDefinition]:
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=15,
         request_jobs=list(jobs),
-        description="Carries a refresh on: market, then features, then forecasts, states and baselines; and a label on to "
-        "its paper evaluation and fine-tune.",
+        description="Carries a refresh on: market, then features, then forecasts, states and baselines; and a "
+        "label on to its paper evaluation and fine-tune.",
     )
     def next_stage(context: dg.RunStatusSensorContext):
         run = context.dagster_run
@@ -56,8 +55,8 @@ def promotion_requests(
     ----------
     instance : DagsterInstance
     cursor : str or None
-        JSON of the last storage id seen of each watched asset; without one everything is looked at again, and what has its
-        verdict asks for nothing.
+        JSON of the last storage id seen of each watched asset; without one everything is looked at again, and what
+        has its verdict asks for nothing.
     store : StoreResource
         Tells which reports have their verdict already; they ask for nothing.
 
@@ -93,7 +92,7 @@ def promotion_requests(
     return list(newest.values()), json.dumps(after, sort_keys=True)
 
 
-def following(job: str, tags: dict[str, str], run_id: str) -> Iterator[dg.RunRequest]:
+def following(job: str, tags: Mapping[str, str], run_id: str) -> Iterator[dg.RunRequest]:
     """Yield the requests that follow a successful run of a weekly stage."""
     years = tags.get(REFRESH_TAG, "")
     if years and job == "market_job":
@@ -113,4 +112,3 @@ def following(job: str, tags: dict[str, str], run_id: str) -> Iterator[dg.RunReq
 
 def _request(job: str, partition: str, run_id: str, tags: dict[str, str]) -> dg.RunRequest:
     return dg.RunRequest(job_name=job, run_key=f"{job}-{partition}-{run_id}", partition_key=partition, tags=tags)
-

@@ -44,8 +44,8 @@ def decide_week(
     Returns
     -------
     dict
-        ``target_weights`` by symbol and CASH, ``policy_version``, ``turnover``, ``sold``, ``orders`` and the ``record`` for
-        the experience store.
+        ``target_weights`` by symbol and CASH, ``policy_version``, ``turnover``, ``sold``, ``orders`` and the
+        ``record`` for the experience store.
 
     Raises
     ------
@@ -100,7 +100,8 @@ def label_decision(run: str, states: StateTensors, store: StoreResource, market:
     Returns
     -------
     dict
-        The decision's and the label's fields, and ``status``: ``labeled``, or ``pending`` while the exit price is not known.
+        The decision's and the label's fields, and ``status``: ``labeled``, or ``pending`` while the exit price is not
+        known.
     """
     status = label_week(store.experience, run, states, market.source.coverage().last_session, market.settings.costs)
     row = store.experience.get(run)

@@ -97,7 +97,6 @@ def eval_report(
     reference : mapping of str to (version, Allocator)
         Further policies, frozen over the walk-forward weeks.
     costs : CostConfig
-        Trading rules.
     context : mapping
         JSON values that the report repeats; holds all of `STATED`.
 

@@ -190,6 +190,10 @@ class ExperienceStore:
             if row.label is not None
         }
 
+    def unlabeled_weeks(self, allocator: str) -> list[str]:
+        """Return the ISO Mondays of decided weeks without a label, in order."""
+        return [row.decision.week_start for row in self.records(allocator) if row.label is None]
+
     def export(self) -> pd.DataFrame:
         """Return all rows as a table, by week and allocator; nested values are JSON text, labels None while pending."""
         table = []

@@ -92,12 +92,13 @@ def training_bars(prices: pd.DataFrame, year: int) -> pd.DataFrame:
     Raises
     ------
     NotEnoughDataError
-        If there is no bar.
+        If the bars do not reach the first decision: a model fitted now would not be the one fitted later.
     """
-    bars = bars_between(prices, warm_up_start(year), calendar.first_decision_of_year(year))
-    if bars.empty:
+    decision = calendar.first_decision_of_year(year)
+    bars = bars_between(prices, warm_up_start(year), decision)
+    if bars.empty or bars["date"].max() < decision:
         raise NotEnoughDataError(
-            f"There are no prices to fit the forecaster of {year} on.",
-            todo=f"materialise the prices of {year - FORECAST_TRAINING_YEARS} to {year}.",
+            f"The prices do not reach {decision.date()}, the first decision of {year}.",
+            todo=f"materialise the prices of {year - FORECAST_TRAINING_YEARS} to {year} once that session has closed.",
         )
     return bars

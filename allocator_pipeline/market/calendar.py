@@ -24,9 +24,7 @@ DECISION_DELAY = pd.Timedelta(minutes=1)
 @lru_cache(maxsize=1)
 def exchange() -> exchange_calendars.ExchangeCalendar:
     """Return the XNYS calendar over fixed years, whatever today's date is."""
-    return exchange_calendars.get_calendar(
-        "XNYS", start=f"{FIRST_YEAR}-01-01", end=f"{LAST_YEAR}-12-31", side="left"
-    )
+    return exchange_calendars.get_calendar("XNYS", start=f"{FIRST_YEAR}-01-01", end=f"{LAST_YEAR}-12-31", side="left")
 
 
 def sessions(first: date | str | pd.Timestamp, last: date | str | pd.Timestamp) -> pd.DatetimeIndex:

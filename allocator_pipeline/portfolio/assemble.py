@@ -74,4 +74,5 @@ def _by_slot(table: pd.DataFrame, columns: list[str], weeks: pd.Series, symbols:
             symbol=str(row["symbol"]),
             week=str(row["week"].date()),
         )
-    return rows[columns].to_numpy(dtype=np.float64).reshape(len(weeks), N_STOCKS, len(columns))
+    values = np.ascontiguousarray(rows[columns].to_numpy(dtype=np.float64))
+    return values.reshape(len(weeks), N_STOCKS, len(columns))

@@ -179,7 +179,7 @@ class StateTensors:
             {
                 "weeks": self.weeks.astype("datetime64[D]").astype(np.int64),
                 "symbols": symbols.copy(),
-                "missing": self.missing.astype(np.uint8),
+                "missing": np.ascontiguousarray(self.missing, dtype=np.uint8),  # safetensors writes memory as it lies
                 **{name: np.ascontiguousarray(getattr(self, name), dtype=np.float64) for name in _FLOATS},
             }
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from allocator_pipeline.config import MIN_JUDGED_WEEKS, algorithm_of
+from allocator_pipeline.errors import MissingPartitionError
 from allocator_pipeline.evaluation.metrics import metrics
 from allocator_pipeline.evaluation.walk_forward import POLICY
 from allocator_pipeline.market import calendar
@@ -70,6 +71,11 @@ def judge_report(report: Mapping[str, Any], duel: Duel | None) -> tuple[str, str
     -------
     tuple of (str, str, dict)
         Outcome, reason and evidence.
+
+    Raises
+    ------
+    MissingPartitionError
+        If the report lacks a baseline that the rule names.
     """
     rule = RULES[algorithm_of(report["allocator"])]
     evidence = _evidence(rule, duel)
@@ -80,6 +86,13 @@ def judge_report(report: Mapping[str, Any], duel: Duel | None) -> tuple[str, str
     if len(duel.weeks) < MIN_JUDGED_WEEKS:
         return "insufficient", _too_few(len(duel.weeks)), evidence
     series = report["walk_forward"]["series"]
+    absent = [name for name in rule.baselines if name not in series]
+    if absent:
+        raise MissingPartitionError(
+            f"The report compares with no {' or '.join(absent)}.",
+            todo="materialise eval_reports of that year again, with its baselines.",
+            source=f"{report['allocator']}|{report['year']}",
+        )
     measured = {name: series[name]["metrics"][rule.metric] for name in (POLICY, *rule.baselines)}
     evidence["walk_forward"] = {"years": report["walk_forward"]["years"], **measured}
     rivals = {name: (measured[POLICY], measured[name]) for name in rule.baselines}

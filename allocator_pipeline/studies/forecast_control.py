@@ -10,6 +10,7 @@ Run ``python -m allocator_pipeline.studies.forecast_control --help``.
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -154,7 +155,8 @@ def control(draws: int, years: Sequence[int], strength: float, say: Callable[[st
     Returns
     -------
     DataFrame
-        One row by draw and forecaster: mean ``ic``, ``oracle``, their ratio ``recovered``, and ``align``.
+        One row by draw and forecaster: mean ``ic``, ``oracle``, their ratio ``recovered``, ``align``, and the
+        ``cpu_seconds`` of fitting and forecasting.
     """
     from skfolio.datasets import load_sp500_dataset
 
@@ -167,10 +169,12 @@ def control(draws: int, years: Sequence[int], strength: float, say: Callable[[st
         returns, signal = plant_reversal(noise - noise.mean(axis=0), strength)
         prices = price_table(returns, str(real.index[0].date()))
         for forecaster in FORECASTERS:
+            began = time.process_time()
             weekly = walk(forecaster, years, prices, signal)
+            cost = time.process_time() - began
             ic, oracle, align = (float(np.nanmean(weekly[name])) for name in ("ic", "oracle", "align"))
             row = {"draw": draw, "forecaster": forecaster, "ic": ic, "oracle": oracle}
-            rows.append(row | {"recovered": ic / oracle if strength else np.nan, "align": align})
+            rows.append(row | {"recovered": ic / oracle if strength else np.nan, "align": align, "cpu_seconds": cost})
             say(f"draw {draw + 1}/{draws} {forecaster}: ic {ic:.4f}, oracle {oracle:.4f}, align {align:.3f}")
     return pd.DataFrame(rows)
 
@@ -185,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     years = range(chosen.first_year, chosen.last_year + 1)
     table = control(chosen.draws, years, chosen.strength, lambda line: print(line, flush=True))
-    summary = table.groupby("forecaster")[["ic", "oracle", "recovered", "align"]].agg(["mean", "sem"])
+    summary = table.groupby("forecaster")[["ic", "oracle", "recovered", "align", "cpu_seconds"]].agg(["mean", "sem"])
     print(summary.round(4).to_string())
 
 

@@ -33,7 +33,7 @@ TRAINING_YEARS, TEST_WEEKS = 20, 520
 LAST_TRAINING_YEAR = int(FIRST_WEEK[:4]) + TRAINING_YEARS - 1
 IC, PERSISTENCE = 0.10, 0.9
 
-FIRST_MARKET = 1_000
+FIRST_MARKET = 2_000
 """Markets are generated from this seed on; nothing was tuned on them."""
 
 TILTS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)

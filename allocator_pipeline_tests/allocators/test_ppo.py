@@ -43,7 +43,7 @@ def test_reference_builds_the_plans_algorithm() -> None:
 def test_default_is_one_small_network_for_all_assets() -> None:
     model = ppo.build(chosen("default"), AgentsVecEnv(STATES, SCALER, CostConfig(), 2), seed=1)
     assert sum(parameter.numel() for parameter in model.policy.mlp_extractor.policy_net.parameters()) == 16 * 10 + 16
-    assert model.lr_schedule(1.0) == 1e-2
+    assert model.lr_schedule(1.0) == 5e-3
     assert model.lr_schedule(0.0) == 0.0
 
 

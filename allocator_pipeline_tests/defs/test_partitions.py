@@ -6,7 +6,9 @@ import pytest
 from allocator_pipeline.defs import partitions as p
 from allocator_pipeline.defs.partitions import Partitions
 
-SAMPLE = Partitions(date(1990, 1, 2), date(2022, 12, 28), static=True, min_training_years=10, last_week=date(2022, 12, 26))
+SAMPLE = Partitions(
+    date(1990, 1, 2), date(2022, 12, 28), static=True, min_training_years=10, last_week=date(2022, 12, 26)
+)
 
 
 def upstream(mapping, of: dg.PartitionsDefinition, to: dg.PartitionsDefinition, key: str) -> list[str]:

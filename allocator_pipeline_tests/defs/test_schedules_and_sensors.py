@@ -50,17 +50,23 @@ def test_a_static_markets_schedules_skip_and_say_why(sample, instance, name):
 
 def test_saturday_refreshes_this_year_and_in_january_the_last_one_too(growing, instance):
     definitions, _ = growing
-    tick = evaluate(definitions, "saturday_market", instance, datetime(2026, 1, 3, 6, tzinfo=ZoneInfo("America/New_York")))
+    tick = evaluate(
+        definitions, "saturday_market", instance, datetime(2026, 1, 3, 6, tzinfo=ZoneInfo("America/New_York"))
+    )
     (request,) = tick.run_requests
     assert request.partition_key == "2026"
     assert request.tags[REFRESH_TAG] == "2026,2025"
-    tick = evaluate(definitions, "saturday_market", instance, datetime(2026, 6, 6, 6, tzinfo=ZoneInfo("America/New_York")))
+    tick = evaluate(
+        definitions, "saturday_market", instance, datetime(2026, 6, 6, 6, tzinfo=ZoneInfo("America/New_York"))
+    )
     assert tick.run_requests[0].tags[REFRESH_TAG] == "2026"
 
 
 def test_monday_skips_while_there_is_no_champion(growing, instance):
     definitions, _ = growing
-    tick = evaluate(definitions, "monday_inference", instance, datetime(2026, 6, 8, 18, tzinfo=ZoneInfo("Asia/Kolkata")))
+    tick = evaluate(
+        definitions, "monday_inference", instance, datetime(2026, 6, 8, 18, tzinfo=ZoneInfo("Asia/Kolkata"))
+    )
     assert "champion" in tick.skip_message
 
 

@@ -112,6 +112,8 @@ def test_rows_of_several_allocators_and_weeks(store: ExperienceStore) -> None:
     assert store.labelled_weights("ppo_lstm") == {
         "2016-06-06": dict(make_decision().state["current_weights"]),
     }
+    assert store.unlabeled_weeks("ppo_lstm") == ["2016-06-13"]
+    assert store.unlabeled_weeks("sac_lstm") == ["2016-06-06", "2016-06-13"]
 
 
 def test_the_export_does_not_depend_on_the_order_of_writing(store: ExperienceStore, tmp_path) -> None:

@@ -178,6 +178,7 @@ def test_any_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_many_long_sequences(monkeypatch: pytest.MonkeyPatch) -> None:
     check(2000, 50, monkeypatch)
 

@@ -31,9 +31,10 @@ def test_training_bars_end_at_the_first_decision(market):
     assert bars["date"].min() == pd.Timestamp("2009-01-02")
 
 
-def test_no_bars_is_an_error(market):
-    with pytest.raises(NotEnoughDataError, match="2004"):
-        panel.training_bars(market, 2004)
+@pytest.mark.parametrize("year", [2004, 2017])
+def test_bars_that_do_not_reach_the_first_decision_are_an_error(market, year):
+    with pytest.raises(NotEnoughDataError, match=f"first decision of {year}"):
+        panel.training_bars(market, year)
 
 
 def test_the_digest_sees_every_price(market):

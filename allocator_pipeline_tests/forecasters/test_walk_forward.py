@@ -13,8 +13,6 @@ from allocator_pipeline.errors import (
     MarketDataError,
     NotEnoughDataError,
 )
-from allocator_pipeline.forecasters import targets
-from allocator_pipeline.forecasters.fold import training_fold
 from allocator_pipeline.forecasters.models import CLASSES
 from allocator_pipeline.forecasters.walk_forward import fit_forecaster, forecast_year, forecaster_identity
 from allocator_pipeline.market import calendar
@@ -27,17 +25,6 @@ NAMES = tuple(CLASSES)
 @pytest.fixture(scope="module")
 def models(market):
     return {name: fit_forecaster(name, 2015, market, has_open=True, config=SMALL[name]) for name in NAMES}
-
-
-@pytest.mark.parametrize("year", [2014, 2015])
-def test_targets_exit_by_the_first_decision_and_go_back_five_years(market, year):
-    fold = training_fold(year, market, has_open=True)
-    first = calendar.first_decision_of_year(year)
-    exits = fold.prices.dates[fold.days + targets.EXIT]
-    assert exits.max() == np.datetime64(first, "D")
-    assert fold.cutoff == str(first.date())
-    assert fold.prices.dates[fold.days[0]] >= np.datetime64(first - pd.DateOffset(years=5), "D")
-    assert len(fold.days) > 1200
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -101,7 +101,7 @@ def test_the_fixed_universe_is_fifteen_of_the_twenty():
 
 
 def test_news_know_nothing_of_future_returns():
-    """Mean weekly rank of correlation over 60 draws of the news: its standard error is about 0.003."""
+    """The mean correlation over 60 draws of the news is zero within its standard error, which is below 0.005."""
     closes = sample._closes().loc["2010":"2012"]
     days = pd.DatetimeIndex(closes.index)
     ahead = (closes.shift(-5) / closes - 1).to_numpy()[:-5]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from allocator_pipeline.errors import MissingPartitionError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.registry.rules import Duel, current_stream, judge_report, judge_stream
 from allocator_pipeline_tests.registry.conftest import make_paper
@@ -19,6 +20,7 @@ def report(
     series = {"policy": policy, "hrp": hrp, "equal_weight": equal_weight}
     return {
         "allocator": allocator,
+        "year": 2017,
         "candidate": "v2016-12-27-candid",
         "walk_forward": {
             "years": [2016, 2017],
@@ -76,6 +78,18 @@ def test_fewer_than_26_unseen_weeks_are_insufficient() -> None:
 def test_the_champion_does_not_fight_itself() -> None:
     outcome, reason, _ = judge_report(report(), duel({}, {}, prior="v2016-12-27-candid"))
     assert (outcome, "champion already" in reason) == ("kept", True)
+
+
+def test_a_report_without_a_baseline_judges_no_ppo() -> None:
+    fight = duel({"sharpe": 1.0, "cagr": 1.0}, {"sharpe": 0.0, "cagr": 0.0})
+    for allocator, refused in (("ppo_lstm", True), ("sac_lstm", False)):
+        found = report(allocator)
+        del found["walk_forward"]["series"]["hrp"]
+        if refused:
+            with pytest.raises(MissingPartitionError, match="no hrp"):
+                judge_report(found, fight)
+        else:
+            assert judge_report(found, fight)[0] == "promoted"
 
 
 def test_a_stream_is_the_latest_unbroken_run_against_one_champion() -> None:

@@ -1,4 +1,4 @@
-"""This week's target weights, the decision recorded once, and its label once the outcome is known."""
+"""Target weights of the week, the decision recorded once, and its label once the outcome is known."""
 
 from typing import Any
 
@@ -44,9 +44,9 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         backfill_policy=ONE_RUN,
         ins={"state_tensors": dg.AssetIn(partition_mapping=states_by_week(-1, 0))},
         deps=[dg.AssetDep("promoted_policies", partition_mapping=SAME_ALLOCATOR)],
-        description="Target weights of the week by the champion that was effective at its decision, from the portfolio given "
-        "(JSON of cash and positions, by file or run config) or the paper account. A pure function of champion, state and "
-        "portfolio.",
+        description="Target weights of the week by the champion that was effective at its decision, from the "
+        "portfolio given (JSON of cash and positions, by file or run config) or the paper account. A pure "
+        "function of champion, state and portfolio.",
     )
     def target_weights(
         context: dg.AssetExecutionContext,
@@ -94,8 +94,8 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             "decisions": dg.AssetIn(partition_mapping=allocator_weeks(0, 0)),
             "state_tensors": dg.AssetIn(partition_mapping=states_by_week(-1, 1)),
         },
-        description="The decision's realised return and reward, by the same accounting that training uses, once the week's "
-        "exit price exists; written once.",
+        description="The decision's realised return and reward, by the same accounting that training uses, once "
+        "the week's exit price exists; written once.",
     )
     def labeled_experience(
         context: dg.AssetExecutionContext,

@@ -5,7 +5,7 @@ import pandas as pd
 
 from allocator_pipeline import schemas
 from allocator_pipeline.defs.inputs import states_around, states_of_years
-from allocator_pipeline.defs.metadata import column_schema, markdown, numbers, table_facts
+from allocator_pipeline.defs.metadata import column_schema, numbers, table_facts
 from allocator_pipeline.defs.partitions import (
     SAME_YEAR,
     Partitions,
@@ -18,6 +18,7 @@ from allocator_pipeline.defs.partitions import (
 )
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.defs.storage import Partitioned
+from allocator_pipeline.evaluation.plots import drawdown_picture, growth_picture, report_table
 
 GROUP = {"group_name": "evaluation", "owners": ["team:risk"]}
 ONE_RUN = dg.BackfillPolicy.single_run()
@@ -32,8 +33,8 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         kinds={"parquet"},
         ins={name: dg.AssetIn(partition_mapping=SAME_YEAR) for name in ("price_windows", "universe")},
         metadata=column_schema(schemas.BASELINE_WEIGHTS),
-        description="Weekly target weights of equal weight and hierarchical risk parity under the same constraints, from "
-        "bars known at each decision.",
+        description="Weekly target weights of equal weight and hierarchical risk parity under the same "
+        "constraints, from bars known at each decision.",
         **GROUP,
     )
     def baseline_weights(context: dg.AssetExecutionContext, market: MarketResource, price_windows, universe):
@@ -57,8 +58,9 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             "state_tensors": dg.AssetIn(partition_mapping=states_by_year(-100, 0)),
             "baseline_weights": dg.AssetIn(partition_mapping=baselines_by_year(-100, 0)),
         },
-        description="Report of year Y: the policy of Y-1 on the weeks of Y from cash, and the recipe walked forward over all "
-        "judged years with holdings carried, beside equal weight, HRP and the reference recipe on the very same weeks.",
+        description="Report of year Y: the policy of Y-1 on the weeks of Y from cash, and the recipe walked "
+        "forward over all judged years with holdings carried, beside equal weight, HRP and the reference recipe "
+        "on the very same weeks.",
         **GROUP,
     )
     def eval_reports(
@@ -110,8 +112,8 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             "state_tensors": dg.AssetIn(partition_mapping=states_by_week(0, 0)),
         },
         deps=[dg.AssetDep("labeled_experience", partition_mapping=allocator_weeks(0, 0))],
-        description="Champion and newest challenger of a week, fixed before it and scored on it side by side once its outcome "
-        "is known, each carrying its own paper portfolio.",
+        description="Champion and newest challenger of a week, fixed before it and scored on it side by side "
+        "once its outcome is known, each carrying its own paper portfolio.",
         **GROUP,
     )
     def paper_evaluations(
@@ -139,7 +141,17 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
                 market.settings.costs,
                 values,
             )
-            context.add_asset_metadata({"record": dg.MetadataValue.json(values[key])}, partition_key=key)
+            context.add_asset_metadata(
+                {
+                    "record": dg.MetadataValue.json(values[key]),
+                    **{
+                        f"{role}_net": dg.MetadataValue.float(values[key][role]["net"])
+                        for role in ("champion", "challenger")
+                        if values[key][role] is not None
+                    },
+                },
+                partition_key=key,
+            )
         return values
 
     return [baseline_weights, eval_reports, paper_evaluations]
@@ -158,21 +170,19 @@ def _judged(trained_policies: Partitioned, key: str) -> list[int]:
     return sorted(years)
 
 
-def _policy(store: StoreResource, value: dict):  # type: ignore[no-untyped-def]
+def _policy(store: StoreResource, value: dict):
     from allocator_pipeline.allocators.policy import Policy
 
     return value["version"], Policy.from_files(store.models.load(value["name"], value["version"]).files)
 
 
 def _report_facts(report: dict) -> dict[str, object]:
-    walked = report["walk_forward"]["series"]
-    rows = pd.DataFrame([{"series": name, **series["metrics"]} for name, series in walked.items()])
     return {
         "candidate": report["candidate"],
-        "walk_forward": markdown(rows, 3),
+        "walk_forward": dg.MetadataValue.md(report_table(report)),
+        "growth": dg.MetadataValue.md(growth_picture(report)),
+        "drawdown": dg.MetadataValue.md(drawdown_picture(report)),
         "universe": report["universe"],
         "notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in report["notes"])),
-        **numbers(walked["policy"]["metrics"]),
+        **numbers(report["walk_forward"]["series"]["policy"]["metrics"]),
     }
-
-

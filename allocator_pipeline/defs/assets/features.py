@@ -1,10 +1,11 @@
 """Point-in-time features by year: universe, weekly signals, outcomes, and the bars a forecaster may read."""
 
 import dagster as dg
+import pandas as pd
 
 from allocator_pipeline import schemas
-from allocator_pipeline.config import FORECAST_TRAINING_YEARS
-from allocator_pipeline.defs.metadata import column_schema, markdown, table_facts
+from allocator_pipeline.config import FORECAST_TRAINING_YEARS, SIGNALS
+from allocator_pipeline.defs.metadata import column_schema, markdown, picture, table_facts
 from allocator_pipeline.defs.partitions import Partitions, time_window
 from allocator_pipeline.defs.resources import MarketResource
 from allocator_pipeline.features.outcomes import outcomes_table
@@ -24,15 +25,15 @@ def feature_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         kinds={"parquet"},
         ins={"prices": dg.AssetIn(partition_mapping=time_window(ALL_BEFORE, -1))},
         metadata=column_schema(schemas.UNIVERSE),
-        description="The year's 15 stocks by slot, ranked by liquidity on data known before its first decision. A symbol "
-        "keeps its slot while it stays. Mode `fixed` uses one list for all years and carries survivorship.",
+        description="The year's 15 stocks by slot, ranked by liquidity on data known before its first decision. "
+        "A symbol keeps its slot while it stays. Mode `fixed` uses one list for all years and carries survivorship.",
         **GROUP,
     )
     def universe(context: dg.AssetExecutionContext, market: MarketResource, prices):
         fixed = market.source.fixed_universe() if market.universe == "fixed" else None
         tables = {}
         for key in context.partition_keys:
-            table = universe_of(int(key), prices.table(last=str(int(key) - 1)), market.universe, fixed)
+            table = universe_of(int(key), prices.table(last=str(int(key) - 1)), market.settings.universe, fixed)
             tables[key] = schemas.validate(table, schemas.UNIVERSE, market.market)
             context.add_asset_metadata(
                 {**table_facts(table, "known_at"), "mode": market.universe, "halal_screen": "none"}
@@ -61,14 +62,18 @@ def feature_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
                 universe[key],
                 sentiment.table(str(year - 1), key),
                 fundamentals.table(str(year - 2), key),
+                last_session=pd.Timestamp(market.source.coverage().last_session),
             )
             tables[key] = schemas.validate(table, schemas.SIGNALS_TABLE, market.market)
-            present = table[list(schemas.SIGNALS)].notna().mean()
+            present = table[list(SIGNALS)].notna().mean()
             context.add_asset_metadata(
                 {
                     **table_facts(table, "decision_at"),
                     "simulated": list(market.source.coverage().simulated),
                     "present": markdown(present.rename("share").rename_axis("signal").reset_index()),
+                    "sentiment": picture(
+                        {"15 stocks": _mean_by_week(table, "news_sentiment")}, "mean news sentiment at each decision"
+                    ),
                 },
                 partition_key=key,
             )
@@ -91,7 +96,11 @@ def feature_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             table = outcomes_table(year, universe[key], bars, market.source.coverage().has_open)
             tables[key] = schemas.validate(table, schemas.OUTCOMES, market.market)
             context.add_asset_metadata(
-                {**table_facts(table), "weeks_known": int(table.loc[table["return"].notna(), "week"].nunique())},
+                {
+                    **table_facts(table),
+                    "weeks_known": int(table.loc[table["return"].notna(), "week"].nunique()),
+                    "mean_return": picture({"15 stocks": _mean_by_week(table, "return")}, "mean weekly return"),
+                },
                 partition_key=key,
             )
         return tables
@@ -113,3 +122,7 @@ def feature_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         return tables
 
     return [universe, signals, outcomes, price_windows]
+
+
+def _mean_by_week(table: pd.DataFrame, column: str) -> pd.Series:
+    return table.groupby("week")[column].mean().dropna()

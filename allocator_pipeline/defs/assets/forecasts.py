@@ -3,7 +3,7 @@
 import dagster as dg
 
 from allocator_pipeline import schemas
-from allocator_pipeline.defs.metadata import column_schema, numbers, table_facts
+from allocator_pipeline.defs.metadata import column_schema, numbers, picture, table_facts
 from allocator_pipeline.defs.models import trained
 from allocator_pipeline.defs.partitions import SAME_YEAR, Partitions, split
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
@@ -38,22 +38,36 @@ def forecast_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         from allocator_pipeline.forecasters.walk_forward import fit_forecaster, forecast_year, forecaster_identity
 
         coverage = market.source.coverage()
-        channels = {"has_open": coverage.has_open, "has_volume": coverage.has_volume}
         tables = {}
         for key in context.partition_keys:
             name, text = split(key)
             year, bars = int(text), price_windows[text]
-            identity = forecaster_identity(name, year, bars, **channels)
+            identity = forecaster_identity(name, year, bars, has_open=coverage.has_open, has_volume=coverage.has_volume)
             model = trained(
                 store.models,
                 identity,
-                lambda: fit_forecaster(name, year, bars, progress=context.log.debug, **channels),  # noqa: B023 (called at once)
+                lambda: fit_forecaster(
+                    name,  # noqa: B023 (called at once, in the same round of the loop)
+                    year,  # noqa: B023
+                    bars,  # noqa: B023
+                    has_open=coverage.has_open,
+                    has_volume=coverage.has_volume,
+                    progress=context.log.info,
+                ),
                 context.log.info,
             )
             table = forecast_year((model.manifest, model.files), year, bars, universe[text])
             tables[key] = schemas.validate(table, schemas.FORECASTS, name)
             context.add_asset_metadata(
-                {**table_facts(table, "decision_at"), "model_version": identity.version},
+                {
+                    **table_facts(table, "decision_at"),
+                    "model_version": identity.version,
+                    "training": dg.MetadataValue.json(model.manifest["facts"]),
+                    "forecasts": picture(
+                        {kind: table.groupby("week")["forecast"].agg(kind) for kind in ("max", "mean", "min")},
+                        "expected weekly log return: highest, mean and lowest of the 15 stocks",
+                    ),
+                },
                 partition_key=key,
             )
         return tables
@@ -65,8 +79,8 @@ def forecast_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         kinds={"safetensors"},
         backfill_policy=ONE_RUN,
         ins={name: dg.AssetIn(partition_mapping=SAME_YEAR) for name in ("signals", "outcomes")},
-        description="The 136-number state of each decision (15 stocks x 7 signals, 15 forecasts; the 16 weights are added "
-        "by the environment), unscaled, with what each week then paid beside it.",
+        description="The 136-number state of each decision (15 stocks x 7 signals, 15 forecasts; the 16 weights "
+        "are added by the environment), unscaled, with what each week then paid beside it.",
     )
     def state_tensors(context: dg.AssetExecutionContext, forecasts, signals, outcomes):
         from allocator_pipeline.forecasters.quality import forecast_quality

@@ -1,9 +1,10 @@
 """Raw market data by year: prices, scored news, fundamentals, each as it was known then."""
 
 import dagster as dg
+import pandas as pd
 
 from allocator_pipeline import schemas
-from allocator_pipeline.defs.metadata import column_schema, markdown, table_facts
+from allocator_pipeline.defs.metadata import column_schema, markdown, picture, table_facts
 from allocator_pipeline.defs.partitions import Partitions
 from allocator_pipeline.defs.resources import MarketResource
 from allocator_pipeline.market import quality
@@ -28,7 +29,12 @@ def market_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             table = schemas.validate(market.source.prices(int(key)), schemas.PRICES, market.market)
             context.log.info(f"prices {key}: {len(table)} bars")
             context.add_asset_metadata(
-                {**table_facts(table, known="date"), "coverage": markdown(quality.coverage_table(table))},
+                {
+                    **table_facts(table, known="date"),
+                    "large_moves": quality.price_warnings(table),
+                    "coverage": markdown(quality.coverage_table(table)),
+                    "equal_weight": picture({"all symbols": _index(table)}, "mean growth of all symbols in the year"),
+                },
                 partition_key=key,
             )
             tables[key] = table
@@ -58,7 +64,12 @@ def market_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
     return [prices, sentiment, fundamentals]
 
 
-def _yearly(context, market, method, kind, schema, known):  # type: ignore[no-untyped-def]
+def _index(table: pd.DataFrame) -> pd.Series:
+    closes = table.pivot(index="date", columns="symbol", values="adj_close")
+    return (closes / closes.bfill().iloc[0]).mean(axis=1)
+
+
+def _yearly(context, market, method, kind, schema, known):
     tables = {}
     for key in context.partition_keys:
         table = schemas.validate(getattr(market.source, method)(int(key)), schema, market.market)

@@ -28,7 +28,7 @@ class TrainingConfig(dg.Config):
 def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
     """Return the assets of the group."""
 
-    def train(context, market, store, state_tensors, recipe, seed):  # type: ignore[no-untyped-def]
+    def train(context, market, store, state_tensors, recipe, seed):
         from allocator_pipeline.training.full import full_identity, train_full
 
         values = {}
@@ -51,8 +51,8 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         partitions_def=partitions.policy_years,
         backfill_policy=dg.BackfillPolicy.multi_run(8),
         ins={"state_tensors": dg.AssetIn(partition_mapping=states_by_year(-100, 0))},
-        description="The policy of a year, trained by the `default` recipe on all weeks through that year whose outcome was "
-        "known at the next year's first decision.",
+        description="The policy of a year, trained by the `default` recipe on all weeks through that year whose "
+        "outcome was known at the next year's first decision.",
         **GROUP,
     )
     def trained_policies(
@@ -122,7 +122,7 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
     return [trained_policies, reference_policies, finetuned_policies]
 
 
-def _facts(model, algorithm):  # type: ignore[no-untyped-def]
+def _facts(model, algorithm):
     manifest = model.manifest
     return {
         "version": manifest["version"],

@@ -20,9 +20,10 @@ def promotion_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         kinds={"json"},
         pool="promotion",
         deps=[dg.AssetDep("eval_reports", partition_mapping=dg.MultiToSingleDimensionPartitionMapping("allocator"))],
-        description="Judges every report and paper stream of the allocator that has no verdict yet, in order, and appends the "
-        "verdicts to its log. The champion of a week is the last version promoted with effect before it. Paper evaluations "
-        "are read too; they depend on earlier champions, so the graph cannot show that arrow.",
+        description="Judges every report and paper stream of the allocator that has no verdict yet, in order, "
+        "and appends the verdicts to its log. The champion of a week is the last version promoted with effect "
+        "before it. Paper evaluations are read too; they depend on earlier champions, so the graph cannot show "
+        "that arrow.",
     )
     def promoted_policies(context: dg.AssetExecutionContext, market: MarketResource, store: StoreResource):
         values = {}

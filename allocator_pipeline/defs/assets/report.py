@@ -16,8 +16,8 @@ def report_assets() -> list[dg.AssetsDefinition]:
         owners=["team:risk"],
         kinds={"html"},
         deps=["eval_reports", "promoted_policies", "target_weights", "state_tensors"],
-        description="One page: every allocator's latest report beside the baselines, equity curves and drawdowns, weights, "
-        "forecast panel, this week's weights, and every verdict of the gate.",
+        description="One page: every allocator's latest report beside the baselines, equity curves and "
+        "drawdowns, weights, forecast panel, this week's weights, and every verdict of the gate.",
     )
     def allocation_report(context: dg.AssetExecutionContext, market: MarketResource, store: StoreResource):
         inputs = latest_inputs(store)

@@ -1,0 +1,226 @@
+"""The whole graph on a small market through a real Dagster instance: results, idempotence, and no look at the future.
+
+Two runs share everything up to a cut; after it, the prices of the second are replaced by a random walk. What was decided by
+the cut must be the same to the last bit, champions included, and what comes later must not be.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pytest
+
+from allocator_pipeline.config import Settings, SimulatedConfig
+from allocator_pipeline.defs.build import build_definitions
+from allocator_pipeline.defs.home import dagster_home
+from allocator_pipeline.defs.resources import StoreResource
+from allocator_pipeline.defs.runner import Task, run_task
+from allocator_pipeline.errors import AllocatorError
+from allocator_pipeline.market import calendar
+from allocator_pipeline.market.simulated import SimulatedMarket
+
+pytestmark = pytest.mark.xdist_group("pipeline")
+
+GOLDEN = Path(__file__).parent / "golden" / "pipeline.json"
+CUT = pd.Timestamp("2018-03-29")  # a decision session: the Thursday before Good Friday
+FIRST, LAST = 2009, 2018
+WEEKS = ["2018-02-26", "2018-03-05", "2018-03-12", "2018-03-19", "2018-03-26", "2018-04-02", "2018-04-09"]
+ALLOCATOR, FORECASTER = "ppo_lstm", "lstm"
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A finished run of the graph and the means to run more of it."""
+
+    settings: Settings
+    definitions: dg.Definitions
+    store: StoreResource
+
+    def materialize(self, assets, first, last):
+        with _home(self.settings):
+            run_task(Task("test", assets, first, last), self.settings, self.definitions)
+
+
+class _home:
+    """DAGSTER_HOME of one market for the time of a run."""
+
+    def __init__(self, settings):
+        self.settings = settings
+
+    def __enter__(self):
+        self.before = os.environ.pop("DAGSTER_HOME", None)
+        dagster_home(self.settings)
+
+    def __exit__(self, *_):
+        os.environ.pop("DAGSTER_HOME")
+        if self.before is not None:
+            os.environ["DAGSTER_HOME"] = self.before
+
+
+def write_market(folder: Path, corrupt_after: pd.Timestamp | None) -> None:
+    """Write a simulated market as the user's own files."""
+    config = SimulatedConfig(
+        seed=3, start=pd.Timestamp(f"{FIRST}-01-01").date(), end=pd.Timestamp(f"{LAST}-05-31").date(), n_symbols=17
+    )
+    market = SimulatedMarket(config)
+    years = range(FIRST, LAST + 1)
+    prices = pd.concat([market.prices(year) for year in years], ignore_index=True)
+    news = pd.concat([market.sentiment(year) for year in years])
+    fundamentals = pd.concat([market.fundamentals(year) for year in years])
+    if corrupt_after is not None:
+        rng = np.random.default_rng(99)
+        late = prices["date"] > corrupt_after
+        for symbol, rows in prices[late].groupby("symbol"):
+            last = prices.loc[(prices["symbol"] == symbol) & ~late, "close"].iloc[-1]
+            walk = last * np.exp(np.cumsum(rng.normal(0, 0.03, len(rows))))
+            for column in ("open", "high", "low", "close", "adj_close"):
+                prices.loc[rows.index, column] = walk
+    folder.mkdir(parents=True)
+    prices.to_parquet(folder / "prices.parquet")
+    news.to_parquet(folder / "news.parquet")
+    fundamentals.to_parquet(folder / "fundamentals.parquet")
+
+
+def run_graph(folder: Path, corrupt_after: pd.Timestamp | None) -> Pipeline:
+    write_market(folder / "files", corrupt_after)
+    settings = Settings(market="files", files_dir=folder / "files", data_dir=folder / "data", min_training_years=3)
+    pipeline = Pipeline(settings, build_definitions(settings), StoreResource(root=str(settings.market_dir.absolute())))
+    pipeline.materialize(("prices", "sentiment", "fundamentals"), str(FIRST), str(LAST))
+    pipeline.materialize(("universe", "signals", "outcomes", "price_windows"), "2014", str(LAST))
+    pipeline.materialize(("forecasts", "state_tensors"), f"{FORECASTER}|2014", f"{FORECASTER}|{LAST}")
+    pipeline.materialize(("baseline_weights",), "equal_weight|2017", f"hrp|{LAST}")
+    pipeline.materialize(("trained_policies",), f"{ALLOCATOR}|2016", f"{ALLOCATOR}|2017")
+    pipeline.materialize(("eval_reports",), f"{ALLOCATOR}|2017", f"{ALLOCATOR}|{LAST}")
+    pipeline.materialize(("promoted_policies",), ALLOCATOR, ALLOCATOR)
+    for week in WEEKS:
+        key = f"{ALLOCATOR}|{week}"
+        if week == WEEKS[3]:
+            pipeline.materialize(("finetuned_policies",), key, key)
+        pipeline.materialize(("target_weights", "decisions"), key, key)
+        pipeline.materialize(("labeled_experience", "paper_evaluations"), key, key)
+    return pipeline
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory):
+    return run_graph(tmp_path_factory.mktemp("honest"), None)
+
+
+@pytest.fixture(scope="module")
+def corrupted(tmp_path_factory):
+    return run_graph(tmp_path_factory.mktemp("corrupted"), CUT)
+
+
+@pytest.fixture(scope="module")
+def both(honest, corrupted):
+    return SimpleNamespace(a=honest.store, b=corrupted.store)
+
+
+def decided_by_cut(weeks) -> np.ndarray:
+    return np.array([calendar.week(week)["decision_session"] <= CUT for week in weeks])
+
+
+def test_forecasts_and_states_up_to_the_cut_are_the_same_bits(both):
+    key = f"{FORECASTER}|{LAST}"
+    a, b = (store.assets.read("state_tensors", key) for store in (both.a, both.b))
+    early = decided_by_cut(a.weeks)
+    assert 0 < early.sum() < len(a)
+    for name in ("signals", "missing", "forecasts"):
+        left, right = getattr(a, name), getattr(b, name)
+        assert left[early].tobytes() == right[early].tobytes(), name
+    assert not np.array_equal(a.forecasts[~early], b.forecasts[~early])
+    for year in range(2014, LAST):
+        one, other = (store.assets.read("state_tensors", f"{FORECASTER}|{year}").digest() for store in (both.a, both.b))
+        assert one == other
+
+
+def test_policies_reports_and_champions_up_to_the_cut_are_the_same(both):
+    for year in (2016, 2017):
+        versions = {
+            s.assets.read("trained_policies", f"{ALLOCATOR}|{year}")["identity_sha256"] for s in (both.a, both.b)
+        }
+        assert len(versions) == 1
+    histories = [store.verdicts(ALLOCATOR).history() for store in (both.a, both.b)]
+    early = [[v for v in history if pd.Timestamp(v.effective_week) <= CUT] for history in histories]
+    assert early[0]
+    assert early[0] == early[1]
+    late = [store.assets.digest("eval_reports", f"{ALLOCATOR}|{LAST}") for store in (both.a, both.b)]
+    assert late[0] != late[1]
+
+
+def test_weights_and_decisions_up_to_the_cut_are_the_same_bits_and_later_ones_are_not(both):
+    same = {
+        week: both.a.assets.digest("target_weights", f"{ALLOCATOR}|{week}")
+        == both.b.assets.digest("target_weights", f"{ALLOCATOR}|{week}")
+        for week in WEEKS
+    }
+    assert same == {week: bool(early) for week, early in zip(WEEKS, decided_by_cut(WEEKS), strict=True)}
+
+
+def test_labels_follow_the_one_accounting(honest):
+    rows = honest.store.experience.records(ALLOCATOR)
+    assert [row.decision.week_start for row in rows] == WEEKS
+    for row in rows:
+        states = honest.store.assets.read("state_tensors", f"{FORECASTER}|{LAST}")
+        at = states.row(row.decision.week_start)
+        stocks = states.symbols[at]
+        gross = sum(row.decision.action[str(s)] * states.returns[at, i] for i, s in enumerate(stocks))
+        assert row.label.realized_return == pytest.approx((1 - row.label.cost) * (1 + gross) - 1, abs=1e-12)
+        assert row.label.cost == pytest.approx(1e-3 * row.label.realized_turnover, abs=1e-15)
+        assert row.label.reward == pytest.approx(100 * np.log1p(row.label.realized_return), abs=1e-9)
+
+
+def test_champion_and_challenger_stand_side_by_side(honest):
+    papers = [honest.store.assets.read("paper_evaluations", f"{ALLOCATOR}|{week}") for week in WEEKS]
+    assert [paper["challenger"] is not None for paper in papers] == [False] * 3 + [True] * 4
+    assert papers[-1]["challenger"]["version"].endswith("-ft")
+
+
+def test_every_partition_again_changes_nothing_and_trains_nothing(honest):
+    def files():
+        root = Path(honest.store.root)
+        return {p: p.read_bytes() for p in root.rglob("*") if p.is_file() and p.suffix not in (".lock",)}
+
+    before = files()
+    honest.materialize(("prices", "sentiment", "fundamentals"), str(FIRST), str(LAST))
+    honest.materialize(("universe", "signals", "outcomes", "price_windows"), "2014", str(LAST))
+    honest.materialize(("forecasts", "state_tensors"), f"{FORECASTER}|2014", f"{FORECASTER}|{LAST}")
+    honest.materialize(("trained_policies",), f"{ALLOCATOR}|2016", f"{ALLOCATOR}|2017")
+    honest.materialize(("eval_reports",), f"{ALLOCATOR}|2017", f"{ALLOCATOR}|{LAST}")
+    honest.materialize(("promoted_policies",), ALLOCATOR, ALLOCATOR)
+    key = f"{ALLOCATOR}|{WEEKS[3]}"
+    honest.materialize(("finetuned_policies",), key, key)
+    honest.materialize(("target_weights", "decisions"), key, key)
+    honest.materialize(("labeled_experience", "paper_evaluations"), key, key)
+    assert files() == before
+
+
+def test_a_week_before_the_first_champion_is_a_clear_error(honest):
+    key = f"{ALLOCATOR}|2018-01-01"
+    with pytest.raises(AllocatorError, match=r"(?s)No policy of ppo_lstm is champion.*2018-01-01.*materialise"):
+        honest.materialize(("target_weights",), key, key)
+
+
+def test_a_missing_upstream_partition_is_named(honest):
+    with pytest.raises(AllocatorError, match=r"(?s)patchtst\|2014.*has not been materialised"):
+        honest.materialize(("trained_policies",), "ppo_patchtst|2016", "ppo_patchtst|2016")
+
+
+def test_the_graph_reproduces_its_golden_run(honest):
+    """Numbers of the golden run; the trained ones with room for other processors' rounding."""
+    assets = honest.store.assets
+    states = assets.read("state_tensors", f"{FORECASTER}|2017")
+    report = assets.read("eval_reports", f"{ALLOCATOR}|2017")["walk_forward"]["series"]
+    golden = json.loads(GOLDEN.read_text())
+    assert assets.read("universe", "2017")["symbol"].tolist() == golden["universe_2017"]
+    assert states.returns.sum() == pytest.approx(golden["returns_sum"], rel=1e-9)
+    assert np.abs(states.signals).sum() == pytest.approx(golden["signals_sum"], rel=1e-9)
+    assert report["equal_weight"]["metrics"]["sharpe"] == pytest.approx(golden["equal_weight_sharpe"], rel=1e-9)
+    assert report["hrp"]["metrics"]["sharpe"] == pytest.approx(golden["hrp_sharpe"], rel=1e-4)
+    assert np.abs(states.forecasts).mean() == pytest.approx(golden["mean_abs_forecast"], rel=0.02)
+    assert report["policy"]["metrics"]["sharpe"] == pytest.approx(golden["policy_sharpe"], abs=0.1)
