@@ -197,7 +197,6 @@ def _run(settings: Settings) -> int:
     import dagster as dg
 
     from allocator_pipeline.defs.build import partitions_of
-    from allocator_pipeline.defs.sensors import promotion_requests
 
     home = dagster_home(settings)
     dg.DagsterInstance.get().dispose()  # creates the database before two processes would at once
@@ -216,29 +215,39 @@ def _run(settings: Settings) -> int:
             for task, seconds in workers.run(open_tasks):
                 ran += 1
                 progress.say(f"  {task.title} {task.first} .. {task.last} ({seconds:.0f} s)")
-        with dg.DagsterInstance.get() as instance:
-            requests, _ = promotion_requests(instance, None, resource)
-        progress.say(f"promotion: the sensor asks for {len(requests)} runs")
-        asked = [
-            Task(f"promotion of {key}", ("promoted_policies",), key, key, dict(request.tags))
-            for request in requests
-            if (key := request.partition_key)
-        ]
-        for task, seconds in workers.run(asked):
-            ran += 1
-            progress.say(f"  {task.title} ({seconds:.0f} s)")
+        ran += _promote(workers, resource, progress)
         weekly = todo(list(weekly_tasks(window)), store)
         progress.say(f"last {WEEKS} weeks: {len(weekly)} runs to do")
         for task in weekly:
             for done, seconds in workers.run([task]):
                 ran += 1
                 progress.say(f"  {done.title} ({seconds:.0f} s)")
+        ran += _promote(workers, resource, progress)
         for _, seconds in workers.run([Task("report", ("allocation_report",))] if ran else []):
             progress.say(f"  report ({seconds:.0f} s)")
     finally:
         workers.close()
     _summary(settings, window, resource, progress)
     return 0
+
+
+def _promote(workers: Workers, resource: StoreResource, progress: Progress) -> int:
+    """Run the promotions that the sensor asks for; return their number."""
+    import dagster as dg
+
+    from allocator_pipeline.defs.sensors import promotion_requests
+
+    with dg.DagsterInstance.get() as instance:
+        requests, _ = promotion_requests(instance, None, resource)
+    progress.say(f"promotion: the sensor asks for {len(requests)} runs")
+    asked = [
+        Task(f"promotion of {key}", ("promoted_policies",), key, key, dict(request.tags))
+        for request in requests
+        if (key := request.partition_key)
+    ]
+    for task, seconds in workers.run(asked):
+        progress.say(f"  {task.title} ({seconds:.0f} s)")
+    return len(asked)
 
 
 def _summary(settings: Settings, window: Window, resource: StoreResource, progress: Progress) -> None:

@@ -58,7 +58,7 @@ def run_task(task: Task, settings: Settings, definitions: dg.Definitions | None 
     start = monotonic()
     definitions = definitions or _definitions(settings)
     selection = [dg.AssetKey(name) for name in task.assets]
-    job = definitions.resolve_implicit_global_asset_job_def().get_subset(asset_selection=set(selection))
+    job = definitions.resolve_implicit_global_asset_job_def()
     tags = {**task.tags}
     if task.first and task.last and task.first != task.last:
         tags |= {ASSET_PARTITION_RANGE_START_TAG: task.first, ASSET_PARTITION_RANGE_END_TAG: task.last}
@@ -68,6 +68,7 @@ def run_task(task: Task, settings: Settings, definitions: dg.Definitions | None 
             partition_key=task.first if task.first == task.last else None,
             tags=tags,
             run_config=QUIET,
+            asset_selection=selection,
             raise_on_error=False,
         )
         if not result.success:

@@ -77,10 +77,13 @@ def promotion_requests(
         ).records
     ]
     waiting = {name: set(pending_reports(name, store)) for name in {split(key)[0] for _, _, key, _ in seen}}
+    judged = {name: _last_promotion(instance, name) for name in waiting}
     newest: dict[str, dg.RunRequest] = {}
-    for _, asset, partition, run_id in sorted(seen):
+    for storage_id, asset, partition, run_id in sorted(seen):
         allocator = split(partition)[0]
         if asset == "eval_reports" and partition not in waiting[allocator]:
+            continue
+        if asset == "paper_evaluations" and storage_id < judged[allocator]:
             continue
         newest[allocator] = dg.RunRequest(
             run_key=f"{asset}-{partition}-{run_id}",
@@ -90,6 +93,14 @@ def promotion_requests(
     for storage_id, asset, *_ in seen:
         after[asset] = max(after[asset], storage_id)
     return list(newest.values()), json.dumps(after, sort_keys=True)
+
+
+def _last_promotion(instance: dg.DagsterInstance, allocator: str) -> int:
+    """Return the storage id of an allocator's last promotion, which read all papers before it; 0 if there is none."""
+    records = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=dg.AssetKey("promoted_policies"), asset_partitions=[allocator]), limit=1
+    ).records
+    return records[0].storage_id if records else 0
 
 
 def following(job: str, tags: Mapping[str, str], run_id: str) -> Iterator[dg.RunRequest]:

@@ -114,7 +114,7 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         deps=[dg.AssetDep("labeled_experience", partition_mapping=allocator_weeks(0, 0))],
         description="Champion and newest challenger of a week, fixed before it and scored on it side by side "
         "once its outcome is known, each carrying its own paper portfolio.",
-        **GROUP,
+        **{**GROUP, "group_name": "challengers"},
     )
     def paper_evaluations(
         context: dg.AssetExecutionContext,

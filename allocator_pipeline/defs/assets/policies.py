@@ -92,7 +92,7 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         description=f"The champion of a week, fine-tuned on the {FINETUNE_WEEKS} weeks whose outcome was known at its "
         "decision, with the champion's scaler and slots; episodes start from the portfolios that labelled experience "
         "recorded. It joins the challengers; it is served only if promoted.",
-        **GROUP,
+        **{**GROUP, "group_name": "challengers"},
     )
     def finetuned_policies(
         context: dg.AssetExecutionContext,

@@ -12,7 +12,7 @@ def report_assets() -> list[dg.AssetsDefinition]:
     """Return the assets of the group."""
 
     @dg.asset(
-        group_name="evaluation",
+        group_name="report",
         owners=["team:risk"],
         kinds={"html"},
         deps=["eval_reports", "promoted_policies", "target_weights", "state_tensors"],
