@@ -33,7 +33,7 @@ PRICES = pa.DataFrameSchema(
     ordered=True,
     name="prices",
 )
-"""Daily bars, sorted by date and symbol. Open, high, low (USD) and volume (shares) are NaN where the source lacks them."""
+"""Daily bars by date and symbol. Open, high, low (USD) and volume (shares) are NaN where the source has none."""
 
 SENTIMENT = pa.DataFrameSchema(
     {
@@ -131,8 +131,8 @@ OUTCOMES = pa.DataFrameSchema(
     ordered=True,
     name="outcomes",
 )
-"""What each week paid, sorted by week and slot: `return` from its execution to the next week's execution, `mark` to the next
-decision's close (both simple). NaN while not known yet."""
+"""What each week paid, sorted by week and slot: `return` from its execution to the next week's execution, `mark` to the
+next decision's close (both simple). NaN while not known yet."""
 
 BASELINE_WEIGHTS = pa.DataFrameSchema(
     {

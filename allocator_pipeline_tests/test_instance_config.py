@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterInstance]:
     home = tmp_path_factory.mktemp("home")
-    shutil.copy(ROOT / "dagster.yaml", home)
+    shutil.copy(ROOT / "allocator_pipeline" / "defs" / "dagster.yaml", home)
     with DagsterInstance.from_config(str(home)) as loaded:
         yield loaded
 

@@ -1,7 +1,7 @@
 """The whole graph on a small market through a real Dagster instance: results, idempotence, and no look at the future.
 
-Two runs share everything up to a cut; after it, the prices of the second are replaced by a random walk. What was decided
-by the cut must be the same to the last bit, champions included, and what comes later must not be.
+Two runs share everything up to a cut; after it, prices of the second are replaced by a random walk. What was decided by
+the cut must be the same to the last bit, champions included, and what comes later must not be.
 """
 
 import json

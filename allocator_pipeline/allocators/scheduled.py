@@ -41,7 +41,9 @@ class Scheduled:
         week = str(observation.week)
         if week not in self._rows:
             raise NotEnoughDataError(
-                "The baseline has no weights for this week.", todo="materialise baseline_weights of its year.", week=week
+                "The baseline has no weights for this week.",
+                todo="materialise baseline_weights of its year.",
+                week=week,
             )
         symbols, weights = self._rows[week]
         if symbols != [*observation.symbols.tolist(), CASH]:

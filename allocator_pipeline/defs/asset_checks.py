@@ -85,11 +85,10 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     )
     def champion_verifies(context: dg.AssetCheckExecutionContext, store: StoreResource):
         def problems(key: str) -> list[str]:
-            history = store.verdicts(key).history()
-            if not history or history[-1].champion is None:
-                return []
             try:
-                store.models.load(key, history[-1].champion)
+                verdict = store.verdicts(key).champion()
+                if verdict is not None:
+                    store.models.load(key, verdict.champion)
             except AllocatorError as error:
                 return [str(error)]
             return []

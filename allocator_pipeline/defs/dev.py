@@ -39,16 +39,16 @@ def main() -> int:
     import dagster as dg
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts it in the background has it ignored
-    home = dagster_home(Settings.from_env())
+    settings = Settings.from_env()
+    home = dagster_home(settings)
     dg.DagsterInstance.get().dispose()  # creates the database before two processes would at once
     port = free_port(int(os.environ.get("PORT", FIRST_PORT)))
     workspace = Path(__file__).parents[2] / "workspace.yaml"
     print(f"Dagster home {home}\nUI on http://{HOST}:{port} (stop with Ctrl-C)", flush=True)
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace), "-h", HOST, "-p", str(port)]
-    # From the home, which holds its own dagster.yaml, with the project on the path: whatever folder the caller is in.
-    path = os.pathsep.join([str(workspace.parent), os.environ.get("PYTHONPATH", "")])
+    paths = {"ALLOCATOR_DATA_DIR": str(settings.data_dir.absolute())}
     quiet = "ignore:Function `dev_command`"  # `dagster dev` recommends `dg dev`, which does not read workspace.yaml
-    server = subprocess.Popen(command, cwd=home, env={**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": quiet})
+    server = subprocess.Popen(command, env={**os.environ, **paths, "PYTHONWARNINGS": quiet})
 
     def stop(*_: object) -> None:
         server.terminate()  # the UI, the daemon and the code server end together

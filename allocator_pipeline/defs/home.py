@@ -8,7 +8,7 @@ from pathlib import Path
 
 from allocator_pipeline.config import Settings
 
-TEMPLATE = Path(__file__).parents[2] / "dagster.yaml"
+TEMPLATE = Path(__file__).parent / "dagster.yaml"
 
 
 def dagster_home(settings: Settings) -> Path:

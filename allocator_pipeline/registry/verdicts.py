@@ -155,6 +155,10 @@ class VerdictLog:
         """Return the latest verdict effective by a week, or None if there is none; its `champion` serves that week."""
         return latest_by(self.history(), week)
 
+    def champion(self) -> Verdict | None:
+        """Return the verdict with the latest effect, or None: a report of an old year judged late does not change it."""
+        return max(self.history(), key=lambda verdict: (verdict.effective_week, verdict.number), default=None)
+
     def judged(self, source_sha256: str) -> Verdict | None:
         """Return the verdict on a source, if it was judged before."""
         return next((verdict for verdict in self.history() if verdict.source_sha256 == source_sha256), None)

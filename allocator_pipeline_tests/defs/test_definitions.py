@@ -54,7 +54,7 @@ def test_every_asset_explains_itself(definitions):
 
 
 def test_labels_never_reach_features_or_forecasts(definitions):
-    """What weeks paid is an input of states (beside, not in, the observation), never of signals, forecasts or baselines."""
+    """What weeks paid stands beside the observation in states; it never reaches signals, forecasts or baselines."""
     upstream = {
         spec.key.to_user_string(): {dep.asset_key.to_user_string() for dep in spec.deps}
         for spec in definitions.resolve_all_asset_specs()

@@ -29,11 +29,13 @@ def promotion_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         values = {}
         for allocator in context.partition_keys:
             fresh = judge_pending(allocator, store, market.settings.costs, context.log.info)
-            history = store.verdicts(allocator).history()
+            log = store.verdicts(allocator)
+            history, champion = log.history(), log.champion()
             values[allocator] = {"allocator": allocator, "verdicts": [asdict(verdict) for verdict in history]}
             context.add_asset_metadata(
                 {
-                    "champion": history[-1].champion if history else "none",
+                    "champion": champion.champion if champion else "none",
+                    "effective_week": champion.effective_week if champion else "none",
                     "new_verdicts": len(fresh),
                     "history": markdown(history_table(history)),
                 },
