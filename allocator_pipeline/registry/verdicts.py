@@ -156,7 +156,7 @@ class VerdictLog:
         return latest_by(self.history(), week)
 
     def champion(self) -> Verdict | None:
-        """Return the verdict with the latest effect, or None: a report of an old year judged late does not change it."""
+        """Return the verdict with the latest effect, or None. An old year judged late does not change it."""
         return max(self.history(), key=lambda verdict: (verdict.effective_week, verdict.number), default=None)
 
     def judged(self, source_sha256: str) -> Verdict | None:
