@@ -34,6 +34,9 @@ class Rule:
     baselines: tuple[str, ...]
 
 
+WORDS = {"sharpe": "Sharpe ratio", "cagr": "CAGR", "hrp": "HRP", "equal_weight": "equal weight"}
+"""How reasons name metrics and baselines."""
+
 RULES = {"ppo": Rule("sharpe", ("hrp", "equal_weight")), "sac": Rule("cagr", ())}
 
 
@@ -98,13 +101,14 @@ def judge_report(report: Mapping[str, Any], duel: Duel | None) -> tuple[str, str
     rivals = {name: (measured[POLICY], measured[name]) for name in rule.baselines}
     rivals["the champion"] = (duel.candidate[rule.metric], duel.champion[rule.metric])
     lost = [
-        f"{rule.metric} {mine:.4f} is not above the {theirs:.4f} of {name}"
+        f"{WORDS[rule.metric]} {mine:.4f} is not above the {theirs:.4f} of {WORDS.get(name, name)}"
         for name, (mine, theirs) in rivals.items()
         if not mine > theirs
     ]
     if lost:
         return "kept", f"Net {'; '.join(lost)}.", evidence
-    return "promoted", f"Net {rule.metric} is above that of {', '.join(rivals)}.", evidence
+    beaten = ", ".join(WORDS.get(name, name) for name in rivals)
+    return "promoted", f"Net {WORDS[rule.metric]} is above that of {beaten}.", evidence
 
 
 def current_stream(papers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -150,7 +154,7 @@ def judge_stream(allocator: str, stream: Sequence[Mapping[str, Any]]) -> tuple[s
     mine, theirs = duel.candidate[rule.metric], duel.champion[rule.metric]
     above = mine > theirs
     reason = (
-        f"Net {rule.metric} {mine:.4f} of the stream is {'' if above else 'not '}above the champion's {theirs:.4f}."
+        f"Net {WORDS[rule.metric]} {mine:.4f} of the stream is {'' if above else 'not '}above the champion's {theirs:.4f}."
     )
     return "promoted" if above else "kept", reason, evidence
 
