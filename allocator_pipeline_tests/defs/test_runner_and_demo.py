@@ -1,0 +1,116 @@
+"""The demo's plan, the runner, and what blocking checks stop."""
+
+import socket
+from datetime import date
+
+import pandas as pd
+import pytest
+
+from allocator_pipeline.config import ALLOCATORS, Settings, SimulatedConfig
+from allocator_pipeline.defs import demo
+from allocator_pipeline.defs.build import build_definitions, partitions_of
+from allocator_pipeline.defs.dev import HOST, free_port
+from allocator_pipeline.defs.home import dagster_home
+from allocator_pipeline.defs.resources import MarketResource
+from allocator_pipeline.defs.runner import Task, run_task, spans
+from allocator_pipeline.defs.storage import AssetStore
+from allocator_pipeline.errors import AllocatorError, ConfigurationError
+from allocator_pipeline.market.simulated import SimulatedMarket
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory):
+    return demo.Window.of(partitions_of(Settings(data_dir=tmp_path_factory.mktemp("data"))))
+
+
+def test_the_demo_covers_what_it_promises_on_the_sample(window):
+    assert (window.market_years[0], window.market_years[-1]) == (1990, 2022)
+    assert (window.state_years[0], window.state_years[-1]) == (1995, 2022)
+    assert window.policy_years == list(range(2014, 2022))
+    assert window.report_years == list(range(2015, 2023))
+    assert window.decision_weeks[-1] == "2022-12-26"
+    assert window.label_weeks[-1] == "2022-12-19"
+    assert len(window.decision_weeks) == 8
+
+
+def test_the_plan_names_every_partition_once(window):
+    policies = [
+        key
+        for _, tasks in demo.stages(window)
+        for task in tasks
+        if task.assets == ("trained_policies",)
+        for key in demo._keys(task)
+    ]
+    assert sorted(policies) == sorted(f"{name}|{year}" for name in ALLOCATORS for year in range(2014, 2022))
+
+
+def test_weeks_are_decided_before_they_are_labelled_and_fine_tuned_once(window):
+    tasks = list(demo.weekly_tasks(window))
+    assert sum(task.assets == ("finetuned_policies",) for task in tasks) == 1
+    decided = [task.first for task in tasks if "decisions" in task.assets]
+    assert decided == sorted(decided)
+
+
+def test_what_is_stored_is_not_run_again(tmp_path):
+    store = AssetStore(tmp_path)
+    task = Task("t", ("prices",), "2014", "2015")
+    assert demo.todo([task], store) == [task]
+    for year in ("2014", "2015"):
+        store.write("prices", year, {"year": year})
+    assert demo.todo([task], store) == []
+
+
+def test_a_market_too_short_to_judge_says_what_to_do(tmp_path):
+    short = Settings(
+        market="simulated", data_dir=tmp_path, simulated=SimulatedConfig(start=date(2015, 1, 1), end=date(2020, 12, 31))
+    )
+    with pytest.raises(ConfigurationError, match="ALLOCATOR_MIN_TRAINING_YEARS"):
+        demo.Window.of(partitions_of(short))
+
+
+def test_spans_cut_in_order():
+    assert spans("abcde", 2) == [("a", "c"), ("d", "e")]
+    assert spans("a", 2) == [("a", "a")]
+    assert spans("", 2) == []
+
+
+def test_weights_are_shown_with_cash_last():
+    text = demo.weights_table({"ppo_lstm": {"CASH": 0.02, "AAPL": 0.98}, "sac_lstm": {"CASH": 0.5, "AAPL": 0.5}})
+    assert text.splitlines()[1].split() == ["AAPL", "98.00%", "50.00%"]
+    assert text.splitlines()[-1].split()[0] == "CASH"
+
+
+def test_a_taken_port_is_passed_over():
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert free_port(port) > port
+
+
+def test_the_market_resource_carries_the_settings_through_dagster():
+    settings = Settings(
+        market="simulated", universe="fixed", min_training_years=4, simulated=SimulatedConfig(end=date(2020, 1, 31))
+    )
+    assert MarketResource.of(settings).settings == settings
+
+
+@pytest.fixture
+def broken_market(tmp_path, monkeypatch):
+    """A files market one of whose sessions lacks a stock."""
+    market = SimulatedMarket(SimulatedConfig(start=date(2013, 1, 1), end=date(2014, 12, 31), n_symbols=16))
+    prices = pd.concat([market.prices(year) for year in (2013, 2014)], ignore_index=True)
+    gap = (prices["symbol"] == "SIM03") & (prices["date"] == pd.Timestamp("2014-06-11"))
+    (tmp_path / "files").mkdir()
+    prices[~gap].to_parquet(tmp_path / "files" / "prices.parquet")
+    settings = Settings(market="files", files_dir=tmp_path / "files", data_dir=tmp_path / "data", min_training_years=3)
+    dagster_home(settings)
+    yield settings
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+
+
+def test_a_missing_session_is_caught_by_a_blocking_check(broken_market):
+    definitions = build_definitions(broken_market)
+    run_task(Task("whole year", ("prices",), "2013", "2013"), broken_market, definitions)
+    with pytest.raises(AllocatorError, match="sessions_are_complete"):
+        run_task(Task("year with a gap", ("prices",), "2014", "2014"), broken_market, definitions)

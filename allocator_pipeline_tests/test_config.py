@@ -1,0 +1,76 @@
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from allocator_pipeline.config import ALLOCATORS, STATE_SIZE, Settings, algorithm_of, forecaster_of
+from allocator_pipeline.errors import AllocatorError, ConfigurationError
+
+
+def test_the_state_has_136_numbers():
+    assert STATE_SIZE == 136
+
+
+def test_allocators_are_algorithm_and_forecaster():
+    assert [(algorithm_of(name), forecaster_of(name)) for name in ALLOCATORS] == [
+        ("ppo", "lstm"),
+        ("ppo", "patchtst"),
+        ("sac", "lstm"),
+        ("sac", "patchtst"),
+    ]
+
+
+def test_without_variables_the_sample_market_is_chosen():
+    settings = Settings.from_env({})
+    assert (settings.market, settings.universe, settings.min_training_years) == ("sample", "point_in_time", 10)
+    assert settings.market_dir == Path("data/sample")
+
+
+def test_every_variable_is_read():
+    settings = Settings.from_env(
+        {
+            "ALLOCATOR_MARKET": "simulated",
+            "ALLOCATOR_DATA_DIR": "/somewhere",
+            "ALLOCATOR_UNIVERSE": "fixed",
+            "ALLOCATOR_MIN_TRAINING_YEARS": "3",
+            "ALLOCATOR_SIMULATED_SEED": "5",
+            "ALLOCATOR_SIMULATED_START": "2010-01-01",
+            "ALLOCATOR_SIMULATED_END": "2020-12-31",
+            "ALLOCATOR_SIMULATED_SYMBOLS": "30",
+            "ALLOCATOR_SIMULATED_IC": "0",
+            "ALLOCATOR_SIMULATED_PERSISTENCE": "0.5",
+        }
+    )
+    assert settings.market_dir == Path("/somewhere/simulated")
+    assert settings.universe == "fixed"
+    assert settings.simulated.end == date(2020, 12, 31)
+    assert (settings.simulated.seed, settings.simulated.n_symbols, settings.simulated.weekly_ic) == (5, 30, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("env", "named"),
+    [
+        ({"ALLOCATOR_MARKET": "casino"}, "ALLOCATOR_MARKET"),
+        ({"ALLOCATOR_UNIVERSE": "lucky"}, "ALLOCATOR_UNIVERSE"),
+        ({"ALLOCATOR_MARKET": "files"}, "ALLOCATOR_FILES_DIR"),
+        ({"ALLOCATOR_MIN_TRAINING_YEARS": "2"}, "ALLOCATOR_MIN_TRAINING_YEARS"),
+        ({"ALLOCATOR_MIN_TRAINING_YEARS": "many"}, "ALLOCATOR_MIN_TRAINING_YEARS"),
+        ({"ALLOCATOR_SIMULATED_START": "yesterday"}, "ALLOCATOR_SIMULATED_START"),
+        ({"ALLOCATOR_SIMULATED_SYMBOLS": "14"}, "15 symbols"),
+        ({"ALLOCATOR_SIMULATED_IC": "1.5"}, "IC"),
+    ],
+)
+def test_a_bad_setting_is_named_with_what_to_do(env, named):
+    with pytest.raises(ConfigurationError, match=named) as caught:
+        Settings.from_env(env)
+    assert caught.value.todo
+
+
+def test_errors_cross_processes_with_all_they_say():
+    import pickle
+
+    error = ConfigurationError("It broke.", todo="mend it.", source="file", symbol="AAPL", week="2020-01-06")
+    again = pickle.loads(pickle.dumps(error))
+    assert isinstance(again, AllocatorError)
+    assert str(again) == str(error)
+    assert (again.symbol, again.week, again.todo) == ("AAPL", "2020-01-06", "mend it.")
