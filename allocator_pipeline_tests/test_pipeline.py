@@ -41,9 +41,9 @@ class Pipeline:
     definitions: dg.Definitions
     store: StoreResource
 
-    def materialize(self, assets, first, last):
+    def materialize(self, assets, first, last, config=None):
         with _home(self.settings):
-            run_task(Task("test", assets, first, last), self.settings, self.definitions)
+            run_task(Task("test", assets, first, last, config=config or {}), self.settings, self.definitions)
 
 
 class _home:
@@ -209,6 +209,35 @@ def test_a_week_before_the_first_champion_is_a_clear_error(honest):
 def test_a_missing_upstream_partition_is_named(honest):
     with pytest.raises(AllocatorError, match=r"(?s)patchtst\|2014.*has not been materialised"):
         honest.materialize(("trained_policies",), "ppo_patchtst|2016", "ppo_patchtst|2016")
+
+
+def test_a_given_portfolio_is_decided_from_and_what_left_the_universe_is_sold(honest):
+    week = "2018-04-16"
+    key = f"{ALLOCATOR}|{week}"
+    stocks = honest.store.assets.read("universe", str(LAST))["symbol"].tolist()
+    portfolio = {
+        "cash": 500.0,
+        "positions": [{"symbol": stocks[0], "market_value": 300.0}, {"symbol": "GONE", "market_value": 200.0}],
+    }
+    honest.materialize(("target_weights",), key, key, {"target_weights": {"portfolio": portfolio}})
+    decided = honest.store.assets.read("target_weights", key)
+    assert decided["sold"] == {"GONE": 0.2}
+    assert decided["record"]["state"]["current_weights"]["CASH"] == pytest.approx(
+        0.7
+    )  # what is to be sold counts as cash
+    assert decided["record"]["state"]["current_weights"][stocks[0]] == pytest.approx(0.3)
+    with pytest.raises(AllocatorError, match=r"(?s)cannot be used.*cash"):
+        honest.materialize(("target_weights",), key, key, {"target_weights": {"portfolio": {"positions": []}}})
+
+
+def test_a_decided_week_is_never_decided_otherwise(honest):
+    key = f"{ALLOCATOR}|{WEEKS[1]}"
+    given = {"target_weights": {"portfolio": {"cash": 1.0, "positions": [{"symbol": "SIM01", "market_value": 3.0}]}}}
+    before = honest.store.experience.records(ALLOCATOR)
+    with pytest.raises(AllocatorError, match=r"(?s)paper:2018-03-05:ppo_lstm cannot be decided"):
+        honest.materialize(("target_weights", "decisions"), key, key, given)
+    assert honest.store.experience.records(ALLOCATOR) == before
+    honest.materialize(("target_weights", "decisions"), key, key)
 
 
 def test_the_graph_reproduces_its_golden_run(honest):

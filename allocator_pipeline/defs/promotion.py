@@ -10,7 +10,8 @@ from allocator_pipeline.atomic import canonical_json, sha256
 from allocator_pipeline.config import CostConfig, forecaster_of
 from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import StoreResource
-from allocator_pipeline.registry.promotion import promote_from_report, promote_from_stream
+from allocator_pipeline.errors import ConfigurationError
+from allocator_pipeline.registry.promotion import promote_from_report, promote_from_stream, rollback
 from allocator_pipeline.registry.verdicts import Verdict
 
 
@@ -54,6 +55,24 @@ def judge_pending(allocator: str, store: StoreResource, costs: CostConfig, log: 
     if stream is not None:
         log(f"stream: {_told(stream)}")
     return verdicts.history()[known:]
+
+
+def roll_back(allocator: str, store: StoreResource, version: str, effective_week: str | None, reason: str) -> Verdict:
+    """Make a former champion serve again from a week on.
+
+    Raises
+    ------
+    ConfigurationError
+        If no week is named.
+    ConflictError
+        If the version was not champion before that week.
+    """
+    if effective_week is None:
+        raise ConfigurationError(
+            "A roll-back needs the week from which it serves.",
+            todo="name its Monday as effective_week in the run config.",
+        )
+    return rollback(store.verdicts(allocator), store.models, version, effective_week, reason)
 
 
 def _told(verdict: Verdict) -> str:

@@ -33,6 +33,8 @@ class Task:
         First and last partition key; two-dimensional keys span the rectangle between them. None without partitions.
     tags : mapping of str to str
         Further tags of the run.
+    config : mapping of str to mapping
+        Run config by asset.
     """
 
     title: str
@@ -40,6 +42,7 @@ class Task:
     first: str | None = None
     last: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    config: dict[str, dict[str, object]] = field(default_factory=dict)
 
 
 def run_task(task: Task, settings: Settings, definitions: dg.Definitions | None = None) -> float:
@@ -67,7 +70,7 @@ def run_task(task: Task, settings: Settings, definitions: dg.Definitions | None 
             instance=instance,
             partition_key=task.first if task.first == task.last else None,
             tags=tags,
-            run_config=QUIET,
+            run_config={**QUIET, "ops": {name: {"config": values} for name, values in task.config.items()}},
             asset_selection=selection,
             raise_on_error=False,
         )

@@ -6,8 +6,19 @@ import dagster as dg
 
 from allocator_pipeline.defs.metadata import markdown
 from allocator_pipeline.defs.partitions import Partitions
-from allocator_pipeline.defs.promotion import history_table, judge_pending
+from allocator_pipeline.defs.promotion import history_table, judge_pending, roll_back
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
+
+
+class PromotionConfig(dg.Config):
+    """Nothing to judge what waits; or an order to roll back, which is a verdict too.
+
+    A roll-back names a version that was champion before, the Monday from which it serves again, and why.
+    """
+
+    rollback_to: str | None = None
+    effective_week: str | None = None
+    reason: str = "ordered by hand"
 
 
 def promotion_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
@@ -25,10 +36,14 @@ def promotion_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         "before it. Paper evaluations are read too; they depend on earlier champions, so the graph cannot show "
         "that arrow.",
     )
-    def promoted_policies(context: dg.AssetExecutionContext, market: MarketResource, store: StoreResource):
+    def promoted_policies(
+        context: dg.AssetExecutionContext, config: PromotionConfig, market: MarketResource, store: StoreResource
+    ):
         values = {}
         for allocator in context.partition_keys:
             fresh = judge_pending(allocator, store, market.settings.costs, context.log.info)
+            if config.rollback_to:
+                fresh.append(roll_back(allocator, store, config.rollback_to, config.effective_week, config.reason))
             log = store.verdicts(allocator)
             history, champion = log.history(), log.champion()
             values[allocator] = {"allocator": allocator, "verdicts": [asdict(verdict) for verdict in history]}
