@@ -230,6 +230,17 @@ def test_a_given_portfolio_is_decided_from_and_what_left_the_universe_is_sold(ho
         honest.materialize(("target_weights",), key, key, {"target_weights": {"portfolio": {"positions": []}}})
 
 
+def test_a_roll_back_is_a_verdict_and_needs_its_week(honest):
+    log = honest.store.verdicts(ALLOCATOR)
+    first = log.history()[0].champion
+    order = {"rollback_to": first, "reason": "a test"}
+    with pytest.raises(AllocatorError, match="effective_week"):
+        honest.materialize(("promoted_policies",), ALLOCATOR, ALLOCATOR, {"promoted_policies": order})
+    later = {**order, "effective_week": "2030-01-07"}
+    honest.materialize(("promoted_policies",), ALLOCATOR, ALLOCATOR, {"promoted_policies": later})
+    assert log.champion_at("2030-01-07").champion == first
+
+
 def test_a_decided_week_is_never_decided_otherwise(honest):
     key = f"{ALLOCATOR}|{WEEKS[1]}"
     given = {"target_weights": {"portfolio": {"cash": 1.0, "positions": [{"symbol": "SIM01", "market_value": 3.0}]}}}

@@ -153,7 +153,8 @@ def judge_stream(allocator: str, stream: Sequence[Mapping[str, Any]]) -> tuple[s
         return "insufficient", _too_few(len(weeks)), evidence
     mine, theirs = duel.candidate[rule.metric], duel.champion[rule.metric]
     above = mine > theirs
-    reason = f"Net {WORDS[rule.metric]} {mine:.4f} of the stream is {'' if above else 'not '}above the champion's {theirs:.4f}."
+    verb = "above" if above else "not above"
+    reason = f"Net {WORDS[rule.metric]} {mine:.4f} of the stream is {verb} the champion's {theirs:.4f}."
     return "promoted" if above else "kept", reason, evidence
 
 
