@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from time import monotonic
+from threading import Thread
+from time import monotonic, sleep
 
 import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
@@ -143,11 +144,18 @@ class Workers:
 
 
 def _start_worker() -> None:
-    """One thread a process: parallelism comes from the processes."""
+    """One thread a process, since parallelism comes from the processes; and none that outlives its parent."""
     import torch
 
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
+    Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        sleep(1.0)
+    os._exit(1)  # killed, the parent could not end its workers; what they have written is whole
 
 
 def spans(keys: Iterable[str], count: int) -> list[tuple[str, str]]:
