@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Literal, get_args
@@ -135,6 +135,20 @@ class Settings:
     def market_dir(self) -> Path:
         """Folder of this market's tables, models, registry and experience."""
         return self.data_dir / self.market
+
+    def shaping(self) -> dict[str, object]:
+        """Return the settings that shape results, as JSON values: a data folder holds results of one choice of them."""
+        files = self.market == "files"
+        return {
+            "market": self.market,
+            "universe": self.universe,
+            "files_dir": str(self.files_dir.absolute()) if files and self.files_dir else None,
+            "files_source": self.files_source if files else None,
+            "simulated": {name: str(value) for name, value in asdict(self.simulated).items()}
+            if self.market == "simulated"
+            else None,
+            "costs": asdict(self.costs),
+        }
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:

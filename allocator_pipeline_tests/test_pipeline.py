@@ -6,7 +6,7 @@ the cut must be the same to the last bit, champions included, and what comes lat
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +20,7 @@ from allocator_pipeline.defs.build import build_definitions
 from allocator_pipeline.defs.home import dagster_home
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.runner import Task, run_task
-from allocator_pipeline.errors import AllocatorError
+from allocator_pipeline.errors import AllocatorError, ConfigurationError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.simulated import SimulatedMarket
 
@@ -149,6 +149,8 @@ def test_policies_reports_and_champions_up_to_the_cut_are_the_same(both):
     early = [[v for v in history if pd.Timestamp(v.effective_week) <= CUT] for history in histories]
     assert early[0]
     assert early[0] == early[1]
+    tuned = {s.assets.digest("finetuned_policies", f"{ALLOCATOR}|{WEEKS[3]}") for s in (both.a, both.b)}
+    assert len(tuned) == 1
     late = [store.assets.digest("eval_reports", f"{ALLOCATOR}|{LAST}") for store in (both.a, both.b)]
     assert late[0] != late[1]
 
@@ -245,10 +247,22 @@ def test_a_decided_week_is_never_decided_otherwise(honest):
     key = f"{ALLOCATOR}|{WEEKS[1]}"
     given = {"target_weights": {"portfolio": {"cash": 1.0, "positions": [{"symbol": "SIM01", "market_value": 3.0}]}}}
     before = honest.store.experience.records(ALLOCATOR)
+    shown = honest.store.assets.digest("target_weights", key)
     with pytest.raises(AllocatorError, match=r"(?s)paper:2018-03-05:ppo_lstm cannot be decided"):
         honest.materialize(("target_weights", "decisions"), key, key, given)
     assert honest.store.experience.records(ALLOCATOR) == before
-    honest.materialize(("target_weights", "decisions"), key, key)
+    assert honest.store.assets.digest("target_weights", key) == shown
+
+
+def test_a_missed_week_is_named_before_the_account_goes_on(honest):
+    key = f"{ALLOCATOR}|2018-04-23"
+    with pytest.raises(AllocatorError, match=r"(?s)last decided for 2018-04-09.*2018-04-16"):
+        honest.materialize(("target_weights",), key, key)
+
+
+def test_one_data_folder_holds_results_of_one_choice_of_settings(honest):
+    with pytest.raises(ConfigurationError, match=r"universe was point_in_time and is fixed"):
+        build_definitions(replace(honest.settings, universe="fixed"))
 
 
 def test_the_graph_reproduces_its_golden_run(honest):

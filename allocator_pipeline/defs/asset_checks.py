@@ -1,9 +1,14 @@
-"""Asset checks by partition; those whose failure would poison what follows are blocking."""
+"""Asset checks of the partitions a run made; those whose failure would poison what follows are blocking."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 
 import dagster as dg
 import numpy as np
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
 
 from allocator_pipeline.config import CASH, N_STOCKS
 from allocator_pipeline.defs.partitions import Partitions, split
@@ -12,6 +17,14 @@ from allocator_pipeline.errors import AllocatorError
 from allocator_pipeline.market import quality
 from allocator_pipeline.portfolio.constraints import check_weights
 
+BLOCKING = (
+    ("prices", "prices_are_sane"),
+    ("prices", "sessions_are_complete"),
+    ("forecasts", "forecasts_cover_the_universe"),
+    ("target_weights", "weights_keep_constraints"),
+)
+"""Asset and name of the blocking checks."""
+
 
 def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     """Return the checks."""
@@ -19,31 +32,32 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     @dg.asset_check(
         asset="prices",
         blocking=True,
-        partitions_def=partitions.market_years,
-        description="Prices are positive and consistent; large jumps are listed.",
+        description="Prices are positive and consistent. Moves over 40 % can be genuine: prices list them.",
     )
     def prices_are_sane(context: dg.AssetCheckExecutionContext, store: StoreResource, market: MarketResource):
         coverage = market.source.coverage()
         return _verdict(
-            context, lambda key: quality.price_problems(store.assets.read("prices", key), int(key), coverage)
+            context,
+            partitions.market_years,
+            lambda key: quality.price_problems(store.assets.read("prices", key), int(key), coverage),
         )
 
     @dg.asset_check(
         asset="prices",
         blocking=True,
-        partitions_def=partitions.market_years,
         description="Every session of the exchange calendar is there, once, and no other day.",
     )
     def sessions_are_complete(context: dg.AssetCheckExecutionContext, store: StoreResource, market: MarketResource):
         coverage = market.source.coverage()
         return _verdict(
-            context, lambda key: quality.session_problems(store.assets.read("prices", key), int(key), coverage)
+            context,
+            partitions.market_years,
+            lambda key: quality.session_problems(store.assets.read("prices", key), int(key), coverage),
         )
 
     @dg.asset_check(
         asset="forecasts",
         blocking=True,
-        partitions_def=partitions.forecaster_years,
         description="Every stock of the universe has a finite forecast at every decision.",
     )
     def forecasts_cover_the_universe(context: dg.AssetCheckExecutionContext, store: StoreResource):
@@ -57,12 +71,11 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
                     found.append(f"{name}: the week of {week:%Y-%m-%d} does not cover the universe")
             return found
 
-        return _verdict(context, problems)
+        return _verdict(context, partitions.forecaster_years, problems)
 
     @dg.asset_check(
         asset="target_weights",
         blocking=True,
-        partitions_def=partitions.decision_weeks,
         description="Weights are finite, sum to one and keep every bound.",
     )
     def weights_keep_constraints(context: dg.AssetCheckExecutionContext, store: StoreResource, market: MarketResource):
@@ -76,11 +89,10 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
                 return [str(error)]
             return [] if len(weights) == N_STOCKS else [f"{len(weights)} stocks instead of {N_STOCKS}"]
 
-        return _verdict(context, problems)
+        return _verdict(context, partitions.decision_weeks, problems)
 
     @dg.asset_check(
         asset="promoted_policies",
-        partitions_def=partitions.allocators,
         description="The champion's artefact is stored whole: every file matches its sha256.",
     )
     def champion_verifies(context: dg.AssetCheckExecutionContext, store: StoreResource):
@@ -93,7 +105,7 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
                 return [str(error)]
             return []
 
-        return _verdict(context, problems)
+        return _verdict(context, partitions.allocators, problems)
 
     return [
         prices_are_sane,
@@ -104,11 +116,23 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     ]
 
 
-def _verdict(context: dg.AssetCheckExecutionContext, problems: Callable[[str], list[str]]):
-    keys: Iterable[str] = context.op_execution_context.partition_keys
-    found = [f"{key}: {problem}" for key in keys for problem in problems(key)]
+def _verdict(
+    context: dg.AssetCheckExecutionContext,
+    partitions_def: dg.PartitionsDefinition,
+    problems: Callable[[str], list[str]],
+) -> dg.AssetCheckResult:
+    found = [f"{key}: {problem}" for key in _keys(context.run.tags, partitions_def) for problem in problems(key)]
     return dg.AssetCheckResult(
         passed=not found,
         severity=dg.AssetCheckSeverity.ERROR,
+        description=" ".join(found[:3]) or None,
         metadata={"problems": dg.MetadataValue.md("\n".join(f"- {line}" for line in found[:50]) or "none")},
     )
+
+
+def _keys(tags: Mapping[str, str], partitions_def: dg.PartitionsDefinition) -> Sequence[str]:
+    """Return the partitions of a run: a check speaks about all of them, since Dagster stores one result a run."""
+    if ASSET_PARTITION_RANGE_START_TAG in tags:
+        span = dg.PartitionKeyRange(tags[ASSET_PARTITION_RANGE_START_TAG], tags[ASSET_PARTITION_RANGE_END_TAG])
+        return partitions_def.get_partition_keys_in_range(span)
+    return [tags[PARTITION_NAME_TAG]]

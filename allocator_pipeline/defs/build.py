@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
+from pathlib import Path
 
 import dagster as dg
 import pandas as pd
@@ -23,27 +25,33 @@ from allocator_pipeline.defs.partitions import Partitions
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.defs.schedules import schedules
 from allocator_pipeline.defs.sensors import sensors
+from allocator_pipeline.defs.storage import AssetStore
 from allocator_pipeline.market.sources import open_market
 
 
 def partitions_of(settings: Settings) -> Partitions:
     """Return the partitions of a market, from its cheap metadata."""
     coverage = open_market(settings).coverage()
+    last_week, last_label = _last_weeks(coverage.last_session)
     return Partitions(
         first=coverage.first_session,
         last=coverage.last_session,
         static=coverage.static,
         min_training_years=settings.min_training_years,
-        last_week=_last_decidable_week(coverage.last_session),
+        last_week=last_week,
+        last_label=last_label,
     )
 
 
-def _last_decidable_week(last_session: date) -> date:
+def _last_weeks(last_session: date) -> tuple[date, date]:
+    """Return the last week decided and executed in the years there are, and the last whose exit price is there."""
     from allocator_pipeline.market import calendar
 
-    weeks = calendar.weeks(last_session - pd.Timedelta(days=14), last_session + pd.Timedelta(days=14))
-    decidable = weeks[weeks["decision_session"] <= pd.Timestamp(last_session)]
-    return decidable["week"].iloc[-1].date()
+    last = pd.Timestamp(last_session)
+    weeks = calendar.weeks(last - pd.Timedelta(days=28), last + pd.Timedelta(days=14))
+    decidable = weeks[(weeks["decision_session"] <= last) & (weeks["year"] <= last.year)]
+    labelled = weeks[weeks["exit_session"] <= last]
+    return decidable["week"].iloc[-1].date(), labelled["week"].iloc[-1].date()
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -60,10 +68,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     Raises
     ------
     ConfigurationError
-        If the settings or the market's coverage do not allow it.
+        If the settings or the market's coverage do not allow it, or the data folder holds results of other settings.
     """
-    partitions = partitions_of(settings)
     root = str(settings.market_dir.absolute())
+    claim = json.dumps(settings.shaping(), sort_keys=True)
+    AssetStore(Path(root) / "assets").check_claim(claim)
+    partitions = partitions_of(settings)
     every_job = jobs()
     return dg.Definitions(
         assets=[
@@ -83,7 +93,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         resources={
             "market": MarketResource.of(settings),
             "store": StoreResource(root=root),
-            "io_manager": PublishedIOManager(root=f"{root}/assets"),
+            "io_manager": PublishedIOManager(root=f"{root}/assets", claim=claim),
         },
         executor=dg.multiprocess_executor.configured(
             {"max_concurrent": 2, "start_method": {"forkserver": {"preload_modules": ["dagster", "pandas", "torch"]}}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -15,6 +15,7 @@ os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
 warnings.filterwarnings("ignore", category=UserWarning, module="dagster")
 
 from allocator_pipeline.config import ALLOCATORS, CASH, FORECASTERS, Settings  # noqa: E402 (the environment comes first)
+from allocator_pipeline.defs.asset_checks import BLOCKING  # noqa: E402
 from allocator_pipeline.defs.home import dagster_home  # noqa: E402
 from allocator_pipeline.defs.partitions import BASELINES, Partitions  # noqa: E402
 from allocator_pipeline.defs.resources import StoreResource  # noqa: E402
@@ -23,7 +24,7 @@ from allocator_pipeline.defs.storage import AssetStore  # noqa: E402
 from allocator_pipeline.errors import AllocatorError, ConfigurationError  # noqa: E402
 
 JUDGED_YEARS = 8
-WEEKS = 8
+WEEKS = 9  # eight whose outcome is known on a static market, and the one to come
 WORKERS = 2
 
 
@@ -155,9 +156,24 @@ class Progress:
         print(f"[{seconds // 60:2d}:{seconds % 60:02d}] {text}", flush=True)
 
 
-def todo(tasks: Sequence[Task], store: AssetStore) -> list[Task]:
-    """Return the tasks of which something is not stored yet."""
-    return [task for task in tasks if not all(store.has(name, key) for name in task.assets for key in _keys(task))]
+def todo(tasks: Sequence[Task], store: AssetStore, failed: Collection[str] = frozenset()) -> list[Task]:
+    """Return the tasks of which something is not stored yet, or whose assets failed a check when last made."""
+    return [
+        task
+        for task in tasks
+        if not set(task.assets).isdisjoint(failed)
+        or not all(store.has(name, key) for name in task.assets for key in _keys(task))
+    ]
+
+
+def failed_checks() -> set[str]:
+    """Return the assets one of whose blocking checks did not pass when it last ran."""
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        keys = [dg.AssetCheckKey(dg.AssetKey(asset), check) for asset, check in BLOCKING]
+        latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+        return {key.asset_key.path[-1] for key, record in latest.items() if record.status.value != "SUCCEEDED"}
 
 
 def _keys(task: Task) -> list[str]:
@@ -185,7 +201,7 @@ def main() -> int:
     try:
         settings = Settings.from_env()
         return _run(settings)
-    except AllocatorError as error:
+    except (AllocatorError, OSError) as error:
         print(f"\nThe demo stopped: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -210,13 +226,13 @@ def _run(settings: Settings) -> int:
     ran = 0
     try:
         for title, tasks in stages(window):
-            open_tasks = todo(tasks, store)
+            open_tasks = todo(tasks, store, failed_checks())
             progress.say(f"{title}: {len(open_tasks)} of {len(tasks)} runs to do")
             for task, seconds in workers.run(open_tasks):
                 ran += 1
                 progress.say(f"  {task.title} {task.first} .. {task.last} ({seconds:.0f} s)")
         ran += _promote(workers, resource, progress)
-        weekly = todo(list(weekly_tasks(window)), store)
+        weekly = todo(list(weekly_tasks(window)), store, failed_checks())
         progress.say(f"last {WEEKS} weeks: {len(weekly)} runs to do")
         for task in weekly:
             for done, seconds in workers.run([task]):
@@ -261,6 +277,7 @@ def _summary(settings: Settings, window: Window, resource: StoreResource, progre
     print("\n".join(findings(inputs.reports)))
     print(f"\nTarget weights for the week of {week}:\n")
     print(weights_table({name: decision["target"] for name, decision in inputs.decisions.items()}))
+    print(f"{'by':8}" + "".join(f"{decision['version'][1:]:>14.14}" for decision in inputs.decisions.values()))
     size = sum(path.stat().st_size for path in settings.data_dir.rglob("*") if path.is_file())
     print(f"\nReport: {Path(resource.root) / FILE}")
     print(f"Disk: {size / 2**20:.0f} MiB under {settings.data_dir}. The UI with all of it: make dev")

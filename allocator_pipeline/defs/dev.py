@@ -11,6 +11,7 @@ from pathlib import Path
 
 from allocator_pipeline.config import Settings
 from allocator_pipeline.defs.home import dagster_home
+from allocator_pipeline.errors import AllocatorError
 
 HOST, FIRST_PORT, PORTS = "127.0.0.1", 3000, 100
 
@@ -36,6 +37,14 @@ def free_port(first: int = FIRST_PORT) -> int:
 
 def main() -> int:
     """Start the UI and wait for it to end."""
+    try:
+        return _serve()
+    except (AllocatorError, OSError, ValueError, OverflowError) as error:
+        print(f"The UI did not start: {error}", file=sys.stderr)
+        return 1
+
+
+def _serve() -> int:
     import dagster as dg
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts it in the background has it ignored

@@ -20,6 +20,7 @@ class PublishedIOManager(dg.ConfigurableIOManager):
     """
 
     root: str
+    claim: str
 
     @property
     def store(self) -> AssetStore:
@@ -35,6 +36,7 @@ class PublishedIOManager(dg.ConfigurableIOManager):
                 f"{asset} returned the partitions {sorted(obj)} instead of {sorted(expected)}.",
                 todo="report this defect.",
             )
+        self.store.claim(self.claim)
         for key, value in obj.items():
             self.store.write(asset, key, value)
 

@@ -11,8 +11,13 @@ FEATURES = ("universe", "signals", "outcomes", "price_windows")
 def jobs():
     """Return the jobs; each takes the partitions of its assets."""
 
-    def job(name: str, *assets: str, description: str):
-        return dg.define_asset_job(name, selection=dg.AssetSelection.assets(*assets), description=description)
+    def job(name: str, *assets: str, description: str, retries: int = 0):
+        return dg.define_asset_job(
+            name,
+            selection=dg.AssetSelection.assets(*assets),
+            description=description,
+            tags={"dagster/max_retries": str(retries)} if retries else None,
+        )
 
     return [
         job("market_job", *MARKET, description="Raw market data of a year."),
@@ -23,7 +28,12 @@ def jobs():
             "training_job", "trained_policies", description="Full training of an allocator on the weeks through a year."
         ),
         job("reports_job", "eval_reports", description="Report of a year for an allocator."),
-        job("promotion_job", "promoted_policies", description="Judge what has no verdict yet; promote or keep."),
+        job(
+            "promotion_job",
+            "promoted_policies",
+            description="Judge what has no verdict yet; promote or keep.",
+            retries=3,
+        ),
         job("inference_job", "target_weights", "decisions", description="This week's weights, recorded."),
         job("labeling_job", "labeled_experience", description="Label a week whose outcome is known."),
         job("paper_job", "paper_evaluations", description="Score champion and challenger on a labelled week."),

@@ -51,6 +51,8 @@ def picture(lines: Mapping[str, pd.Series], title: str) -> dg.MarkdownMetadataVa
     title : str
     """
     index = next(iter(lines.values())).index
+    if index.empty:
+        return dg.MetadataValue.md(f"{title}: nothing to show")
     span = (str(index[0].date()), str(index[-1].date()))
     return dg.MetadataValue.md(line_picture({name: line.to_numpy() for name, line in lines.items()}, span, title))
 

@@ -103,8 +103,8 @@ class Partitions:
         A static market ends; a growing one has partitions up to now.
     min_training_years : int
         Years of states that a policy needs.
-    last_week : date
-        Monday of the last week a static market can decide.
+    last_week, last_label : date
+        Mondays of the last week that a static market can decide and of the last whose outcome it knows.
     """
 
     first: date
@@ -112,6 +112,7 @@ class Partitions:
     static: bool
     min_training_years: int
     last_week: date
+    last_label: date
 
     def years(self, start: int) -> dg.TimeWindowPartitionsDefinition:
         """Years from ``start``; the running year is a partition too."""
@@ -136,7 +137,7 @@ class Partitions:
         """
         first = date(self.first_report_year + 1, 1, 1)
         monday = first + timedelta(days=(7 - first.weekday()) % 7)
-        end = self.last_week + timedelta(days=7 if lead else 0)
+        end = (self.last_week if lead else self.last_label) + timedelta(days=7)
         return dg.WeeklyPartitionsDefinition(
             start_date=monday.isoformat(),
             end_date=end.isoformat() if self.static else None,

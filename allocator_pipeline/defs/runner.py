@@ -100,7 +100,7 @@ def _raise_failure(result: dg.ExecuteInProcessResult) -> None:
                 todo="mend the cause and run the same command again; what is finished is kept.",
             )
     failed = [item for item in result.get_asset_check_evaluations() if not item.passed]
-    names = ", ".join(f"{item.asset_key.to_user_string()}: {item.check_name}" for item in failed)
+    names = "; ".join(f"{item.asset_key.to_user_string()}: {item.check_name}: {item.description}" for item in failed)
     raise AllocatorError(
         f"The run {result.run_id} failed; checks not passed: {names or 'none'}.",
         todo="look at the run in the UI (make dev).",

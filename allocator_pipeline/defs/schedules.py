@@ -30,17 +30,17 @@ def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
         job_name="market_job",
         execution_timezone=TIMEZONE,
         default_status=running,
-        description="Saturday 06:00 New York: refresh the running year's market data; a sensor carries it on to "
-        "states.",
+        description="Saturday 06:00 New York: refresh this year's market data, early in January the end of last year's "
+        "before it; a sensor carries it on to states.",
     )
     def saturday_market(context: dg.ScheduleEvaluationContext):
         if partitions.static:
             return skip
         now = context.scheduled_execution_time
-        years = sorted({now.year, (now - timedelta(days=14)).year}, reverse=True)
+        years = [year for year in sorted({(now - timedelta(days=14)).year, now.year}) if _has_closed(year, now)]
         return dg.RunRequest(
             run_key=f"market-{now:%Y-%m-%d}",
-            partition_key=str(now.year),
+            partition_key=str(years[0]),
             tags={REFRESH_TAG: ",".join(map(str, years))},
         )
 
@@ -97,6 +97,12 @@ def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
         ]
 
     return [saturday_market, sunday_labels, monday_inference, monthly_training]
+
+
+def _has_closed(year: int, now: datetime) -> bool:
+    """Tell whether a session of a year has closed: before that there is nothing to refresh."""
+    days = calendar.sessions(f"{year}-01-01", f"{year}-01-10")
+    return bool(calendar.closes(days)[0] < pd.Timestamp(now))
 
 
 def _labels_due(store: StoreResource, now: datetime) -> Iterator[dg.RunRequest]:

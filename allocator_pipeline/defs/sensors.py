@@ -107,8 +107,12 @@ def following(job: str, tags: Mapping[str, str], run_id: str) -> Iterator[dg.Run
     """Yield the requests that follow a successful run of a weekly stage."""
     years = tags.get(REFRESH_TAG, "")
     if years and job == "market_job":
-        for year in years.split(","):
-            yield _request("features_job", year, run_id, {REFRESH_TAG: year})
+        later = [year for year in years.split(",") if year > tags["dagster/partition"]]
+        if later:
+            yield _request("market_job", later[0], run_id, {REFRESH_TAG: years})
+        else:  # all years are there: the last week of one exits in the next
+            for year in years.split(","):
+                yield _request("features_job", year, run_id, {REFRESH_TAG: year})
     if years and job == "features_job":
         for forecaster in FORECASTERS:
             yield _request("forecasts_job", f"{forecaster}|{years}", run_id, {REFRESH_TAG: years})

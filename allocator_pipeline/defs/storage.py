@@ -13,9 +13,12 @@ from typing import Any
 import pandas as pd
 
 from allocator_pipeline import atomic
-from allocator_pipeline.errors import MissingPartitionError
+from allocator_pipeline.errors import ConfigurationError, MissingPartitionError
 from allocator_pipeline.paths import inside
 from allocator_pipeline.portfolio.state import StateTensors
+
+CLAIM = "settings.json"
+"""File that records the settings behind a store's results."""
 
 
 class AssetStore:
@@ -75,6 +78,38 @@ class AssetStore:
     def digest(self, asset: str, key: str) -> str:
         """Return the sha256 of a partition's payload, verified."""
         return atomic.sha256(atomic.read_published(self.pointer(asset, key))[0])
+
+    def check_claim(self, claim: str) -> None:
+        """Check that what is stored was made with the settings that ``claim`` describes, if anything is stored.
+
+        Raises
+        ------
+        ConfigurationError
+            Naming the settings that differ.
+        """
+        path = self.root / CLAIM
+        if not path.is_file():
+            return
+        stored, wanted = json.loads(path.read_bytes()), json.loads(claim)
+        differing = sorted(name for name in {*stored, *wanted} if stored.get(name) != wanted.get(name))
+        if differing:
+            told = "; ".join(f"{name} was {stored.get(name)} and is {wanted.get(name)}" for name in differing)
+            raise ConfigurationError(
+                f"This data folder holds results of other settings: {told}.",
+                todo="set ALLOCATOR_DATA_DIR to another folder, or set back what was changed.",
+                source=str(self.root),
+            )
+
+    def claim(self, claim: str) -> None:
+        """Record the settings with the first result, and check them with every later one.
+
+        Raises
+        ------
+        ConfigurationError
+            If results of other settings are stored.
+        """
+        if not atomic.create_bytes(self.root / CLAIM, claim.encode()):
+            self.check_claim(claim)
 
     def has(self, asset: str, key: str) -> bool:
         """Tell whether a partition is stored."""

@@ -7,9 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from allocator_pipeline.config import CostConfig
+import pandas as pd
+
+from allocator_pipeline.config import WEEKS_PER_YEAR, CostConfig
 from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
+from allocator_pipeline.errors import ConflictError
 from allocator_pipeline.experience.labeling import label_week
 from allocator_pipeline.experience.records import Decision, run_id
 from allocator_pipeline.inference import Portfolio, decide, decision_record, paper_portfolio, read_portfolio
@@ -53,6 +56,8 @@ def decide_week(
         If no champion is effective at the week.
     ConfigurationError
         If the snapshot is malformed.
+    ConflictError
+        If the week is decided otherwise already and may not be decided again, or weeks before it are missing.
     """
     allocator, week = split(key)
     _, champion = champion_for(store.verdicts(allocator), store.models, week)
@@ -60,13 +65,17 @@ def decide_week(
     decided = decide(
         allocator, (champion.version, policy_of(champion)), states, week, portfolio, costs, given["attempt"]
     )
+    record = decision_record(decided, given["attempt"])
+    store.experience.check_decision(
+        record, pd.Timestamp.now("UTC")
+    )  # before anything shows weights that will be refused
     return {
         "target_weights": dict(decided.target),
         "policy_version": decided.version,
         "turnover": decided.turnover,
         "sold": dict(decided.sold),
         "orders": [dict(order) for order in decided.orders],
-        "record": asdict(decision_record(decided, given["attempt"])),
+        "record": asdict(record),
     }
 
 
@@ -79,9 +88,9 @@ def _portfolio(
     earlier: Mapping[str, Mapping[str, Any]],
 ) -> Portfolio:
     """Return the portfolio given; else the one this week was decided from before; else the paper account."""
-    if given["file"]:
+    if given["file"] is not None:
         return read_portfolio(Path(given["file"]))
-    if given["values"]:
+    if given["values"] is not None:
         return read_portfolio(given["values"])
     recorded = store.experience.get(run_id(week, allocator))
     if recorded is not None:
@@ -91,7 +100,26 @@ def _portfolio(
     if f"{allocator}|{before}" in earlier:
         return paper_portfolio(Decision(**earlier[f"{allocator}|{before}"]["record"]), week, states)
     previous = store.experience.get(run_id(before, allocator))
+    if previous is None:
+        _refuse_gap(allocator, week, before, store)
     return paper_portfolio(previous.decision if previous is not None else None, week, states)
+
+
+def _refuse_gap(allocator: str, week: str, before: str, store: StoreResource) -> None:
+    """Refuse to start a paper account anew where one was decided not long ago: missed weeks are caught up first."""
+    horizon = str(calendar.shift_week(week, -WEEKS_PER_YEAR // 2).date())
+    recent = [
+        row.decision.week_start
+        for row in store.experience.records(allocator)
+        if horizon <= row.decision.week_start < before
+    ]
+    if recent:
+        missing = str(calendar.shift_week(recent[-1], 1).date())
+        raise ConflictError(
+            f"{allocator} was last decided for {recent[-1]}; the weeks since then are missing.",
+            todo=f"materialise target_weights and decisions from {missing} on, in order, or give a portfolio.",
+            week=missing,
+        )
 
 
 def label_decision(run: str, states: StateTensors, store: StoreResource, market: MarketResource) -> dict[str, Any]:

@@ -129,6 +129,18 @@ class ExperienceStore:
             )
             return "replaced"
 
+    def check_decision(self, decision: Decision, now: pd.Timestamp | None = None) -> None:
+        """Refuse what `record_decision` would refuse; nothing is written.
+
+        Raises
+        ------
+        ConflictError
+            If another decision is stored and may not be replaced.
+        """
+        stored = self.get(decision.run_id)
+        if stored is not None and _content(stored.decision) != _content(decision):
+            _check_replacement(stored, decision, now)
+
     def record_label(self, run_id: str, label: Label) -> Literal["inserted", "unchanged"]:
         """Write a label once; the same again changes nothing.
 

@@ -120,14 +120,14 @@ class FilesMarket:
         """Return how many rows of a year were rejected, by table and reason.
 
         A quarter without a known-at date counts in the year of its period end, and an article without one in the first
-        year with prices.
+        year with prices. Rows of a year without prices count in the nearest one with prices.
         """
         tables = {"prices": self._prices, "news": self._news, "fundamentals": self._fundamentals}
-        first = self.coverage().first_session.year
+        years = self.coverage().years
         counts: dict[str, int] = {}
         for name, table in tables.items():
             for (when, reason), count in sorted(table.rejected.items()):
-                if (when or first) == year:
+                if min(max(when or years[0], years[0]), years[-1]) == year:
                     counts[f"{name}: {reason}"] = counts.get(f"{name}: {reason}", 0) + count
         return counts
 

@@ -258,7 +258,7 @@ def test_a_description_that_is_none_is_refused(payload: bytes) -> None:
 def test_tensors_that_do_not_fit_are_refused() -> None:
     files = untrained(("ppo", "default")).to_files()
     tensors = load(files[NETWORK_FILE])
-    name = next(iter(tensors))
+    name = max(tensors, key=lambda key: tensors[key].numel())
     wrong = {
         "shape": {**tensors, name: tensors[name].reshape(-1)[:1].clone()},
         "kind": {**tensors, name: tensors[name].double()},

@@ -4,10 +4,16 @@ import dagster as dg
 import pytest
 
 from allocator_pipeline.defs import partitions as p
+from allocator_pipeline.defs.build import _last_weeks
 from allocator_pipeline.defs.partitions import Partitions
 
 SAMPLE = Partitions(
-    date(1990, 1, 2), date(2022, 12, 28), static=True, min_training_years=10, last_week=date(2022, 12, 26)
+    date(1990, 1, 2),
+    date(2022, 12, 28),
+    static=True,
+    min_training_years=10,
+    last_week=date(2022, 12, 26),
+    last_label=date(2022, 12, 19),
 )
 
 
@@ -28,12 +34,12 @@ def test_the_sample_covers_the_years_and_weeks_of_the_plan():
 
 
 def test_a_market_that_starts_late_in_a_year_starts_with_the_next_year():
-    late = Partitions(date(2010, 2, 1), date(2022, 12, 30), True, 3, date(2023, 1, 2))
+    late = Partitions(date(2010, 2, 1), date(2022, 12, 30), True, 3, date(2022, 12, 26), date(2022, 12, 19))
     assert late.first_year == 2011
 
 
 def test_a_growing_market_has_this_years_partition_and_leads():
-    growing = Partitions(date(2008, 1, 2), date(2026, 11, 20), False, 3, date(2026, 11, 23))
+    growing = Partitions(date(2008, 1, 2), date(2026, 11, 20), False, 3, date(2026, 11, 23), date(2026, 11, 9))
     sunday = dg.partition_loading_context
     with sunday(effective_dt=_instant("2022-12-18 12:00")):
         assert growing.market_years.get_last_partition_key() == "2022"
@@ -42,6 +48,19 @@ def test_a_growing_market_has_this_years_partition_and_leads():
         assert growing.weeks(2).get_last_partition_key() == "2022-12-19"  # fine-tuned for tomorrow
     with sunday(effective_dt=_instant("2022-12-19 08:00")):
         assert growing.weeks(1).get_last_partition_key() == "2022-12-19"  # decided this Monday
+
+
+@pytest.mark.parametrize(
+    ("last_session", "decided", "labelled"),
+    [
+        (date(2022, 12, 28), "2022-12-26", "2022-12-19"),  # a Wednesday
+        (date(2022, 12, 30), "2022-12-26", "2022-12-19"),  # a Friday: the next week belongs to a year without prices
+        (date(2018, 5, 25), "2018-05-28", "2018-05-14"),  # a Friday within a year
+        (date(2018, 5, 29), "2018-05-28", "2018-05-21"),  # the Tuesday after Memorial Day
+    ],
+)
+def test_a_static_market_ends_with_what_its_prices_can_decide_and_label(last_session, decided, labelled):
+    assert [str(day) for day in _last_weeks(last_session)] == [decided, labelled]
 
 
 @pytest.mark.parametrize("key", ["lstm|1995", "patchtst|2010"])

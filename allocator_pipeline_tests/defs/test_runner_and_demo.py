@@ -30,7 +30,7 @@ def test_the_demo_covers_what_it_promises_on_the_sample(window):
     assert window.report_years == list(range(2015, 2023))
     assert window.decision_weeks[-1] == "2022-12-26"
     assert window.label_weeks[-1] == "2022-12-19"
-    assert len(window.decision_weeks) == 8
+    assert (len(window.decision_weeks), len(window.label_weeks)) == (9, 8)
 
 
 def test_the_plan_names_every_partition_once(window):
@@ -109,8 +109,26 @@ def broken_market(tmp_path, monkeypatch):
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
 
 
+def test_prices_alone_are_enough_for_signals(tmp_path, monkeypatch):
+    market = SimulatedMarket(SimulatedConfig(start=date(2013, 1, 1), end=date(2018, 2, 28), n_symbols=16))
+    (tmp_path / "files").mkdir()
+    bars = pd.concat([market.prices(year) for year in range(2013, 2019)], ignore_index=True)
+    bars.to_parquet(tmp_path / "files" / "prices.parquet")
+    settings = Settings(market="files", files_dir=tmp_path / "files", data_dir=tmp_path / "data", min_training_years=3)
+    dagster_home(settings)
+    definitions = build_definitions(settings)
+    run_task(Task("raw", ("prices", "sentiment", "fundamentals"), "2013", "2018"), settings, definitions)
+    features = ("universe", "signals", "outcomes", "price_windows")
+    run_task(Task("features", features, "2018", "2018"), settings, definitions)
+    signals = AssetStore(settings.market_dir / "assets").read("signals", "2018")
+    assert signals["news_sentiment"].isna().all()
+    assert (signals["fundamental_age"] == 4.0).all()
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+
+
 def test_a_missing_session_is_caught_by_a_blocking_check(broken_market):
     definitions = build_definitions(broken_market)
     run_task(Task("whole year", ("prices",), "2013", "2013"), broken_market, definitions)
     with pytest.raises(AllocatorError, match="sessions_are_complete"):
         run_task(Task("year with a gap", ("prices",), "2014", "2014"), broken_market, definitions)
+    assert demo.failed_checks() == {"prices"}  # so that the demo makes them again

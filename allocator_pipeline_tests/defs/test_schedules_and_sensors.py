@@ -48,18 +48,19 @@ def test_a_static_markets_schedules_skip_and_say_why(sample, instance, name):
     assert "static" in tick.skip_message
 
 
-def test_saturday_refreshes_this_year_and_in_january_the_last_one_too(growing, instance):
+@pytest.mark.parametrize(
+    ("day", "first", "years"),
+    [
+        ((2026, 1, 3), "2025", "2025,2026"),  # the first session of 2026 has closed
+        ((2027, 1, 2), "2026", "2026"),  # the first session of 2027 is on Monday
+        ((2026, 6, 6), "2026", "2026"),
+    ],
+)
+def test_saturday_refreshes_this_year_and_in_january_last_years_end_before_it(growing, instance, day, first, years):
     definitions, _ = growing
-    tick = evaluate(
-        definitions, "saturday_market", instance, datetime(2026, 1, 3, 6, tzinfo=ZoneInfo("America/New_York"))
-    )
-    (request,) = tick.run_requests
-    assert request.partition_key == "2026"
-    assert request.tags[REFRESH_TAG] == "2026,2025"
-    tick = evaluate(
-        definitions, "saturday_market", instance, datetime(2026, 6, 6, 6, tzinfo=ZoneInfo("America/New_York"))
-    )
-    assert tick.run_requests[0].tags[REFRESH_TAG] == "2026"
+    when = datetime(*day, 6, tzinfo=ZoneInfo("America/New_York"))
+    (request,) = evaluate(definitions, "saturday_market", instance, when).run_requests
+    assert (request.partition_key, request.tags[REFRESH_TAG]) == (first, years)
 
 
 def test_monday_skips_while_there_is_no_champion(growing, instance):
@@ -78,9 +79,12 @@ def test_schedules_fire_at_the_hours_of_the_plan(sample):
 
 
 def test_a_refresh_goes_on_stage_by_stage():
-    features = list(following("market_job", {REFRESH_TAG: "2026,2025"}, "r1"))
-    assert [(r.job_name, r.partition_key) for r in features] == [("features_job", "2026"), ("features_job", "2025")]
-    later = list(following("features_job", features[0].tags, "r2"))
+    tags = {REFRESH_TAG: "2025,2026"}
+    (second,) = following("market_job", {**tags, "dagster/partition": "2025"}, "r1")
+    assert (second.job_name, second.partition_key) == ("market_job", "2026")
+    features = list(following("market_job", {**second.tags, "dagster/partition": "2026"}, "r2"))
+    assert [(r.job_name, r.partition_key) for r in features] == [("features_job", "2025"), ("features_job", "2026")]
+    later = list(following("features_job", features[1].tags, "r3"))
     assert [(r.job_name, r.partition_key) for r in later] == [
         ("forecasts_job", "lstm|2026"),
         ("forecasts_job", "patchtst|2026"),
@@ -88,6 +92,10 @@ def test_a_refresh_goes_on_stage_by_stage():
         ("baselines_job", "hrp|2026"),
     ]
     assert list(following("market_job", {}, "by hand")) == []
+
+
+def test_a_promotion_that_dies_is_tried_again(sample):
+    assert sample.resolve_job_def("promotion_job").tags["dagster/max_retries"] == "3"
 
 
 def test_a_label_is_followed_by_its_paper_week_and_the_coming_fine_tune():

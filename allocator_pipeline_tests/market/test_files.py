@@ -349,17 +349,17 @@ class TestFundamentals:
         market = self.read(folder, fundamental_rows(report_date=[None, "2015-02-03"]))
 
         assert market.fundamentals(2015)["symbol"].tolist() == ["S01"]
-        assert market.rejections(2014) == {"fundamentals: no known-at date": 1}
+        assert market.rejections(2015) == {"fundamentals: no known-at date": 1}
 
     def test_without_the_column_all_are_rejected(self, folder):
         market = self.read(folder, fundamental_rows().drop("report_date"))
 
-        assert market.rejections(2014) == {"fundamentals: no known-at date": 2}
+        assert market.rejections(2015) == {"fundamentals: no known-at date": 2}
 
     def test_known_before_the_period_ended_is_rejected(self, folder):
         market = self.read(folder, fundamental_rows(report_date=["2014-12-31", "2015-02-03"]))
 
-        assert market.rejections(2014) == {"fundamentals: known before its period ended": 1}
+        assert market.rejections(2015) == {"fundamentals: known before its period ended": 1}
 
     def test_a_contradiction_is_refused(self, folder):
         rows = pl.concat([fundamental_rows(), fundamental_rows(revenue=[101.0, 0.0])])

@@ -16,6 +16,7 @@ from allocator_pipeline.defs.partitions import (
 )
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.defs.weekly import decide_week, label_decision
+from allocator_pipeline.errors import ConfigurationError
 from allocator_pipeline.experience.records import Decision
 
 OWNERS = ["team:portfolio"]
@@ -56,6 +57,13 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         state_tensors,
     ):
         given = {"file": config.portfolio_file, "values": config.portfolio, "attempt": config.attempt}
+        if (given["file"] is not None) + (given["values"] is not None) > 1 or (
+            len(context.partition_keys) > 1 and (given["file"] is not None or given["values"] is not None)
+        ):
+            raise ConfigurationError(
+                "A portfolio is given twice, or for several partitions.",
+                todo="give portfolio_file or portfolio, for one allocator and one week.",
+            )
         values: dict[str, Any] = {}
         for key in _in_order(context.partition_keys):
             states = states_around(state_tensors, *split(key))
@@ -131,5 +139,6 @@ def _decision_facts(decision: dict[str, Any]) -> dict[str, Any]:
         "policy_version": decision["policy_version"],
         "portfolio": decision["record"]["portfolio"]["source"],
         "turnover": float(decision["turnover"]),
+        "sold": decision["sold"],
         "target_weights_table": markdown(table),
     }
