@@ -11,6 +11,9 @@ from allocator_pipeline.market.source import MarketCoverage
 JUMP = 0.40
 """Daily moves beyond this are worth a look; some are genuine."""
 
+ROUNDING = 1e-3
+"""Share by which a vendor's rounding may put a price outside the day's range."""
+
 _SHOWN = 20
 """At most so many problems of a kind are spelled out."""
 
@@ -28,7 +31,7 @@ def price_problems(prices: pd.DataFrame, year: int, coverage: MarketCoverage) ->
     Returns
     -------
     list of str
-        Values that are not positive and finite, highs below lows, opens or volumes that the source promises and the bar
+        Values that are not positive and finite, highs below lows, opens or closes outside the day's range, opens or volumes that the source promises and the bar
         lacks, a whole year without bars. Empty if all is well.
     """
     if prices.empty:
@@ -41,6 +44,9 @@ def price_problems(prices: pd.DataFrame, year: int, coverage: MarketCoverage) ->
     if coverage.has_volume:
         problems += _named(prices[~(prices["volume"] >= 0)], "there is no volume")
     problems += _named(prices[prices["high"] < prices["low"]], "the high is below the low")
+    for column in ("open", "close"):
+        outside = (prices[column] > prices["high"] * (1 + ROUNDING)) | (prices[column] < prices["low"] * (1 - ROUNDING))
+        problems += _named(prices[outside], f"the {column} lies outside the day's range")
     return problems
 
 
