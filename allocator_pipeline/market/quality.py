@@ -31,8 +31,9 @@ def price_problems(prices: pd.DataFrame, year: int, coverage: MarketCoverage) ->
     Returns
     -------
     list of str
-        Values that are not positive and finite, highs below lows, opens or closes outside the day's range, opens or volumes that the source promises and the bar
-        lacks, a whole year without bars. Empty if all is well.
+        Values that are not positive and finite, highs below lows, opens or closes outside the day's range,
+        opens or volumes that the source promises and the bar lacks, a whole year without bars. Empty if all
+        is well.
     """
     if prices.empty:
         return [f"{year} has no bars."]
