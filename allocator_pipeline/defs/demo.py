@@ -277,7 +277,7 @@ def _summary(settings: Settings, window: Window, resource: StoreResource, progre
     print("\n".join(findings(inputs.reports)))
     print(f"\nTarget weights for the week of {week}:\n")
     print(weights_table({name: decision["target"] for name, decision in inputs.decisions.items()}))
-    print(f"{'by':8}" + "".join(f"{decision['version'][1:]:>14.14}" for decision in inputs.decisions.values()))
+    print(f"{'by':8}" + "".join(f"{decision['version']:>20}" for decision in inputs.decisions.values()))
     size = sum(path.stat().st_size for path in settings.data_dir.rglob("*") if path.is_file())
     print(f"\nReport: {Path(resource.root) / FILE}")
     print(f"Disk: {size / 2**20:.0f} MiB under {settings.data_dir}. The UI with all of it: make dev")
@@ -295,9 +295,9 @@ def weights_table(targets: dict[str, dict[str, float]]) -> str:
     symbols = sorted(
         {symbol for target in targets.values() for symbol in target}, key=lambda name: (name == CASH, name)
     )
-    head = f"{'':8}" + "".join(f"{name:>14}" for name in targets)
+    head = f"{'':8}" + "".join(f"{name:>20}" for name in targets)
     rows = [
-        f"{symbol:8}" + "".join(f"{100 * target.get(symbol, 0.0):13.2f}%" for target in targets.values())
+        f"{symbol:8}" + "".join(f"{100 * target.get(symbol, 0.0):19.2f}%" for target in targets.values())
         for symbol in symbols
     ]
     return "\n".join([head, *rows])
