@@ -25,6 +25,21 @@ def column_schema(schema: pa.DataFrameSchema) -> dict[str, Any]:
     return {"dagster/column_schema": dg.TableSchema(columns=columns)}
 
 
+def fields(**types: str) -> dict[str, Any]:
+    """Return the definition metadata that shows the fields of a JSON or tensor asset in the UI, by name and type."""
+    columns = [dg.TableColumn(name=name, type=kind) for name, kind in types.items()]
+    return {"dagster/column_schema": dg.TableSchema(columns=columns)}
+
+
+def bars(weights: Mapping[str, float]) -> dg.MarkdownMetadataValue:
+    """Draw weights as horizontal bars, the largest first."""
+    ordered = sorted(weights.items(), key=lambda item: (-item[1], item[0]))
+    table = pd.DataFrame(
+        [{"symbol": name, "weight": weight, "": "█" * round(100 * weight)} for name, weight in ordered]
+    )
+    return dg.MetadataValue.md(markdown_table(table, 4))
+
+
 def table_facts(table: pd.DataFrame, known: str | None = None) -> dict[str, Any]:
     """Return row count, number of symbols and the range of the known-at column of a table."""
     facts: dict[str, Any] = {"dagster/row_count": dg.MetadataValue.int(len(table))}

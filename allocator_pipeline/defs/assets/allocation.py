@@ -6,7 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from allocator_pipeline.defs.inputs import states_around
-from allocator_pipeline.defs.metadata import markdown
+from allocator_pipeline.defs.metadata import bars, fields
 from allocator_pipeline.defs.partitions import (
     SAME_ALLOCATOR,
     Partitions,
@@ -21,6 +21,22 @@ from allocator_pipeline.experience.records import Decision
 
 OWNERS = ["team:portfolio"]
 ONE_RUN = dg.BackfillPolicy.single_run()  # weeks follow one another: the paper account is carried from each to the next
+
+
+DECISION = {
+    "run_id": "string",
+    "week_start": "string",
+    "week_end": "string",
+    "allocator": "string",
+    "policy_version": "string",
+    "state": "object",
+    "action": "object of float",
+    "turnover": "float",
+    "portfolio": "object",
+    "decided_at": "string",
+    "attempt": "int",
+}
+"""Fields of a recorded decision."""
 
 
 class PortfolioConfig(dg.Config):
@@ -42,6 +58,14 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         group_name="allocation",
         owners=OWNERS,
         kinds={"json"},
+        metadata=fields(
+            target_weights="object of float",
+            policy_version="string",
+            turnover="float",
+            sold="object of float",
+            orders="list of object",
+            record="object",
+        ),
         backfill_policy=ONE_RUN,
         ins={"state_tensors": dg.AssetIn(partition_mapping=states_by_week(-1, 0))},
         deps=[dg.AssetDep("promoted_policies", partition_mapping=SAME_ALLOCATOR)],
@@ -76,6 +100,7 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         group_name="allocation",
         owners=OWNERS,
         kinds={"sqlite", "json"},
+        metadata=fields(**DECISION),
         backfill_policy=ONE_RUN,
         description="The decision as recorded, once: the same again changes nothing, another is refused.",
     )
@@ -97,6 +122,19 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         group_name="experience",
         owners=OWNERS,
         kinds={"sqlite", "json"},
+        metadata=fields(
+            **DECISION,
+            actual_weights="object of float",
+            execution_report="list of object",
+            realized_turnover="float",
+            cost="float",
+            realized_return="float",
+            reward="float",
+            holdings_after="object of float",
+            next_state="object",
+            labeled_at="string",
+            status="string",
+        ),
         backfill_policy=ONE_RUN,
         ins={
             "decisions": dg.AssetIn(partition_mapping=allocator_weeks(0, 0)),
@@ -134,11 +172,10 @@ def _in_order(keys: list[str]) -> list[str]:
 
 
 def _decision_facts(decision: dict[str, Any]) -> dict[str, Any]:
-    table = pd.DataFrame(sorted(decision["target_weights"].items()), columns=["symbol", "weight"])
     return {
         "policy_version": decision["policy_version"],
         "portfolio": decision["record"]["portfolio"]["source"],
         "turnover": float(decision["turnover"]),
         "sold": decision["sold"],
-        "target_weights_table": markdown(table),
+        "weights": bars(decision["target_weights"]),
     }

@@ -4,8 +4,9 @@ import dagster as dg
 import pandas as pd
 
 from allocator_pipeline import schemas
+from allocator_pipeline.config import CASH
 from allocator_pipeline.defs.inputs import states_around, states_of_years
-from allocator_pipeline.defs.metadata import column_schema, numbers, table_facts
+from allocator_pipeline.defs.metadata import column_schema, fields, numbers, picture, table_facts
 from allocator_pipeline.defs.partitions import (
     SAME_YEAR,
     Partitions,
@@ -45,7 +46,9 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             baseline, text = split(key)
             table = scheduled_weights(baseline, int(text), price_windows[text], universe[text], market.settings.costs)
             tables[key] = schemas.validate(table, schemas.BASELINE_WEIGHTS, baseline)
-            context.add_asset_metadata(table_facts(table), partition_key=key)
+            largest = table[table["symbol"] != CASH].groupby("week")["weight"].max()
+            drawn = picture({baseline: largest}, "largest weight of a stock")
+            context.add_asset_metadata({**table_facts(table), "largest_weight": drawn}, partition_key=key)
         return tables
 
     @dg.asset(
@@ -58,6 +61,18 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             "state_tensors": dg.AssetIn(partition_mapping=states_by_year(-100, 0)),
             "baseline_weights": dg.AssetIn(partition_mapping=baselines_by_year(-100, 0)),
         },
+        metadata=fields(
+            allocator="string",
+            year="int",
+            candidate="string",
+            first_week="string",
+            last_week="string",
+            last_exit="string",
+            universe="string",
+            notes="list of string",
+            year_only="object",
+            walk_forward="object",
+        ),
         description="Report of year Y: the policy of Y-1 on the weeks of Y from cash, and the recipe walked "
         "forward over all judged years with holdings carried, beside equal weight, HRP and the reference recipe "
         "on the very same weeks.",
@@ -112,6 +127,9 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             "state_tensors": dg.AssetIn(partition_mapping=states_by_week(0, 0)),
         },
         deps=[dg.AssetDep("labeled_experience", partition_mapping=allocator_weeks(0, 0))],
+        metadata=fields(
+            allocator="string", week="string", exit_session="string", champion="object", challenger="object"
+        ),
         description="Champion and newest challenger of a week, fixed before it and scored on it side by side "
         "once its outcome is known, each carrying its own paper portfolio.",
         **{**GROUP, "group_name": "challengers"},

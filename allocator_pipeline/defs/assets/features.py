@@ -118,7 +118,9 @@ def feature_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         tables = {}
         for key in context.partition_keys:
             tables[key] = prices.table(str(int(key) - FORECAST_TRAINING_YEARS - 1), key)
-            context.add_asset_metadata(table_facts(tables[key], "date"), partition_key=key)
+            listed = tables[key].groupby("date")["adj_close"].count().astype("float64")
+            drawn = picture({"symbols": listed}, "symbols with a bar in each session")
+            context.add_asset_metadata({**table_facts(tables[key], "date"), "coverage": drawn}, partition_key=key)
         return tables
 
     return [universe, signals, outcomes, price_windows]

@@ -1,9 +1,10 @@
 """Walk-forward forecasts and the state tensors made of them, by forecaster and year."""
 
 import dagster as dg
+import pandas as pd
 
 from allocator_pipeline import schemas
-from allocator_pipeline.defs.metadata import column_schema, numbers, picture, table_facts
+from allocator_pipeline.defs.metadata import column_schema, fields, numbers, picture, table_facts
 from allocator_pipeline.defs.models import trained
 from allocator_pipeline.defs.partitions import SAME_YEAR, Partitions, split
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
@@ -77,6 +78,15 @@ def forecast_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         group_name="states",
         owners=OWNERS,
         kinds={"safetensors"},
+        metadata=fields(
+            weeks="int64 (T,)",
+            symbols="string (T, 15)",
+            signals="float64 (T, 15, 7)",
+            missing="bool (T, 15, 7)",
+            forecasts="float64 (T, 15)",
+            returns="float64 (T, 15)",
+            marks="float64 (T, 15)",
+        ),
         backfill_policy=ONE_RUN,
         ins={name: dg.AssetIn(partition_mapping=SAME_YEAR) for name in ("signals", "outcomes")},
         description="The 136-number state of each decision (15 stocks x 7 signals, 15 forecasts; the 16 weights "
@@ -95,6 +105,10 @@ def forecast_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
                     "weeks_known": int(states.known.sum()),
                     "missing_share": float(states.missing.mean()) if len(states) else 0.0,
                     "digest": states.digest(),
+                    "forecast_spread": picture(
+                        {"15 stocks": pd.Series(states.forecasts.std(axis=1), index=pd.DatetimeIndex(states.weeks))},
+                        "standard deviation of the 15 forecasts at each decision",
+                    ),
                     **numbers(forecast_quality(forecasts[key], states.returns)),
                 },
                 partition_key=key,

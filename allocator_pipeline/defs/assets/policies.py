@@ -4,6 +4,7 @@ import dagster as dg
 
 from allocator_pipeline.config import FINETUNE_WEEKS, algorithm_of
 from allocator_pipeline.defs.inputs import states_around, states_of_years
+from allocator_pipeline.defs.metadata import fields, numbers
 from allocator_pipeline.defs.models import reference, trained
 from allocator_pipeline.defs.partitions import (
     SAME_ALLOCATOR,
@@ -16,7 +17,20 @@ from allocator_pipeline.defs.partitions import (
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.registry.promotion import champion_for
 
-GROUP = {"group_name": "policies", "owners": ["team:research"], "kinds": {"pytorch", "safetensors"}, "pool": "training"}
+GROUP = {
+    "group_name": "policies",
+    "owners": ["team:research"],
+    "kinds": {"pytorch", "safetensors"},
+    "pool": "training",
+    "metadata": fields(
+        name="string",
+        version="string",
+        cutoff="string",
+        parent="string",
+        identity_sha256="string",
+        data_sha256="string",
+    ),
+}
 
 
 class TrainingConfig(dg.Config):
@@ -131,4 +145,5 @@ def _facts(model, algorithm):
         "parent": manifest["parent"] or "none",
         "config": dg.MetadataValue.json(manifest["config"]),
         "facts": dg.MetadataValue.json(manifest["facts"]),
+        **numbers(manifest["facts"]),
     }

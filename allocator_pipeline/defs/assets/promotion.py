@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import dagster as dg
 
-from allocator_pipeline.defs.metadata import markdown
+from allocator_pipeline.defs.metadata import fields, markdown
 from allocator_pipeline.defs.partitions import Partitions
 from allocator_pipeline.defs.promotion import history_table, judge_pending, roll_back
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
@@ -29,6 +29,7 @@ def promotion_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         group_name="promotion",
         owners=["team:risk"],
         kinds={"json"},
+        metadata=fields(allocator="string", verdicts="list of object"),
         pool="promotion",
         deps=[dg.AssetDep("eval_reports", partition_mapping=dg.MultiToSingleDimensionPartitionMapping("allocator"))],
         description="Judges every report and paper stream of the allocator that has no verdict yet, in order, "

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from allocator_pipeline.defs.metadata import fields
 from allocator_pipeline.defs.report import FILE, latest_inputs, write_report
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 
@@ -15,6 +16,7 @@ def report_assets() -> list[dg.AssetsDefinition]:
         group_name="report",
         owners=["team:risk"],
         kinds={"html"},
+        metadata=fields(file="string", sha256="string"),
         deps=["eval_reports", "promoted_policies", "target_weights", "state_tensors"],
         description="One page: every allocator's latest report beside the baselines, equity curves and "
         "drawdowns, weights, forecast panel, this week's weights, and every verdict of the gate.",
