@@ -13,6 +13,7 @@ from dagster._core.storage.tags import (
 from allocator_pipeline.config import CASH, N_STOCKS
 from allocator_pipeline.defs.partitions import Partitions, split
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
+from allocator_pipeline.defs.storage import AssetStore
 from allocator_pipeline.errors import AllocatorError
 from allocator_pipeline.market import quality
 from allocator_pipeline.portfolio.constraints import check_weights
@@ -32,12 +33,14 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     @dg.asset_check(
         asset="prices",
         blocking=True,
-        description="Prices are positive and consistent. Moves over 40 % can be genuine: prices list them.",
+        description="Prices are positive and consistent. Moves over 40 % can be genuine; the asset names them.",
     )
     def prices_are_sane(context: dg.AssetCheckExecutionContext, store: StoreResource, market: MarketResource):
         coverage = market.source.coverage()
         return _verdict(
             context,
+            store.assets,
+            "prices",
             partitions.market_years,
             lambda key: quality.price_problems(store.assets.read("prices", key), int(key), coverage),
         )
@@ -51,6 +54,8 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
         coverage = market.source.coverage()
         return _verdict(
             context,
+            store.assets,
+            "prices",
             partitions.market_years,
             lambda key: quality.session_problems(store.assets.read("prices", key), int(key), coverage),
         )
@@ -71,7 +76,7 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
                     found.append(f"{name}: the week of {week:%Y-%m-%d} does not cover the universe")
             return found
 
-        return _verdict(context, partitions.forecaster_years, problems)
+        return _verdict(context, store.assets, "forecasts", partitions.forecaster_years, problems)
 
     @dg.asset_check(
         asset="target_weights",
@@ -89,7 +94,7 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
                 return [str(error)]
             return [] if len(weights) == N_STOCKS else [f"{len(weights)} stocks instead of {N_STOCKS}"]
 
-        return _verdict(context, partitions.decision_weeks, problems)
+        return _verdict(context, store.assets, "target_weights", partitions.decision_weeks, problems)
 
     @dg.asset_check(
         asset="promoted_policies",
@@ -105,7 +110,7 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
                 return [str(error)]
             return []
 
-        return _verdict(context, partitions.allocators, problems)
+        return _verdict(context, store.assets, "promoted_policies", partitions.allocators, problems)
 
     return [
         prices_are_sane,
@@ -118,10 +123,14 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
 
 def _verdict(
     context: dg.AssetCheckExecutionContext,
+    store: AssetStore,
+    asset: str,
     partitions_def: dg.PartitionsDefinition,
     problems: Callable[[str], list[str]],
 ) -> dg.AssetCheckResult:
-    found = [f"{key}: {problem}" for key in _keys(context.run.tags, partitions_def) for problem in problems(key)]
+    keys = _keys(context.run.tags, partitions_def)
+    checked = store.keys(asset) if keys is None else keys  # a check executed by itself speaks about all that is stored
+    found = [f"{key}: {problem}" for key in checked for problem in problems(key)]
     return dg.AssetCheckResult(
         passed=not found,
         severity=dg.AssetCheckSeverity.ERROR,
@@ -130,9 +139,9 @@ def _verdict(
     )
 
 
-def _keys(tags: Mapping[str, str], partitions_def: dg.PartitionsDefinition) -> Sequence[str]:
-    """Return the partitions of a run: a check speaks about all of them, since Dagster stores one result a run."""
+def _keys(tags: Mapping[str, str], partitions_def: dg.PartitionsDefinition) -> Sequence[str] | None:
+    """Return the partitions of a run, or None without any; Dagster stores one result of a check a run."""
     if ASSET_PARTITION_RANGE_START_TAG in tags:
         span = dg.PartitionKeyRange(tags[ASSET_PARTITION_RANGE_START_TAG], tags[ASSET_PARTITION_RANGE_END_TAG])
         return partitions_def.get_partition_keys_in_range(span)
-    return [tags[PARTITION_NAME_TAG]]
+    return [tags[PARTITION_NAME_TAG]] if PARTITION_NAME_TAG in tags else None
