@@ -100,13 +100,15 @@ def read_prices(path: Path, choice: Mapping[str, str]) -> Accepted:
     Raises
     ------
     MarketDataError
-        For a price that is not positive, a negative volume, an open or a volume that only some rows have, a bar that
-        contradicts another, or a symbol that cannot be used; it names file, column and row.
+        For a price that is not positive, a high below its low, a negative volume, an open or a volume that
+        only some rows have, a bar that contradicts another, or a symbol that cannot be used; it names file, column and
+        row.
     """
     rows, source = only_source(read_table(path, PRICE_COLUMNS), path, "prices", choice)
     _check_symbols(rows, path)
     for column in ("open", "high", "low", "close", "adj_close"):
         _refuse(rows, path, column, pl.col(column) <= 0, "a price must be positive")
+    _refuse(rows, path, "high", pl.col("high") < pl.col("low"), "the high is below the low")
     _refuse(rows, path, "volume", pl.col("volume") < 0, "a volume cannot be negative")
     for column in ("open", "volume"):
         if 0 < rows[column].null_count() < rows.height:

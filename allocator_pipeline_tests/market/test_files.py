@@ -141,6 +141,7 @@ class TestPrices:
             ("close", "", "there is no value"),
             ("close", "0", "a price must be positive"),
             ("adj_close", "-3", "a price must be positive"),
+            ("high", "0.01", "the high is below the low"),
             ("open", "inf", "'inf' is no finite number"),
             ("open", "None", "there is no value though other rows have one"),
             ("volume", "-1", "a volume cannot be negative"),
