@@ -24,8 +24,12 @@ SIGNALS = (
 )
 RATIOS = SIGNALS[1:6]
 FORECASTERS = ("lstm", "patchtst")
-ALGORITHMS = ("ppo", "sac")
+ALGORITHMS = ("ppo", "sac", "dpg")
+PLANNED_ALGORITHMS = ("ppo", "sac")
+"""Those whose hyperparameters the plan names: they have a `reference` recipe."""
+
 ALLOCATORS = tuple(f"{algorithm}_{forecaster}" for algorithm in ALGORITHMS for forecaster in FORECASTERS)
+PLANNED_ALLOCATORS = tuple(name for name in ALLOCATORS if name.split("_", 1)[0] in PLANNED_ALGORITHMS)
 STATE_SIZE = N_STOCKS * len(SIGNALS) + N_STOCKS + N_STOCKS + 1  # 136
 
 FORECAST_TRAINING_YEARS = 5

@@ -78,6 +78,14 @@ class WeightsError(AllocatorError):
     """Logits, weights or returns are not finite or break a constraint."""
 
 
+class TrainingDivergedError(WeightsError):
+    """A number of a training has stopped being finite."""
+
+
+class WorkerError(AllocatorError):
+    """A process that trains has died, or has met an error that this package does not raise on purpose."""
+
+
 class NoChampionError(AllocatorError):
     """No promoted policy is effective for the week asked."""
 

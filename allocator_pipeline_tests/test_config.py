@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from allocator_pipeline.config import ALLOCATORS, STATE_SIZE, Settings, algorithm_of, forecaster_of
+from allocator_pipeline.config import ALLOCATORS, PLANNED_ALLOCATORS, STATE_SIZE, Settings, algorithm_of, forecaster_of
 from allocator_pipeline.errors import AllocatorError, ConfigurationError
 
 
@@ -17,7 +17,10 @@ def test_allocators_are_algorithm_and_forecaster():
         ("ppo", "patchtst"),
         ("sac", "lstm"),
         ("sac", "patchtst"),
+        ("dpg", "lstm"),
+        ("dpg", "patchtst"),
     ]
+    assert ALLOCATORS[:4] == PLANNED_ALLOCATORS
 
 
 def test_without_variables_the_sample_market_is_chosen():

@@ -13,13 +13,17 @@ ROOT = Path(__file__).resolve().parent.parent
 LINT = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True, no_logo=True))"
 
 MAY_IMPORT_TORCH = (
+    "allocators.ensemble",
+    "allocators.networks",
     "allocators.policy",
     "allocators.ppo",
     "allocators.sac",
     "allocators.tensors",
     "forecasters",
+    "learners",
     "portfolio.agents_env",
     "portfolio.env",
+    "portfolio.tensor_market",
     "portfolio.vec_env",
     "studies",
     "training",

@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-NOT_IMPORTED = {"dagster-webserver", "pyarrow"}
-"""Declared dependencies that are run (the UI) or called through pandas (parquet)."""
+NOT_IMPORTED = {"dagster-webserver", "pyarrow", "tensorboard"}
+"""Declared dependencies that are run (the UI) or called through pandas (parquet) and torch (event files)."""
 COME_ALONG = {"pydantic", "scipy", "scikit-learn", "pyyaml"}
 """Imported beside the declared dependency that always brings them: dagster and skfolio."""
 

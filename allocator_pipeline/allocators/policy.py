@@ -1,4 +1,4 @@
-"""A trained policy that serves: scaler, network, anchored logits, constraints.
+"""A trained policy that serves: scaler, network or networks, constraints, shrinkage towards equal weight.
 
 There is one path, for evaluation and for Monday's decision alike, and its numbers are those that training saw.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,22 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
 
 from allocator_pipeline.allocators import ppo, sac
-from allocator_pipeline.allocators.recipes import PPORecipe, Recipe, SACRecipe, recipe_from_values, recipe_values
+from allocator_pipeline.allocators.ensemble import TiltEnsemble
+from allocator_pipeline.allocators.recipes import (
+    PPORecipe,
+    Recipe,
+    SACRecipe,
+    algorithm_of_recipe,
+    recipe_from_values,
+    recipe_values,
+)
 from allocator_pipeline.allocators.slots import reorder, slot_order
 from allocator_pipeline.allocators.tensors import fill, tensors_from_bytes, tensors_to_bytes
 from allocator_pipeline.atomic import canonical_json
 from allocator_pipeline.config import ALGORITHMS, N_STOCKS, STATE_SIZE, CostConfig
-from allocator_pipeline.errors import CorruptArtifactError
+from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError
 from allocator_pipeline.portfolio.agents_env import AGENT_INPUTS, agent_logits, agent_view
-from allocator_pipeline.portfolio.constraints import N_ASSETS, project
+from allocator_pipeline.portfolio.constraints import N_ASSETS, equal_weights, project
 from allocator_pipeline.portfolio.scaler import StateScaler
 from allocator_pipeline.portfolio.state import Observation
 
@@ -48,12 +56,31 @@ def observation_space(recipe: Recipe) -> spaces.Box:
 
 
 @dataclass(frozen=True)
-class Policy:
-    """An allocator that asks a trained network.
+class Shrinkage:
+    """How much of a policy's distance from equal weight is served, and why (`training.crossfit` measures it).
 
     Parameters
     ----------
-    recipe : PPORecipe or SACRecipe
+    share : float
+        From 0 (equal weight) to 1 (the policy as trained).
+    t : float
+        t statistic of the weekly net return above equal weight on weeks that the networks judged had not seen.
+    weeks : int
+        Number of those weeks; 0 where nothing was measured.
+    """
+
+    share: float = 1.0
+    t: float = 0.0
+    weeks: int = 0
+
+
+@dataclass(frozen=True)
+class Policy:
+    """An allocator that asks trained networks.
+
+    Parameters
+    ----------
+    recipe : PPORecipe, SACRecipe or DPGRecipe
         How it was trained; it says what the network looks like.
     costs : CostConfig
         The constraints it was trained under and serves under.
@@ -62,20 +89,23 @@ class Policy:
     symbols : tuple of str, length 15
         Symbols by slot in its last training week. The ``flat`` view keeps known symbols in their slots (see `slots`);
         the ``agents`` view treats all alike.
-    network : BasePolicy
-        The network of stable-baselines3.
+    network : BasePolicy or TiltEnsemble
+        The network of stable-baselines3, or the members that the stacked learners trained.
+    shrinkage : Shrinkage
+        Applied to the weights: a mean of admissible weights is admissible.
     """
 
     recipe: Recipe
     costs: CostConfig
     scaler: StateScaler
     symbols: tuple[str, ...]
-    network: BasePolicy
+    network: BasePolicy | TiltEnsemble
+    shrinkage: Shrinkage = field(default_factory=Shrinkage)
 
     @property
     def algorithm(self) -> str:
-        """``"ppo"`` or ``"sac"``."""
-        return "ppo" if isinstance(self.recipe, PPORecipe) else "sac"
+        """``"ppo"``, ``"sac"`` or ``"dpg"``."""
+        return algorithm_of_recipe(self.recipe)
 
     def target_weights(self, observation: Observation) -> np.ndarray:
         """Return the weights to trade to, shape (16,), CASH last.
@@ -83,17 +113,25 @@ class Policy:
         Raises
         ------
         WeightsError
-            If the network's answer is not finite.
+            If a network's answer is not finite.
         """
-        return project(self.logits(observation), self.costs)
+        weights = project(self.logits(observation), self.costs).mean(axis=0)
+        if self.shrinkage.share == 1.0:
+            return weights
+        equal = equal_weights(self.costs)
+        return equal + self.shrinkage.share * (weights - equal)
 
     def logits(self, observation: Observation) -> np.ndarray:
-        """Return what the constraint map is given, shape (16,), in the slots of the observation."""
+        """Return what the constraint map is given, one row for each member, shape (K, 16), in the slots observed."""
+        inputs = self.inputs(observation)
+        if isinstance(self.network, TiltEnsemble):
+            return agent_logits(self.network.tilts(inputs), self.costs)
+        actions, _ = self.network.predict(inputs, deterministic=True)
         if self.recipe.view == "agents":
-            return agent_logits(self._act(self.inputs(observation))[:, 0], self.costs)
+            return agent_logits(np.asarray(actions, dtype=np.float64).T, self.costs)
         order = slot_order(self.symbols, observation.symbols)
-        logits = np.empty(N_ASSETS)
-        logits[np.append(order, N_STOCKS)] = self._act(self.inputs(observation))[0]
+        logits = np.empty((1, N_ASSETS))
+        logits[0, np.append(order, N_STOCKS)] = actions[0]
         return logits
 
     def inputs(self, observation: Observation) -> np.ndarray:
@@ -101,10 +139,6 @@ class Policy:
         if self.recipe.view == "agents":
             return agent_view(self.scaler.vector(observation)[None])[0]
         return self.scaler.vector(reorder(observation, slot_order(self.symbols, observation.symbols)))[None]
-
-    def _act(self, inputs: np.ndarray) -> np.ndarray:
-        actions, _ = self.network.predict(inputs, deterministic=True)
-        return np.asarray(actions, dtype=np.float64)
 
     def to_files(self) -> dict[str, bytes]:
         """Return the files that `from_files` reads."""
@@ -114,6 +148,7 @@ class Policy:
             "costs": dataclasses.asdict(self.costs),
             "scaler": self.scaler.to_dict(),
             "symbols": list(self.symbols),
+            "shrinkage": dataclasses.asdict(self.shrinkage),
         }
         return {POLICY_FILE: canonical_json(description), NETWORK_FILE: tensors_to_bytes(self.network.state_dict())}
 
@@ -140,12 +175,16 @@ class Policy:
         return cls(**description, network=network)
 
 
-def network_of(recipe: Recipe) -> BasePolicy:
-    """Return the untrained network of a recipe, as training makes it."""
+def network_of(recipe: Recipe) -> BasePolicy | TiltEnsemble:
+    """Return the untrained network or networks of a recipe, in the shapes that training gives them."""
+    if recipe.engine == "stacked":
+        return TiltEnsemble.untrained(recipe)
     seen, decided = observation_space(recipe), action_space(recipe)
     if isinstance(recipe, SACRecipe):
         return sac.network(recipe, seen, decided)
-    return ppo.network(recipe, seen, decided)
+    if isinstance(recipe, PPORecipe):
+        return ppo.network(recipe, seen, decided)
+    raise ConfigurationError(f"{recipe.name!r} is not trained by stable-baselines3.", todo="use the stacked engine.")
 
 
 def _parse(payload: bytes) -> dict[str, Any]:
@@ -157,6 +196,7 @@ def _parse(payload: bytes) -> dict[str, Any]:
         scaler = StateScaler.from_dict(description["scaler"])
         symbols = tuple(description["symbols"])
         numbers = dataclasses.astuple(costs)
+        shrinkage = _shrinkage(description["shrinkage"])
         if description["algorithm"] not in ALGORITHMS:
             raise ValueError(f"the algorithm is {description['algorithm']!r}")
         if not all(isinstance(number, int | float) and np.isfinite(number) and number >= 0 for number in numbers):
@@ -164,9 +204,16 @@ def _parse(payload: bytes) -> dict[str, Any]:
         if len(set(symbols)) != N_STOCKS or not all(isinstance(symbol, str) for symbol in symbols):
             raise ValueError(f"there are {len(symbols)} symbols, not {N_STOCKS} different ones")
         recipe = recipe_from_values(description["algorithm"], description["recipe"])
-        return {"recipe": recipe, "costs": costs, "scaler": scaler, "symbols": symbols}
+        return {"recipe": recipe, "costs": costs, "scaler": scaler, "symbols": symbols, "shrinkage": shrinkage}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _corrupt(f"{POLICY_FILE} is no description of a policy: {error!r}", POLICY_FILE) from error
+
+
+def _shrinkage(values: Mapping[str, Any]) -> Shrinkage:
+    shrinkage = Shrinkage(**values)
+    if not (0.0 <= shrinkage.share <= 1.0 and np.isfinite(shrinkage.t) and type(shrinkage.weeks) is int):
+        raise ValueError(f"the shrinkage is {values}")
+    return shrinkage
 
 
 def _corrupt(problem: str, source: str) -> CorruptArtifactError:

@@ -17,22 +17,25 @@ from stable_baselines3.common.vec_env import VecEnv
 from allocator_pipeline.allocators.recipes import PPORecipe
 from allocator_pipeline.allocators.tensors import adam_tensors
 
+VALUE_WEIGHT = 0.5
+"""Weight of the value network's loss beside the policy's."""
+
 ACTIVATIONS = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}
 
 
 def _policy_kwargs(recipe: PPORecipe) -> dict[str, Any]:
     sizes = list(recipe.hidden_sizes)
     return {
-        "net_arch": {"pi": sizes, "vf": sizes},
+        "net_arch": {"pi": sizes, "vf": sizes if recipe.critic else []},
         "activation_fn": ACTIVATIONS[recipe.activation],
         "log_std_init": recipe.log_std_init,
     }
 
 
 def build(recipe: PPORecipe, env: VecEnv, seed: int) -> PPO:
-    """Return an untrained PPO on an environment."""
+    """Return an untrained PPO on an environment; without a critic its values are exactly 0 and stay so."""
     rate = recipe.learning_rate
-    return PPO(
+    model = PPO(
         "MlpPolicy",
         env,
         learning_rate=LinearSchedule(rate, 0.0, 1.0) if recipe.decay else rate,
@@ -44,10 +47,15 @@ def build(recipe: PPORecipe, env: VecEnv, seed: int) -> PPO:
         gae_lambda=recipe.gae_lambda,
         clip_range=recipe.clip_range,
         ent_coef=recipe.ent_coef,
+        vf_coef=VALUE_WEIGHT if recipe.critic else 0.0,
         policy_kwargs=_policy_kwargs(recipe),
         seed=seed,
         device="cpu",
     )
+    if not recipe.critic:
+        torch.nn.init.zeros_(model.policy.value_net.weight)
+        torch.nn.init.zeros_(model.policy.value_net.bias)
+    return model
 
 
 def network(recipe: PPORecipe, observation_space: spaces.Box, action_space: spaces.Box) -> ActorCriticPolicy:

@@ -1,23 +1,29 @@
 """Named recipes: every number that shapes a training, in one place and without torch.
 
 ``reference`` is the plan's table on its flat network. ``default`` is ours, chosen by measurement
-(docs/decisions/0001-default-recipes.md): one small network shared by the 15 stocks and CASH, whose output tilts equal
-weight. A *step* is always one environment step, that is one portfolio living through one week.
+(docs/learnability.md): small networks shared by the 15 stocks and CASH, whose output tilts equal weight; several of
+them, averaged, and shrunk towards equal weight by what a cross-fit finds. ``default_sb3`` is one such network trained
+by stable-baselines3, which shows that the fast engine learns the same. A *step* is always one environment step, that is
+one portfolio living through one week.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from allocator_pipeline.config import FINETUNE_WEEKS, N_STOCKS, WEEKS_PER_YEAR
 from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError
+from allocator_pipeline.portfolio.objective import Objective
 
 View = Literal["flat", "agents"]
 """``flat``: one network reads the 136 numbers and returns 16 logits. ``agents``: one network, shared by the 15 stocks
 and CASH, reads 10 numbers of its own asset and returns one, added to the logarithm of the asset's equal weight."""
+
+Engine = Literal["sb3", "stacked"]
+"""What trains: stable-baselines3, or `allocator_pipeline.learners`, which trains many ``agents`` networks at once."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,16 @@ class PPORecipe:
         Weight of the entropy bonus.
     episode_weeks : int
         Weeks after which an episode is truncated.
+    critic : bool
+        Whether a value network is trained to be the baseline; without one the baseline is 0.
+    engine : {"sb3", "stacked"}
+        What trains.
+    members : int
+        Networks of different seeds whose weights are averaged; one with ``sb3``.
+    shrinkage : bool
+        Whether the policy is shrunk towards equal weight by a cross-fit (`training.crossfit`); ``stacked`` only.
+    objective : Objective
+        Penalties and the kind of reward.
     """
 
     name: str
@@ -80,6 +96,11 @@ class PPORecipe:
     log_std_init: float = 0.0
     ent_coef: float = 0.0
     episode_weeks: int = WEEKS_PER_YEAR
+    critic: bool = True
+    engine: Engine = "sb3"
+    members: int = 1
+    shrinkage: bool = False
+    objective: Objective = field(default_factory=Objective)
 
 
 @dataclass(frozen=True)
@@ -105,7 +126,9 @@ class SACRecipe:
     buffer_steps : int
         Environment steps that the replay buffer holds.
     warmup_steps : int
-        Environment steps of random actions before the first update.
+        Environment steps before the first update.
+    warmup : {"random", "policy"}
+        What acts in them: chance, or the policy itself (fine-tuning).
     total_steps : int
         Environment steps in all.
     learning_rate : float
@@ -124,6 +147,14 @@ class SACRecipe:
         Multiplies the environment's reward, which sets its weight against the entropy.
     episode_weeks : int
         Weeks after which an episode is truncated.
+    engine : {"sb3", "stacked"}
+        What trains.
+    members : int
+        Networks of different seeds whose weights are averaged; one with ``sb3``.
+    shrinkage : bool
+        Whether the policy is shrunk towards equal weight by a cross-fit (`training.crossfit`); ``stacked`` only.
+    objective : Objective
+        Penalties and the kind of reward.
     """
 
     name: str
@@ -145,9 +176,72 @@ class SACRecipe:
     weight_decay: float = 0.0
     reward_scale: float = 1.0
     episode_weeks: int = WEEKS_PER_YEAR
+    warmup: Literal["random", "policy"] = "random"
+    engine: Engine = "sb3"
+    members: int = 1
+    shrinkage: bool = False
+    objective: Objective = field(default_factory=Objective)
 
 
-Recipe = PPORecipe | SACRecipe
+@dataclass(frozen=True)
+class DPGRecipe:
+    """Gradient ascent on the objective through the differentiable market (`learners.dpg`).
+
+    Parameters
+    ----------
+    name : str
+        Name of the recipe.
+    view : {"agents"}
+        What one network sees and decides.
+    hidden_sizes : tuple of int
+        Hidden units of the policy network.
+    activation : {"tanh", "relu"}
+        Its activation.
+    action_bound : float
+        A logit lies in [-action_bound, action_bound]; e^bound is the most a tilt multiplies a weight by.
+    n_envs : int
+        Portfolios that live side by side.
+    total_steps : int
+        Environment steps in all; the last episode is completed.
+    learning_rate : float
+        Of Adam; one update an episode.
+    decay : bool
+        Whether the learning rate falls linearly to 0.
+    weight_decay : float
+        L2 penalty.
+    max_grad_norm : float
+        The gradient is clipped to this norm.
+    episode_weeks : int
+        Weeks that the gradient flows through.
+    engine : {"sb3", "stacked"}
+        What trains.
+    members : int
+        Networks of different seeds whose weights are averaged; one with ``sb3``.
+    shrinkage : bool
+        Whether the policy is shrunk towards equal weight by a cross-fit (`training.crossfit`); ``stacked`` only.
+    objective : Objective
+        Penalties and the kind of reward.
+    """
+
+    name: str
+    view: View
+    hidden_sizes: tuple[int, ...]
+    activation: Literal["tanh", "relu"]
+    action_bound: float
+    n_envs: int
+    total_steps: int
+    learning_rate: float
+    decay: bool
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    episode_weeks: int = WEEKS_PER_YEAR
+    engine: Engine = "stacked"
+    members: int = 1
+    shrinkage: bool = False
+    objective: Objective = field(default_factory=Objective)
+
+
+Recipe = PPORecipe | SACRecipe | DPGRecipe
 
 
 @dataclass(frozen=True)
@@ -181,6 +275,76 @@ class FinetuneSettings:
 
 
 FINETUNE = FinetuneSettings()
+
+MAX_MEMBERS = 64
+
+PPO_DEFAULT = PPORecipe(
+    name="default",
+    view="agents",
+    hidden_sizes=(8,),
+    activation="tanh",
+    action_bound=4.0,
+    n_envs=10,
+    rollout_steps=52,
+    batch_size=2_080,  # a quarter of 10 x 52 x 16 rows
+    n_epochs=4,
+    total_steps=10_400,  # 20 rollouts
+    learning_rate=1e-2,
+    decay=True,
+    clip_range=0.5,
+    gamma=0.0,
+    gae_lambda=1.0,
+    critic=False,
+    engine="stacked",
+    members=4,
+    shrinkage=True,
+)
+
+SAC_DEFAULT = SACRecipe(
+    name="default",
+    view="agents",
+    actor_sizes=(16,),
+    critic_sizes=(32, 16),
+    activation="relu",
+    action_bound=4.0,
+    n_envs=16,
+    batch_size=256,
+    buffer_steps=6_656,
+    warmup_steps=800,
+    total_steps=6_656,  # 8 episodes: 366 updates
+    learning_rate=1e-2,
+    decay=True,
+    tau=0.05,
+    gamma=0.0,
+    init_alpha=0.01,
+    reward_scale=3.0,
+    engine="stacked",
+    members=4,
+    shrinkage=True,
+)
+
+DPG_DEFAULT = DPGRecipe(
+    name="default",
+    view="agents",
+    hidden_sizes=(16,),
+    activation="tanh",
+    action_bound=4.0,
+    n_envs=40,
+    total_steps=31_200,  # 60 updates
+    learning_rate=2e-2,
+    decay=True,
+    weight_decay=1e-2,
+    episode_weeks=13,
+    engine="stacked",
+    members=4,
+    shrinkage=True,
+)
+
+
+def _by_sb3(chosen: Recipe) -> Recipe:
+    """Return a recipe with one network, trained by stable-baselines3."""
+    return dataclasses.replace(chosen, name=f"{chosen.name}_sb3", engine="sb3", members=1, shrinkage=False)
+
 
 RECIPES: Mapping[tuple[str, str], Recipe] = {
     ("ppo", "reference"): PPORecipe(
@@ -219,42 +383,11 @@ RECIPES: Mapping[tuple[str, str], Recipe] = {
         init_alpha=0.2,
         weight_decay=1e-4,
     ),
-    ("ppo", "default"): PPORecipe(
-        name="default",
-        view="agents",
-        hidden_sizes=(16,),
-        activation="tanh",
-        action_bound=4.0,
-        n_envs=40,
-        rollout_steps=52,
-        batch_size=8_320,  # a quarter of 40 x 52 x 16 rows
-        n_epochs=4,
-        total_steps=41_600,  # 20 rollouts
-        learning_rate=5e-3,
-        decay=True,
-        clip_range=0.5,
-        gamma=0.0,
-        gae_lambda=1.0,
-    ),
-    ("sac", "default"): SACRecipe(
-        name="default",
-        view="agents",
-        actor_sizes=(16,),
-        critic_sizes=(64, 64),
-        activation="relu",
-        action_bound=4.0,
-        n_envs=16,
-        batch_size=512,
-        buffer_steps=6_400,
-        warmup_steps=800,
-        total_steps=6_400,  # 350 updates
-        learning_rate=3e-3,
-        decay=True,
-        tau=0.05,
-        gamma=0.0,
-        init_alpha=0.01,
-        reward_scale=3.0,
-    ),
+    ("ppo", "default"): PPO_DEFAULT,
+    ("sac", "default"): SAC_DEFAULT,
+    ("dpg", "default"): DPG_DEFAULT,
+    ("ppo", "default_sb3"): _by_sb3(PPO_DEFAULT),
+    ("sac", "default_sb3"): _by_sb3(SAC_DEFAULT),
 }
 """Recipes by algorithm and name."""
 
@@ -276,6 +409,11 @@ def recipe(algorithm: str, name: str) -> Recipe:
         ) from None
 
 
+def algorithm_of_recipe(chosen: Recipe) -> str:
+    """Return ``"ppo"``, ``"sac"`` or ``"dpg"``."""
+    return {PPORecipe: "ppo", SACRecipe: "sac", DPGRecipe: "dpg"}[type(chosen)]
+
+
 def finetune_recipe(base: Recipe, settings: FinetuneSettings = FINETUNE) -> Recipe:
     """Return a champion's recipe as fine-tuning uses it: fewer steps at a low constant rate, shorter episodes."""
     changes: dict[str, Any] = {
@@ -285,10 +423,12 @@ def finetune_recipe(base: Recipe, settings: FinetuneSettings = FINETUNE) -> Reci
         "episode_weeks": settings.episode_weeks,
     }
     if isinstance(base, SACRecipe):
-        return dataclasses.replace(base, warmup_steps=0, **changes)
+        return dataclasses.replace(base, warmup_steps=settings.fill_steps, warmup="policy", **changes)
     if base.view == "agents":
-        rows = settings.n_envs * settings.episode_weeks * (N_STOCKS + 1)
-        changes |= {"n_envs": settings.n_envs, "rollout_steps": settings.episode_weeks, "batch_size": rows // 4}
+        changes["n_envs"] = settings.n_envs
+        if isinstance(base, PPORecipe):
+            rows = settings.n_envs * settings.episode_weeks * (N_STOCKS + 1)
+            changes |= {"rollout_steps": settings.episode_weeks, "batch_size": rows // 4}
     return dataclasses.replace(base, **changes)
 
 
@@ -308,10 +448,26 @@ def recipe_from_values(algorithm: str, values: Mapping[str, Any]) -> Recipe:
         If a value is absent, of another kind or out of all proportion.
     """
     model = RECIPES.get((algorithm, "default"))
-    if model is None or not isinstance(values, Mapping) or set(values) != set(recipe_values(model)):
+    if model is None or not isinstance(values, Mapping):
         raise _corrupt(f"it is not a recipe of {algorithm!r}")
+    read = _like(model, values)
+    if read.view not in ("flat", "agents") or read.activation not in ("tanh", "relu"):
+        raise _corrupt(f"view {read.view!r} or activation {read.activation!r} is unknown")
+    if read.engine not in ("sb3", "stacked") or not 1 <= read.members <= MAX_MEMBERS:
+        raise _corrupt(f"engine {read.engine!r} with {read.members} members is unknown")
+    return read
+
+
+def _like(model: Any, values: Mapping[str, Any]) -> Any:
+    """Return a dataclass of the model's type from JSON values, each of the kind that the model has there."""
+    examples = {item.name: getattr(model, item.name) for item in dataclasses.fields(model)}
+    if not isinstance(values, Mapping) or set(values) != set(examples):
+        raise _corrupt(f"it is not a {type(model).__name__}")
     read: dict[str, Any] = {}
-    for name, example in dataclasses.asdict(model).items():
+    for name, example in examples.items():
+        if dataclasses.is_dataclass(example):
+            read[name] = _like(example, values[name])
+            continue
         value = tuple(values[name]) if isinstance(example, tuple) and isinstance(values[name], list) else values[name]
         if type(value) is not type(example):
             raise _corrupt(f"{name} is {value!r}")
@@ -320,9 +476,10 @@ def recipe_from_values(algorithm: str, values: Mapping[str, Any]) -> Recipe:
         if isinstance(value, tuple) and not (len(value) <= 4 and all(type(n) is int and 1 <= n <= 1024 for n in value)):
             raise _corrupt(f"{name} is {value!r}")
         read[name] = value
-    if read["view"] not in ("flat", "agents") or read["activation"] not in ("tanh", "relu"):
-        raise _corrupt(f"view {read['view']!r} or activation {read['activation']!r} is unknown")
-    return type(model)(**read)
+    try:
+        return type(model)(**read)
+    except ConfigurationError as error:
+        raise _corrupt(error.problem) from error
 
 
 def _corrupt(problem: str) -> CorruptArtifactError:

@@ -39,7 +39,7 @@ def build(recipe: SACRecipe, env: VecEnv, seed: int) -> SAC:
         env,
         learning_rate=LinearSchedule(rate, 0.0, 1.0) if recipe.decay else rate,
         buffer_size=recipe.buffer_steps * rows,
-        learning_starts=recipe.warmup_steps * rows,
+        learning_starts=recipe.warmup_steps * rows if recipe.warmup == "random" else 0,
         batch_size=recipe.batch_size,
         tau=recipe.tau,
         gamma=recipe.gamma,

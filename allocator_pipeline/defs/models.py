@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from allocator_pipeline.artifact import Artifact, Identity
 from allocator_pipeline.registry.artifacts import ArtifactStore, LoadedArtifact
 
 
 def trained(
-    models: ArtifactStore, identity: Identity, train: Callable[[], Artifact], log: Callable[[str], None]
+    models: ArtifactStore,
+    identity: Identity,
+    train: Callable[[], Artifact],
+    log: Callable[[str], None],
+    checkpoints: Path | None = None,
 ) -> LoadedArtifact:
     """Return the model of an identity, training and storing it only if it is not stored yet.
 
@@ -22,6 +27,8 @@ def trained(
         Trains the model and returns it.
     log : callable
         Receives one line of progress.
+    checkpoints : Path, optional
+        Folder of the checkpoints; that of a stored model is removed.
 
     Returns
     -------
@@ -33,6 +40,10 @@ def trained(
     else:
         log(f"training {identity.name} {identity.version}")
         models.save(train())
+    if checkpoints is not None:
+        from allocator_pipeline.training.checkpoints import checkpoint_of
+
+        checkpoint_of(checkpoints, identity).discard()
     return models.load(identity.name, identity.version)
 
 

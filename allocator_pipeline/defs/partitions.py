@@ -12,6 +12,7 @@ from allocator_pipeline.config import (
     ALLOCATORS,
     FORECAST_TRAINING_YEARS,
     FORECASTERS,
+    PLANNED_ALLOCATORS,
     forecaster_of,
 )
 
@@ -33,6 +34,7 @@ def time_window(start: int, end: int) -> dg.TimeWindowPartitionMapping:
 FORECASTER_OF_ALLOCATOR = dg.StaticPartitionMapping(
     {forecaster: [name for name in ALLOCATORS if forecaster_of(name) == forecaster] for forecaster in FORECASTERS}
 )
+ITS_REFERENCE = dg.StaticPartitionMapping({name: name for name in PLANNED_ALLOCATORS})
 SAME_ALLOCATOR = dg.MultiToSingleDimensionPartitionMapping("allocator")
 SAME_YEAR = dg.MultiToSingleDimensionPartitionMapping("year")
 
@@ -66,6 +68,16 @@ def policies_by_year(start: int, end: int) -> dg.MultiPartitionMapping:
     return dg.MultiPartitionMapping(
         {
             "allocator": dg.DimensionPartitionMapping("allocator", dg.IdentityPartitionMapping()),
+            "year": dg.DimensionPartitionMapping("year", time_window(start, end)),
+        }
+    )
+
+
+def references_by_year(start: int, end: int) -> dg.MultiPartitionMapping:
+    """Map allocator x year to reference policies of earlier years; what the plan does not name has none."""
+    return dg.MultiPartitionMapping(
+        {
+            "allocator": dg.DimensionPartitionMapping("allocator", ITS_REFERENCE),
             "year": dg.DimensionPartitionMapping("year", time_window(start, end)),
         }
     )
@@ -192,13 +204,23 @@ class Partitions:
 
     @cached_property
     def allocators(self) -> dg.StaticPartitionsDefinition:
-        """The four allocators."""
+        """The six allocators."""
         return dg.StaticPartitionsDefinition(list(ALLOCATORS))
 
     @cached_property
     def policy_years(self) -> dg.MultiPartitionsDefinition:
         """Allocator x year of training."""
         return dg.MultiPartitionsDefinition({"allocator": self.allocators, "year": self.years(self.first_policy_year)})
+
+    @cached_property
+    def reference_years(self) -> dg.MultiPartitionsDefinition:
+        """Allocator of the plan x year of training."""
+        return dg.MultiPartitionsDefinition(
+            {
+                "allocator": dg.StaticPartitionsDefinition(list(PLANNED_ALLOCATORS)),
+                "year": self.years(self.first_policy_year),
+            }
+        )
 
     @cached_property
     def report_years(self) -> dg.MultiPartitionsDefinition:

@@ -102,6 +102,16 @@ class StoreResource(dg.ConfigurableResource):
         """Decisions and their labels."""
         return ExperienceStore(Path(self.root) / "experience.sqlite")
 
+    @property
+    def checkpoints(self) -> Path:
+        """Folder in which interrupted trainings leave off."""
+        return Path(self.root) / "checkpoints"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of TensorBoard's event files; they hold wall times, so they lie beside the market's folder."""
+        return Path(self.root).parent / "tensorboard" / Path(self.root).name
+
     def verdicts(self, allocator: str) -> VerdictLog:
         """Return the verdict log of an allocator; its champion is the last promoted version."""
         return VerdictLog(Path(self.root) / "registry", allocator)

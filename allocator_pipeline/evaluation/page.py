@@ -13,6 +13,7 @@ _CSS = """
   --paper:#fbfaf7; --card:#ffffff; --ink:#1d2329; --faint:#66707a; --rule:#e2e0d9; --accent:#0b5c8a; --bar:#cfe3ef;
   --good:#1b6e4b; --bad:#a23b1d; --wait:#7a6a1c;
   --ppo-lstm:#0072b2; --ppo-patchtst:#1fa3dc; --sac-lstm:#c04a00; --sac-patchtst:#e39a1b;
+  --dpg-lstm:#00795c; --dpg-patchtst:#3dbb92;
   --equal-weight:#3b444c; --hrp:#8a8f94; --baseline:#a06a9b; --versus-0:#0b5c8a; --versus-1:#b06a12;
   --forecaster-0:#0072b2; --forecaster-1:#c04a00; --cash:#d9d7d0;
   --s0:#3d6f9e; --s1:#e0a458; --s2:#5b9a82; --s3:#b5635c; --s4:#8d7bb0; --s5:#93b7d1; --s6:#c7b87a; --s7:#477a6a;
@@ -22,6 +23,7 @@ _CSS = """
   --paper:#14181c; --card:#1b2025; --ink:#e4e6e3; --faint:#98a2ab; --rule:#323a41; --accent:#7cc0e8; --bar:#1f4356;
   --good:#6cc79d; --bad:#ef9273; --wait:#d8c566;
   --ppo-lstm:#4da6dd; --ppo-patchtst:#9ad8f7; --sac-lstm:#ef7f3a; --sac-patchtst:#f3c25c;
+  --dpg-lstm:#2fb28c; --dpg-patchtst:#93e3c8;
   --equal-weight:#e4e6e3; --hrp:#8f979e; --baseline:#c99ac4; --versus-0:#7cc0e8; --versus-1:#e0a458;
   --forecaster-0:#4da6dd; --forecaster-1:#ef7f3a; --cash:#3a4249; } }
 * { box-sizing: border-box; }

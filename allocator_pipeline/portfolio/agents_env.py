@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace, device
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
@@ -22,6 +23,15 @@ from allocator_pipeline.config import N_STOCKS, SIGNALS, WEEKS_PER_YEAR, CostCon
 from allocator_pipeline.portfolio.batch import PortfolioBatch
 from allocator_pipeline.portfolio.constraints import N_ASSETS, equal_weight_anchor, equal_weights, project
 from allocator_pipeline.portfolio.env import last_start
+from allocator_pipeline.portfolio.objective import (
+    REWARD_ONLY,
+    Objective,
+    Path,
+    objective_terms,
+    restart_path,
+    start_path,
+)
+from allocator_pipeline.portfolio.random_state import generator_state, load_generator
 from allocator_pipeline.portfolio.scaler import N_FEATURES, StateScaler
 from allocator_pipeline.portfolio.state import StateTensors
 
@@ -58,10 +68,8 @@ def agent_logits(tilts: np.ndarray, costs: CostConfig) -> np.ndarray:
     return equal_weight_anchor(costs) + tilts
 
 
-def agent_rewards(
-    target: np.ndarray, held: np.ndarray, left: np.ndarray, returns: np.ndarray, costs: CostConfig
-) -> np.ndarray:
-    """Return each agent's part in beating equal weight, shape (N, 16).
+def agent_rewards(target: Any, held: Any, left: Any, returns: Any, costs: CostConfig) -> Any:
+    """Return each agent's part in beating equal weight, shape (N, 16), of numpy arrays or torch tensors.
 
     ``scale * [(w_i - e_i)(r_i - r_e) - rate * |dw_i| / 2]`` with equal weights e, their return r_e, and r = 0 for cash.
     Over the agents of a portfolio it sums to ``scale * (w . r - r_e - cost)``. What has left the universe is CASH's
@@ -69,19 +77,20 @@ def agent_rewards(
 
     Parameters
     ----------
-    target, held : ndarray, shape (N, 16)
-        Weights wanted, and held at execution.
-    left : ndarray, shape (N,)
+    target, held : array, shape (N, 16)
+        Weights wanted, and held at execution. Any axes may stand before the last.
+    left : array, shape (N,)
         Weight held that is no longer in the universe.
-    returns : ndarray, shape (N, 15)
+    returns : array, shape (N, 15)
         Simple returns of the week.
     costs : CostConfig
     """
-    equal = equal_weights(costs)
-    moves = np.concatenate([returns, np.zeros((len(returns), 1))], axis=1)
-    active = (target - equal) * (moves - (moves * equal).sum(axis=1, keepdims=True))
-    traded = np.abs(target - held)
-    traded[:, -1] += left
+    xp = array_namespace(target)
+    equal = xp.asarray(equal_weights(costs), dtype=target.dtype, device=device(target))
+    moves = xp.concat([returns, xp.zeros_like(returns[..., :1])], axis=-1)
+    active = (target - equal) * (moves - (moves * equal).sum(axis=-1, keepdims=True))
+    traded = abs(target - held)
+    traded[..., -1] += left
     return costs.reward_scale * (active - costs.cost_bps / 10_000.0 * 0.5 * traded)
 
 
@@ -93,8 +102,9 @@ class AgentsVecEnv(VecEnv):
 
     Parameters
     ----------
-    states, scaler, costs, episode_weeks, action_bound, starting
-        As of `vec_env.PortfolioVecEnv`; the action bound is that of a tilt.
+    states, scaler, costs, episode_weeks, action_bound, starting, objective
+        As of `vec_env.PortfolioVecEnv`; the action bound is that of a tilt. An agent's reward is its part times the
+        marginal utility of the portfolio's reward, and all of the portfolio's penalty.
     n_portfolios : int
     reward_factor : float
         Multiplies the rewards.
@@ -120,12 +130,14 @@ class AgentsVecEnv(VecEnv):
         starting: Mapping[str, Mapping[str, float]] | None = None,
         reward_factor: float = 1.0,
         bootstrap: bool = True,
+        objective: Objective = REWARD_ONLY,
     ) -> None:
         self.n_starts = last_start(states, episode_weeks) + 1
         self.n_portfolios, self.episode_weeks = n_portfolios, episode_weeks
         self.reward_factor, self.bootstrap = reward_factor, bootstrap
         self.render_mode = None
         self._returns = states.returns
+        self._objective, self._path = objective, start_path(np.zeros(n_portfolios))
         self._batch = PortfolioBatch(states, scaler, costs, n_portfolios, starting)
         self._generator = np.random.default_rng()
         self._week = 0
@@ -147,6 +159,7 @@ class AgentsVecEnv(VecEnv):
         spread = (np.arange(self.n_portfolios) + self._generator.random(self.n_portfolios)) / self.n_portfolios
         self._batch.start(np.arange(self.n_portfolios), (spread * self.n_starts).astype(np.int64))
         self._week = 0
+        self._path = restart_path(self._path, np.ones(self.n_portfolios, dtype=bool))
 
     def step_async(self, actions: np.ndarray) -> None:
         """Keep the tilts, shape (16 n_portfolios, 1), for `step_wait`."""
@@ -168,7 +181,10 @@ class AgentsVecEnv(VecEnv):
         batch = self._batch
         target = project(agent_logits(self._tilts, batch.costs), batch.costs)
         rewards = agent_rewards(target, batch.held, batch.left, self._returns[batch.rows], batch.costs)
-        batch.step(target)
+        week = batch.step(target)
+        if not self._objective.off:
+            terms, self._path = objective_terms(week, self._path, self._objective, batch.costs)
+            rewards = terms.factor[:, None] * rewards + terms.added[:, None]
         self._week += 1
         done = self._week == self.episode_weeks
         observations = self._observe()
@@ -183,6 +199,28 @@ class AgentsVecEnv(VecEnv):
 
     def _observe(self) -> np.ndarray:
         return agent_view(self._batch.observe()).reshape(self.num_envs, AGENT_INPUTS)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return copies of all that the next steps depend on, by name."""
+        return {
+            **self._batch.state(),
+            **{f"path.{name}": np.array(values) for name, values in self._path._asdict().items()},
+            "week": np.array(self._week),
+            "generator": generator_state(self._generator),
+        }
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Put the portfolios where `state` found them.
+
+        Raises
+        ------
+        CorruptArtifactError
+            If the state of the generator is none.
+        """
+        load_generator(self._generator, state["generator"])
+        self._batch.load_state(state)
+        self._path = Path(*(np.array(state[f"path.{name}"]) for name in Path._fields))
+        self._week = int(state["week"])
 
     def close(self) -> None:
         """Nothing to release."""

@@ -103,10 +103,33 @@ class PortfolioBatch:
 
     def observe(self) -> np.ndarray:
         """Return the observations, float32, shape (N, 136): scaled features as of the decision, and weights seen."""
-        observations = np.empty((self.size, STATE_SIZE), dtype=np.float32)
-        observations[:, :-N_ASSETS] = self._scaled[self.rows]
+        observations = self.features_of(self.rows)
         observations[:, -N_ASSETS:] = self.seen
         return observations
+
+    def features_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the observations of some weeks, float32, shape (k, 136), with the places of the weights left at 0."""
+        observations = np.zeros((len(rows), STATE_SIZE), dtype=np.float32)
+        observations[:, :-N_ASSETS] = self._scaled[rows]
+        return observations
+
+    def slots(self) -> dict[str, np.ndarray]:
+        """Return where weights come from at each week, and what episodes that start in it hold.
+
+        Returns
+        -------
+        dict of str to ndarray
+            ``origin`` (T + 1, 15): the slot of the week before; ``joined`` (T + 1, 15): True for a new symbol;
+            ``leaving`` (T + 1, 15): True where the symbol of the week before has left; ``held`` (T, 16) and ``left``
+            (T,): the starting weights, and the part of them in no slot.
+        """
+        return {
+            "origin": self._origin,
+            "joined": self._joined,
+            "leaving": self._leaving,
+            "held": self._start_held,
+            "left": self._start_left,
+        }
 
     def step(self, targets: np.ndarray) -> Settlement:
         """Live through one week and move on to the next.
@@ -132,6 +155,15 @@ class PortfolioBatch:
             seen[:, -1] += left
             self.seen[moved] = seen
         return week
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return copies of the portfolios' weeks and weights, by name."""
+        return {name: getattr(self, name).copy() for name in ("rows", "held", "left", "seen")}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Put the portfolios where `state` found them."""
+        for name in self.state():
+            setattr(self, name, np.array(state[name]))
 
     def _follow(self, weights: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Move weights of shape (k, 16) from the slots of the week before to those of ``rows``; also what leaves."""

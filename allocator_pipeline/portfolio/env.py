@@ -13,6 +13,7 @@ from allocator_pipeline.config import STATE_SIZE, WEEKS_PER_YEAR, CostConfig
 from allocator_pipeline.errors import ConfigurationError, NotEnoughDataError
 from allocator_pipeline.portfolio.batch import PortfolioBatch
 from allocator_pipeline.portfolio.constraints import N_ASSETS, project
+from allocator_pipeline.portfolio.objective import REWARD_ONLY, Objective, objective_terms, restart_path, start_path
 from allocator_pipeline.portfolio.scaler import StateScaler
 from allocator_pipeline.portfolio.state import StateTensors
 
@@ -21,8 +22,9 @@ class WeeklyPortfolioEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     """One portfolio, week by week.
 
     The observation is the scaled state (136 numbers); the action is 16 logits, which `constraints.project` turns into
-    weights; the reward is the scaled log of the week's wealth multiplier. An episode starts at a random week and ends
-    by truncation, never by termination: the market goes on, so learners must bootstrap.
+    weights; the reward is the scaled log of the week's wealth multiplier, or what the objective makes of it.
+    An episode starts at a random week and ends by truncation, never by termination: the market goes on, so learners
+    must bootstrap.
 
     Parameters
     ----------
@@ -35,6 +37,8 @@ class WeeklyPortfolioEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         A logit lies in [-action_bound, action_bound]: at 5 the greatest weight can be 22,000 times the least.
     starting : mapping of str to Holdings, optional
         What is held when an episode starts in a week (ISO date of its Monday); all cash where absent.
+    objective : Objective
+        Penalties and the kind of reward; its running estimates go on from episode to episode.
 
     Raises
     ------
@@ -53,12 +57,14 @@ class WeeklyPortfolioEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         episode_weeks: int = WEEKS_PER_YEAR,
         action_bound: float = 5.0,
         starting: Mapping[str, Mapping[str, float]] | None = None,
+        objective: Objective = REWARD_ONLY,
     ) -> None:
         self.last_start = last_start(states, episode_weeks)
         self.episode_weeks = episode_weeks
         self.observation_space, self.action_space = make_spaces(scaler, action_bound)
         self._batch = PortfolioBatch(states, scaler, costs, 1, starting)
         self._end = 0
+        self._objective, self._path = objective, start_path(np.zeros(1))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -69,6 +75,7 @@ class WeeklyPortfolioEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         row = check_start((options or {}).get("start", drawn), self.last_start)
         self._batch.start(np.array([0]), np.array([row]))
         self._end = row + self.episode_weeks
+        self._path = restart_path(self._path, np.array([True]))
         return self._batch.observe()[0], {"week": str(self._batch.states.weeks[row])}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -86,6 +93,10 @@ class WeeklyPortfolioEnv(gymnasium.Env[np.ndarray, np.ndarray]):
             raise NotEnoughDataError("The episode is over.", todo="call reset before the next step.")
         targets = project(np.asarray(action)[None], self._batch.costs)
         week = self._batch.step(targets)
+        reward = week.reward
+        if not self._objective.off:
+            terms, self._path = objective_terms(week, self._path, self._objective, self._batch.costs)
+            reward = terms.utility + terms.added
         info = {
             "week": str(self._batch.states.weeks[row]),
             "weights": targets[0],
@@ -93,7 +104,7 @@ class WeeklyPortfolioEnv(gymnasium.Env[np.ndarray, np.ndarray]):
             "cost": float(week.cost[0]),
             "net": float(week.net[0]),
         }
-        return self._batch.observe()[0], float(week.reward[0]), False, row + 1 == self._end, info
+        return self._batch.observe()[0], float(reward[0]), False, row + 1 == self._end, info
 
 
 def make_spaces(scaler: StateScaler, action_bound: float) -> tuple[spaces.Box, spaces.Box]:

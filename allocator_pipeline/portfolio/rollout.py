@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from allocator_pipeline.config import CASH, N_STOCKS, CostConfig
 from allocator_pipeline.errors import NotEnoughDataError, WeightsError
@@ -26,30 +28,30 @@ ALL_CASH: Mapping[str, float] = {CASH: 1.0}
 
 @dataclass(frozen=True)
 class Settlement:
-    """What a week did to N portfolios; every array has shape (N,) but ``held_after``.
+    """What a week did to N portfolios; every array (numpy or torch) has shape (N,) but ``held_after``.
 
     Parameters
     ----------
-    turnover : ndarray
+    turnover : array
         One-way turnover, what left the universe included.
-    cost : ndarray
+    cost : array
         Cost of it as a share of wealth.
-    gross : ndarray
+    gross : array
         Simple return of the target weights.
-    net : ndarray
+    net : array
         Simple return after costs.
-    reward : ndarray
+    reward : array
         Scaled log of ``1 + net``.
-    held_after : ndarray, shape (N, 16)
+    held_after : array, shape (N, 16)
         Weights after the week's returns.
     """
 
-    turnover: np.ndarray
-    cost: np.ndarray
-    gross: np.ndarray
-    net: np.ndarray
-    reward: np.ndarray
-    held_after: np.ndarray
+    turnover: Any
+    cost: Any
+    gross: Any
+    net: Any
+    reward: Any
+    held_after: Any
 
 
 @dataclass(frozen=True)
@@ -94,42 +96,39 @@ class Rollout:
     observed_after: Holdings
 
 
-def drift(target: np.ndarray, moves: np.ndarray) -> np.ndarray:
-    """Return weights after prices moved.
+def drift(target: Any, moves: Any) -> Any:
+    """Return weights after prices moved, of numpy arrays or torch tensors.
 
     Parameters
     ----------
-    target : ndarray, shape (..., 16)
-    moves : ndarray, shape (..., 15)
+    target : array, shape (..., 16)
+    moves : array, shape (..., 15)
         Simple returns of the stocks; cash stays.
 
     Returns
     -------
-    ndarray, shape (..., 16)
+    array, shape (..., 16)
     """
-    grown = target.copy()
-    grown[..., :-1] *= 1.0 + moves
-    grown /= grown.sum(axis=-1, keepdims=True)
-    return grown
+    xp = array_namespace(target)
+    grown = xp.concat([target[..., :-1] * (1.0 + moves), target[..., -1:]], axis=-1)
+    return grown / grown.sum(axis=-1, keepdims=True)
 
 
-def settle_batch(
-    target: np.ndarray, held: np.ndarray, left: np.ndarray, returns: np.ndarray, costs: CostConfig
-) -> Settlement:
-    """Account for one week of N portfolios.
+def settle_batch(target: Any, held: Any, left: Any, returns: Any, costs: CostConfig) -> Settlement:
+    """Account for one week of N portfolios, in numpy or, differentiably, in torch.
 
     The turnover from ``held`` to ``target`` is paid first, then the target earns the week's returns:
     ``1 + net = (1 - cost) (1 + w . r)``.
 
     Parameters
     ----------
-    target : ndarray, shape (N, 16)
-        Weights wanted, CASH last.
-    held : ndarray, shape (N, 16)
+    target : array, shape (N, 16)
+        Weights wanted, CASH last. Any axes may stand before the last.
+    held : array, shape (N, 16)
         Weights at execution, in the slots of this week.
-    left : ndarray, shape (N,)
+    left : array, shape (N,)
         Weight at execution of what is no longer in the universe; it is sold.
-    returns : ndarray, shape (N, 15)
+    returns : array, shape (N, 15)
         Simple returns of the week, finite and above -1; callers check them once.
     costs : CostConfig
 
@@ -138,15 +137,15 @@ def settle_batch(
     Settlement
     """
     traded = turnover(target, held, left)
-    cost = np.asarray(trading_cost(traded, costs))
-    gross = (target[:, :-1] * returns).sum(axis=1)
-    multiplier = np.asarray(wealth_multiplier(gross, cost))
+    cost = trading_cost(traded, costs)
+    gross = (target[..., :-1] * returns).sum(axis=-1)
+    multiplier = wealth_multiplier(gross, cost)
     return Settlement(
         turnover=traded,
         cost=cost,
         gross=gross,
         net=multiplier - 1.0,
-        reward=np.asarray(reward(multiplier, costs)),
+        reward=reward(multiplier, costs),
         held_after=drift(target, returns),
     )
 

@@ -13,6 +13,15 @@ from allocator_pipeline.config import WEEKS_PER_YEAR, CostConfig
 from allocator_pipeline.portfolio.batch import PortfolioBatch
 from allocator_pipeline.portfolio.constraints import project
 from allocator_pipeline.portfolio.env import check_start, last_start, make_spaces
+from allocator_pipeline.portfolio.objective import (
+    REWARD_ONLY,
+    Objective,
+    Path,
+    objective_terms,
+    restart_path,
+    start_path,
+)
+from allocator_pipeline.portfolio.random_state import generator_state, load_generator
 from allocator_pipeline.portfolio.scaler import StateScaler
 from allocator_pipeline.portfolio.state import StateTensors
 
@@ -41,12 +50,14 @@ class PortfolioVecEnv(VecEnv):
         episode_weeks: int = WEEKS_PER_YEAR,
         action_bound: float = 5.0,
         starting: Mapping[str, Mapping[str, float]] | None = None,
+        objective: Objective = REWARD_ONLY,
     ) -> None:
         self.last_start = last_start(states, episode_weeks)
         self.episode_weeks = episode_weeks
         self._batch = PortfolioBatch(states, scaler, costs, n_envs, starting)
         self._ends = np.zeros(n_envs, dtype=np.int64)
         self._returns = np.zeros(n_envs)
+        self._objective, self._path = objective, start_path(self._returns)
         self._generator = np.random.default_rng()
         self._actions = np.zeros((n_envs, 0))
         self.render_mode = None
@@ -76,6 +87,10 @@ class PortfolioVecEnv(VecEnv):
         self._batch.start(which, rows)
         self._ends[which] = rows + self.episode_weeks
         self._returns[which] = 0.0
+        if not self._objective.off:
+            started = np.zeros(self.num_envs, dtype=bool)
+            started[which] = True
+            self._path = restart_path(self._path, started)
 
     def step_async(self, actions: np.ndarray) -> None:
         """Keep the logits, shape (N, 16), for `step_wait`."""
@@ -95,7 +110,11 @@ class PortfolioVecEnv(VecEnv):
             If an action is not finite.
         """
         week = self._batch.step(project(self._actions, self._batch.costs))
-        self._returns += week.reward
+        rewards = week.reward
+        if not self._objective.off:
+            terms, self._path = objective_terms(week, self._path, self._objective, self._batch.costs)
+            rewards = terms.utility + terms.added
+        self._returns += rewards
         observations = self._batch.observe()
         dones = self._batch.rows == self._ends
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
@@ -109,7 +128,30 @@ class PortfolioVecEnv(VecEnv):
                 }
             self._start(finished, self._draw(finished.size))
             observations = self._batch.observe()
-        return observations, week.reward, dones, infos
+        return observations, rewards, dones, infos
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return copies of all that the next steps depend on, by name."""
+        return {
+            **self._batch.state(),
+            **{f"path.{name}": np.array(values) for name, values in self._path._asdict().items()},
+            "ends": self._ends.copy(),
+            "returns": self._returns.copy(),
+            "generator": generator_state(self._generator),
+        }
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Put the portfolios where `state` found them.
+
+        Raises
+        ------
+        CorruptArtifactError
+            If the state of the generator is none.
+        """
+        load_generator(self._generator, state["generator"])
+        self._batch.load_state(state)
+        self._path = Path(*(np.array(state[f"path.{name}"]) for name in Path._fields))
+        self._ends, self._returns = np.array(state["ends"]), np.array(state["returns"])
 
     def close(self) -> None:
         """Nothing to release."""

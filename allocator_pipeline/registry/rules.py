@@ -37,7 +37,14 @@ class Rule:
 WORDS = {"sharpe": "Sharpe ratio", "cagr": "CAGR", "hrp": "HRP", "equal_weight": "equal weight"}
 """How reasons name metrics and baselines."""
 
-RULES = {"ppo": Rule("sharpe", ("hrp", "equal_weight")), "sac": Rule("cagr", ())}
+TIE = 1e-9
+"""What rounding may make of equal numbers: two policies shrunk to equal weight are equal, and neither is above."""
+
+RULES = {
+    "ppo": Rule("sharpe", ("hrp", "equal_weight")),
+    "sac": Rule("cagr", ()),
+    "dpg": Rule("sharpe", ("hrp", "equal_weight")),
+}
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ def judge_report(report: Mapping[str, Any], duel: Duel | None) -> tuple[str, str
     lost = [
         f"{WORDS[rule.metric]} {mine:.4f} is not above the {theirs:.4f} of {WORDS.get(name, name)}"
         for name, (mine, theirs) in rivals.items()
-        if not mine > theirs
+        if not mine > theirs + TIE
     ]
     if lost:
         return "kept", f"Net {'; '.join(lost)}.", evidence
@@ -152,7 +159,7 @@ def judge_stream(allocator: str, stream: Sequence[Mapping[str, Any]]) -> tuple[s
     if not enough:
         return "insufficient", _too_few(len(weeks)), evidence
     mine, theirs = duel.candidate[rule.metric], duel.champion[rule.metric]
-    above = mine > theirs
+    above = mine > theirs + TIE
     verb = "above" if above else "not above"
     reason = f"Net {WORDS[rule.metric]} {mine:.4f} of the stream is {verb} the champion's {theirs:.4f}."
     return "promoted" if above else "kept", reason, evidence

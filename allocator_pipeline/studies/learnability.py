@@ -1,169 +1,237 @@
 """How much of a planted signal each recipe learns, out of sample, and what it loses where nothing is planted.
 
-``python -m allocator_pipeline.studies.learnability`` prints the table of docs/decisions/0001-default-recipes.md.
-
-A market of 15 stocks carries a signal with a weekly IC of 0.10; a policy learns on its first 1,040 weeks and is judged
-on the next 520, net of costs and under the constraints. Its capture is its Sharpe ratio above equal weight's as a share
-of the oracle's. The oracle knows the signal; the strength of its tilt and its smoothing are tuned on the training
-weeks. It does not look at what it holds, as a policy may: a capture can exceed 1.
+``make learnability`` prints the tables of docs/learnability.md, which says what the figures mean, and writes
+``data/results/learnability.json``. Finished trainings are kept in ``learnability-runs.jsonl`` beside it, so that a
+study that was interrupted goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from allocator_pipeline.allocators.policy import Policy
+from allocator_pipeline.allocators.recipes import RECIPES
 from allocator_pipeline.atomic import write_bytes
-from allocator_pipeline.config import ALGORITHMS, CostConfig
-from allocator_pipeline.evaluation.metrics import sharpe_ratio
-from allocator_pipeline.market import calendar
-from allocator_pipeline.portfolio.constraints import N_ASSETS, equal_weight_anchor, project
-from allocator_pipeline.portfolio.rollout import drift, settle_batch, simulate
-from allocator_pipeline.portfolio.state import StateTensors
-from allocator_pipeline.studies.planted import FIRST_WEEK, SIGNAL, planted_states
-from allocator_pipeline.training.full import train_full
+from allocator_pipeline.config import Settings
+from allocator_pipeline.studies.planted import TUNING_MARKETS
+from allocator_pipeline.studies.tables import markdown, number
+from allocator_pipeline.studies.trials import Trial, finite, run_trials
 
-TRAINING_YEARS, TEST_WEEKS = 20, 520
-LAST_TRAINING_YEAR = int(FIRST_WEEK[:4]) + TRAINING_YEARS - 1
-IC, PERSISTENCE = 0.10, 0.9
+ICS = (0.10, 0.05)
 
-FIRST_MARKET = 2_000
-"""Markets are generated from this seed on; nothing was tuned on them."""
+FIRST_MARKET, FIRST_NULL_MARKET = 2_100, 3_100
+"""Markets with and without a signal are numbered from these on; nothing was tuned on them."""
 
-TILTS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
-SMOOTHINGS = (0.0, 0.25, 0.5, 0.7, 0.8, 0.9)
+MAY_BE_ABSENT = ("captured", "unshrunk_captured", "share", "t")
+"""Columns of runs that hold None where nothing is planted or nothing is shrunk."""
+
+Record = dict[str, Any]
 
 
-def split(states: StateTensors) -> tuple[StateTensors, StateTensors]:
-    """Return the weeks to learn from (20 years) and those to be judged on (520, after the last exit learned from)."""
-    training = len(calendar.weeks(FIRST_WEEK, f"{LAST_TRAINING_YEAR}-12-31"))
-    return states[:training], states[training : training + TEST_WEEKS]
+@dataclass(frozen=True)
+class Size:
+    """How much of a recipe is trained: markets with a signal (at each IC), seeds on each, markets without."""
+
+    markets: int
+    seeds: int
+    null_markets: int
 
 
-def market(seed: int, ic: float) -> StateTensors:
-    """Return the training and test weeks of one generated market."""
-    training = len(calendar.weeks(FIRST_WEEK, f"{LAST_TRAINING_YEAR}-12-31"))
-    return planted_states(seed, training + TEST_WEEKS, ic, PERSISTENCE)
+FULL: Mapping[str, Size] = {"reference": Size(2, 1, 2), "default_sb3": Size(3, 2, 6), "default": Size(6, 3, 40)}
+"""The slow ones first, so that no long training is left over at the end."""
+
+QUICK: Mapping[str, Size] = {"default": Size(1, 1, 4)}
 
 
-def oracle_targets(states: StateTensors, tilt: float, smoothing: float, costs: CostConfig) -> np.ndarray:
-    """Return target weights of shape (T, 16) tilted from equal weight by the signal's exponential average."""
-    signal = states.signals[:, :, SIGNAL]
-    average = np.empty_like(signal)
-    average[0] = signal[0]
-    for t in range(1, len(signal)):
-        average[t] = smoothing * average[t - 1] + (1.0 - smoothing) * signal[t]
-    logits = np.tile(equal_weight_anchor(costs), (len(states), 1))
-    logits[:, :-1] += tilt * average
-    return project(logits, costs)
+@dataclass(frozen=True)
+class Target:
+    """What the default recipe of an allocator should reach.
+
+    Parameters
+    ----------
+    allocator : str
+    ic : float
+        The record that holds the figure.
+    figure : str
+        Its name there.
+    words : str
+        Its name for a reader.
+    limit : float
+    at_most : bool
+        Whether the limit is the greatest value allowed, not the least.
+    """
+
+    allocator: str
+    ic: float
+    figure: str
+    words: str
+    limit: float
+    at_most: bool = False
+
+    def verdict(self, records: Sequence[Record]) -> str:
+        """Return the target and whether it is met, in one line."""
+        chosen = (self.allocator, self.ic, "default")
+        found = [row[self.figure] for row in records if (row["allocator"], row["ic"], row["recipe"]) == chosen]
+        aim = f"{self.allocator}: {self.words} {'at most' if self.at_most else 'at least'} {self.limit:.2f}"
+        if not found or found[0] is None:
+            return f"{aim}: not measured"
+        met = found[0] <= self.limit if self.at_most else found[0] >= self.limit
+        return f"{aim}: {'met' if met else 'MISSED'} ({found[0]:.3f})"
 
 
-def sharpe_of_targets(targets: np.ndarray, states: StateTensors, costs: CostConfig) -> float:
-    """Return the net Sharpe ratio of target weights of shape (T, 16), from all cash."""
-    held = np.zeros((len(states), N_ASSETS))
-    held[0, -1] = 1.0
-    held[1:] = drift(targets[:-1], states.returns[:-1])
-    week = settle_batch(targets, held, np.zeros(len(states)), states.returns, costs)
-    return float(sharpe_ratio(week.net))
+def targets() -> list[Target]:
+    """Return the targets of all allocators."""
+    found = []
+    for allocator, median in {"ppo": 0.88, "sac": 0.85, "dpg": 0.88}.items():
+        found += [
+            Target(allocator, 0.10, "captured_median", "median captured at IC 0.10", median),
+            Target(allocator, 0.10, "captured_worst", "worst captured at IC 0.10", 0.70),
+            Target(allocator, 0.05, "captured_median", "median captured at IC 0.05", 0.75),
+            Target(allocator, 0.10, "null_loss", "mean loss on null markets", 0.02, at_most=True),
+        ]
+    return found
 
 
-def opponents(states: StateTensors, costs: CostConfig) -> tuple[float, float]:
-    """Return the net Sharpe ratios on the test weeks of equal weight and of the oracle."""
-    training, test = split(states)
-    _, tilt, smoothing = max(
-        (sharpe_of_targets(oracle_targets(training, tilt, smoothing, costs), training, costs), tilt, smoothing)
-        for tilt in TILTS
-        for smoothing in SMOOTHINGS
-    )
-    known = oracle_targets(states, tilt, smoothing, costs)[len(training) :][: len(test)]
-    equal = project(np.tile(equal_weight_anchor(costs), (len(test), 1)), costs)
-    return sharpe_of_targets(equal, test, costs), sharpe_of_targets(known, test, costs)
+def plan(sizes: Mapping[str, Size], first: int = FIRST_MARKET, first_null: int = FIRST_NULL_MARKET) -> list[Trial]:
+    """Return all trainings of a study on markets numbered from ``first`` (with a signal) and ``first_null`` on."""
+    trials = []
+    for name, size in sizes.items():
+        numbers = [(ic, first + i, seed) for ic in ICS for i in range(size.markets) for seed in range(size.seeds)]
+        numbers += [(0.0, first_null + i, 0) for i in range(size.null_markets)]
+        algorithms = [algorithm for algorithm, recipe in RECIPES if recipe == name]
+        trials += [Trial(algorithm, name, *number) for number in numbers for algorithm in algorithms]
+    return trials
 
 
-def learn_and_judge(
-    states: StateTensors, algorithm: str, recipe: str, seed: int, costs: CostConfig
-) -> dict[str, float]:
-    """Train one policy; return its net Sharpe ratio and turnover on the test weeks, and the CPU seconds it took."""
-    training, test = split(states)
-    started = time.process_time()
-    artifact = train_full(f"{algorithm}_lstm", LAST_TRAINING_YEAR, training, recipe, seed, costs)
-    cpu = time.process_time() - started
-    walk = simulate(Policy.from_files(artifact.files).target_weights, test, costs)
-    return {"sharpe": float(sharpe_ratio(walk.net)), "turnover": float(walk.turnover.mean()), "cpu_seconds": cpu}
+def summary(runs: Sequence[Mapping[str, Any]]) -> list[Record]:
+    """Return one record for each IC, allocator and recipe.
 
-
-def study(ic: float, recipe: str, markets: int, seeds: int) -> pd.DataFrame:
-    """Run a recipe of every algorithm on some markets; one row for each training.
+    Parameters
+    ----------
+    runs : sequence of mapping
+        As `trials.run_trials` returns.
 
     Returns
     -------
-    DataFrame
-        Columns ``algorithm``, ``recipe``, ``ic``, ``market``, ``seed``, ``excess`` (Sharpe ratio above equal weight's),
-        ``captured`` (as a share of the oracle's), ``turnover`` (weekly) and ``cpu_seconds``.
+    list of dict
+        ``ic``, ``allocator``, ``recipe``; over the trainings on markets with that signal: ``captured_median`` and
+        ``captured_worst`` as served, ``unshrunk_median`` and ``unshrunk_worst`` before shrinkage, ``share`` (mean) and
+        ``t_median`` of the shrinkage, ``turnover`` (mean, weekly), ``cpu_seconds`` (median, one training),
+        ``trainings``, ``markets``; and the figures of `null_figures`, equal at each IC. What was not measured is None.
     """
-    costs = CostConfig()
-    rows = []
-    for number in range(FIRST_MARKET, FIRST_MARKET + markets):
-        states = market(number, ic)
-        equal, oracle = opponents(states, costs)
-        for algorithm in ALGORITHMS:
-            for seed in range(seeds):
-                judged = learn_and_judge(states, algorithm, recipe, seed, costs)
-                excess = judged.pop("sharpe") - equal
-                rows.append(
-                    {
-                        "algorithm": algorithm,
-                        "recipe": recipe,
-                        "ic": ic,
-                        "market": number,
-                        "seed": seed,
-                        "excess": excess,
-                        "captured": excess / (oracle - equal),
-                        **judged,
-                    }
-                )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(runs).astype(dict.fromkeys(MAY_BE_ABSENT, float))
+    records = []
+    for (algorithm, recipe), own in table.groupby(["algorithm", "recipe"]):
+        null = null_figures(own[own["ic"] == 0.0])
+        for ic in sorted({float(ic) for ic in own["ic"]} - {0.0}):
+            part = own[own["ic"] == ic]
+            figures = {
+                "ic": ic,
+                "allocator": algorithm,
+                "recipe": recipe,
+                "captured_median": float(part["captured"].median()),
+                "captured_worst": float(part["captured"].min()),
+                "unshrunk_median": float(part["unshrunk_captured"].median()),
+                "unshrunk_worst": float(part["unshrunk_captured"].min()),
+                "share": float(part["share"].mean()),
+                "t_median": float(part["t"].median()),
+                "turnover": float(part["turnover"].mean()),
+                "cpu_seconds": float(part["cpu_seconds"].median()),
+                "trainings": len(part),
+                "markets": int(part["market"].nunique()),
+            }
+            records.append(finite(figures | null))
+    return sorted(records, key=lambda row: (row["recipe"], -row["ic"], row["allocator"]))
 
 
-def summary(planted: pd.DataFrame, null: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for each algorithm and recipe: capture where a signal is planted, loss where none is."""
-    keys = ["algorithm", "recipe"]
-    captured = planted.groupby(keys).agg(
-        captured_median=("captured", "median"),
-        captured_worst=("captured", "min"),
-        trainings=("captured", "size"),
-        turnover=("turnover", "mean"),
-        cpu_seconds=("cpu_seconds", "median"),
+def null_figures(runs: pd.DataFrame) -> Record:
+    """Return what trainings on markets without a signal lose to equal weight.
+
+    Returns
+    -------
+    dict
+        ``null_loss`` and ``unshrunk_null_loss``, annual Sharpe ratio, mean over markets, each with its standard error;
+        ``false_positive_rate`` and ``false_positive_rate_half``, the share of trainings of which more than nothing and
+        more than half is served (None without shrinkage); ``null_markets``. None where there is no such market.
+    """
+    figures: Record = {"null_markets": int(runs["market"].nunique())}
+    for name in ("", "unshrunk_"):
+        loss = -runs.groupby("market")[f"{name}excess"].mean()
+        figures |= {
+            f"{name}null_loss": float(loss.mean()),
+            f"{name}null_error": float(loss.std() / max(len(loss), 1) ** 0.5),
+        }
+    shares = runs["share"].dropna()
+    for name, share in (("", 0.0), ("_half", 0.5)):
+        figures[f"false_positive_rate{name}"] = float((shares > share).mean())
+    return finite(figures)
+
+
+CAPTURED_COLUMNS: Mapping[str, Callable[[Record], str]] = {
+    "IC": lambda row: f"{row['ic']:.2f}",
+    "allocator": lambda row: row["allocator"],
+    "recipe": lambda row: row["recipe"],
+    "captured: median": lambda row: number(row["captured_median"]),
+    "worst": lambda row: number(row["captured_worst"]),
+    "before shrinkage: median": lambda row: number(row["unshrunk_median"]),
+    "worst ": lambda row: number(row["unshrunk_worst"]),
+    "share served": lambda row: number(row["share"]),
+    "t": lambda row: number(row["t_median"], 1),
+    "weekly turnover": lambda row: number(row["turnover"], 3),
+    "CPU s": lambda row: number(row["cpu_seconds"], 1),
+    "trainings (markets)": lambda row: f"{row['trainings']} ({row['markets']})",
+}
+
+NULL_COLUMNS: Mapping[str, Callable[[Record], str]] = {
+    "allocator": lambda row: row["allocator"],
+    "recipe": lambda row: row["recipe"],
+    "null loss": lambda row: f"{number(row['null_loss'], 3)} +- {number(row['null_error'], 3)}",
+    "before shrinkage": lambda row: (
+        f"{number(row['unshrunk_null_loss'], 3)} +- {number(row['unshrunk_null_error'], 3)}"
+    ),
+    "share > 0": lambda row: number(row["false_positive_rate"]),
+    "share > 0.5": lambda row: number(row["false_positive_rate_half"]),
+    "null markets": lambda row: str(row["null_markets"]),
+}
+
+
+def report(records: Sequence[Record], trainings: int, earlier: int) -> str:
+    """Return both tables, the targets, and how many trainings come from earlier runs of the same code."""
+    once = {(row["allocator"], row["recipe"]): row for row in records if row["null_markets"]}
+    return "\n\n".join(
+        [
+            markdown(records, CAPTURED_COLUMNS),
+            markdown(list(once.values()), NULL_COLUMNS),
+            "\n".join(f"- {target.verdict(records)}" for target in targets()),
+            f"{trainings} trainings, {earlier} of them from earlier runs with the same recipes, code and libraries.",
+        ]
     )
-    by_market = -null.groupby([*keys, "market"])["excess"].mean()
-    lost = by_market.groupby(keys).agg(null_loss="mean", null_error="sem", null_markets="size")
-    return captured.join(lost).reset_index()
 
 
-def main() -> None:
-    """Run the study, print its table and write it as JSON."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the study, print its tables and write its records as JSON."""
+    results = Settings.from_env().data_dir / "results"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--markets", type=int, default=4, help="markets with a signal")
-    parser.add_argument("--seeds", type=int, default=3, help="seeds of the default recipes on each of them")
-    parser.add_argument("--null-markets", type=int, default=12, help="markets without a signal")
-    parser.add_argument("--reference-markets", type=int, default=2, help="markets of each kind for the slow reference")
-    parser.add_argument("--out", type=Path, default=Path("data/results/learnability.json"))
-    chosen = parser.parse_args()
-    planted = [study(IC, "default", chosen.markets, chosen.seeds)]
-    null = [study(0.0, "default", chosen.null_markets, 1)]
-    if chosen.reference_markets:
-        planted.append(study(IC, "reference", chosen.reference_markets, 1))
-        null.append(study(0.0, "reference", chosen.reference_markets, 1))
-    table = summary(pd.concat(planted), pd.concat(null))
-    print(table.round(3).to_string(index=False))
-    records = table.rename(columns={"algorithm": "allocator"}).assign(ic=IC).to_dict("records")
-    write_bytes(chosen.out, json.dumps(records, indent=2, default=float).encode())
+    parser.add_argument("--quick", action="store_true", help="a look in two minutes: default recipes, tuning markets")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (one for each core)")
+    parser.add_argument("--results", type=Path, default=results, help=f"folder of the results ({results})")
+    chosen = parser.parse_args(arguments)
+    began = time.perf_counter()
+    trials = plan(QUICK, TUNING_MARKETS[0], TUNING_MARKETS[0]) if chosen.quick else plan(FULL)
+    store = chosen.results / "learnability-runs.jsonl"
+    runs, earlier = run_trials(trials, store, chosen.jobs, lambda line: print(line, flush=True))
+    records = summary(runs)
+    out = chosen.results / f"learnability{'-quick' if chosen.quick else ''}.json"
+    write_bytes(out, json.dumps(records, indent=2, allow_nan=False).encode())
+    print(f"\n{report(records, len(runs), earlier)}\n\n{out} written, {(time.perf_counter() - began) / 60:.1f} min.")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from stable_baselines3.common.vec_env import VecEnv
 
-from allocator_pipeline.allocators.recipes import Recipe, SACRecipe
+from allocator_pipeline.allocators.recipes import DPGRecipe, Recipe, SACRecipe
 from allocator_pipeline.config import CostConfig
 from allocator_pipeline.portfolio.agents_env import AgentsVecEnv
 from allocator_pipeline.portfolio.constraints import N_ASSETS
@@ -43,6 +43,7 @@ def training_env(
             episode_weeks=recipe.episode_weeks,
             action_bound=recipe.action_bound,
             starting=starting,
+            objective=recipe.objective,
         )
     return AgentsVecEnv(
         states,
@@ -52,8 +53,9 @@ def training_env(
         episode_weeks=recipe.episode_weeks,
         action_bound=recipe.action_bound,
         starting=starting,
+        objective=recipe.objective,
         reward_factor=recipe.reward_scale if isinstance(recipe, SACRecipe) else 1.0,
-        bootstrap=recipe.gamma > 0,
+        bootstrap=not isinstance(recipe, DPGRecipe) and recipe.gamma > 0,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -23,9 +24,11 @@ from allocator_pipeline.config import CostConfig
 from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.state import StateTensors
-from allocator_pipeline.training.environments import rows_per_step, training_env
-from allocator_pipeline.training.models import build_model, policy_files, restore
-from allocator_pipeline.training.progress import Progress, learn, silent
+from allocator_pipeline.training.by_sb3 import continue_sb3
+from allocator_pipeline.training.drive import observe
+from allocator_pipeline.training.full import shrinkage_facts
+from allocator_pipeline.training.progress import Progress, silent
+from allocator_pipeline.training.stacked import continue_stacked
 from allocator_pipeline.training.weeks import last_exit, recent_weeks
 
 Starting = Mapping[str, Mapping[str, float]]
@@ -86,18 +89,23 @@ def finetune(
     costs: CostConfig | None = None,
     settings: FinetuneSettings = FINETUNE,
     progress: Progress = silent,
+    *,
+    checkpoints: Path | None = None,
+    tensorboard: Path | None = None,
 ) -> Artifact:
     """Train a champion further on the weeks known by a decision; equal arguments give equal bytes.
 
-    Network, optimisers and SAC's alpha go on where they were; the scaler stays. Each symbol that the champion knows
-    keeps its slot, and what has joined takes the slot of what has left.
+    Networks, optimisers and SAC's alpha go on where they were; scaler and shrinkage stay. Each symbol that the champion
+    knows keeps its slot, and what has joined takes the slot of what has left.
 
     Parameters
     ----------
     champion : StoredPolicy
         A verified artefact with ``manifest`` and ``files``; other parameters as of `finetune_identity`.
     progress : callable
-        Receives a message after each tenth of the steps.
+        Receives steps done, speed and time left.
+    checkpoints, tensorboard : Path, optional
+        As of `full.train_full`.
 
     Returns
     -------
@@ -110,23 +118,20 @@ def finetune(
         As `finetune_identity`.
     CorruptArtifactError
         If the champion's files cannot be used.
-    WeightsError
-        If training diverges.
+    TrainingDivergedError
+        If a number stops being finite.
     """
     costs = costs or CostConfig()
     weeks = _weeks(champion.manifest, week, states, settings)
     starting = _of(weeks, starting_weights)
     identity = _identity(champion.manifest, weeks, starting, costs, settings)
     torch.set_num_threads(1)
-    prior = Policy.from_files(champion.files)
+    prior = dataclasses.replace(Policy.from_files(champion.files), costs=costs)
     weeks = follow_slots(weeks, prior.symbols)
     recipe = finetune_recipe(prior.recipe, settings)
-    env = training_env(recipe, weeks, prior.scaler, costs, starting)
-    model = build_model(recipe, env, int(identity.config["seed"]))
-    restore(model, prior, champion.files)
-    label = f"{identity.name} {week} fine-tune"
-    learn(model, recipe.total_steps, rows_per_step(recipe), label, progress, settings.fill_steps)
-    policy = Policy(prior.recipe, costs, prior.scaler, tuple(weeks.symbols[-1].tolist()), model.policy)
+    observed = observe(identity, f"{identity.name} {week} fine-tune", progress, checkpoints, tensorboard)
+    go_on = continue_stacked if recipe.engine == "stacked" else continue_sb3
+    policy, files = go_on(prior, recipe, champion.files, weeks, starting, int(identity.config["seed"]), observed)
     facts = {
         "week": str(week),
         "recipe": prior.recipe.name,
@@ -135,8 +140,9 @@ def finetune(
         "weeks": len(weeks),
         "recorded_starts": len(starting),
         "symbols": list(policy.symbols),
+        **shrinkage_facts(policy),
     }
-    return Artifact(identity, policy_files(policy, model), facts)
+    return Artifact(identity, files, facts)
 
 
 def _weeks(champion: Mapping[str, Any], week: str, states: StateTensors, settings: FinetuneSettings) -> StateTensors:

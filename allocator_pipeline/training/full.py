@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,11 +12,11 @@ from allocator_pipeline.allocators.policy import Policy
 from allocator_pipeline.allocators.recipes import recipe, recipe_values
 from allocator_pipeline.artifact import Artifact, Identity
 from allocator_pipeline.config import CostConfig, algorithm_of
-from allocator_pipeline.portfolio.scaler import StateScaler
 from allocator_pipeline.portfolio.state import StateTensors
-from allocator_pipeline.training.environments import rows_per_step, training_env
-from allocator_pipeline.training.models import build_model, policy_files
-from allocator_pipeline.training.progress import Progress, learn, silent
+from allocator_pipeline.training.by_sb3 import train_sb3
+from allocator_pipeline.training.drive import observe
+from allocator_pipeline.training.progress import Progress, silent
+from allocator_pipeline.training.stacked import networks, train_stacked
 from allocator_pipeline.training.weeks import last_exit, training_weeks
 
 
@@ -38,7 +39,8 @@ def full_identity(
         Year of the policy: it is trained on the weeks through it.
     states : StateTensors
         All the successive weeks there are up to that year; later ones are ignored.
-    recipe_name : {"default", "reference"}
+    recipe_name : str
+        ``"default"``, ``"reference"`` or another of `allocators.recipes.RECIPES`.
     seed : int
     costs : CostConfig, optional
     min_years : int
@@ -63,34 +65,45 @@ def train_full(
     costs: CostConfig | None = None,
     min_years: int = 10,
     progress: Progress = silent,
+    *,
+    checkpoints: Path | None = None,
+    tensorboard: Path | None = None,
 ) -> Artifact:
     """Train the policy of a year; equal arguments give equal bytes.
 
-    Parameters are those of `full_identity`, and ``progress`` that receives a message after each tenth of the steps.
+    Parameters are those of `full_identity`, and:
+
+    Parameters
+    ----------
+    progress : callable
+        Receives steps done, speed and time left.
+    checkpoints : Path, optional
+        Folder in which an interrupted training leaves off and goes on.
+    tensorboard : Path, optional
+        Folder for TensorBoard's scalars.
 
     Returns
     -------
     Artifact
-        Files ``policy.json``, ``policy.safetensors`` and ``training.safetensors``; nothing is written to disk.
+        Files ``policy.json``, ``policy.safetensors`` and ``training.safetensors``; the caller stores it.
 
     Raises
     ------
     NotEnoughDataError, ConfigurationError
         As `full_identity`.
-    WeightsError
-        If training diverges.
+    TrainingDivergedError
+        If a number stops being finite.
     """
     costs = costs or CostConfig()
     weeks = training_weeks(states, year, min_years)
     identity = _identity(allocator, year, weeks, recipe_name, seed, costs)
     chosen = recipe(algorithm_of(allocator), recipe_name)
     torch.set_num_threads(1)
-    scaler = StateScaler.fit(weeks)
-    env = training_env(chosen, weeks, scaler, costs)
-    model = build_model(chosen, env, seed)
-    learn(model, chosen.total_steps, rows_per_step(chosen), f"{allocator} {year} {recipe_name}", progress)
-    policy = Policy(chosen, costs, scaler, tuple(weeks.symbols[-1].tolist()), model.policy)
-    return Artifact(identity, policy_files(policy, model), _facts(year, weeks, recipe_name))
+    label = f"{allocator} {year} {recipe_name}{networks(chosen)}"
+    observed = observe(identity, label, progress, checkpoints, tensorboard)
+    train = train_stacked if chosen.engine == "stacked" else train_sb3
+    policy, files = train(chosen, weeks, costs, seed, observed)
+    return Artifact(identity, files, _facts(year, weeks, recipe_name) | shrinkage_facts(policy))
 
 
 def _identity(
@@ -111,6 +124,14 @@ def _identity(
         },
         data=weeks.digest(),
     )
+
+
+def shrinkage_facts(policy: Policy) -> dict[str, Any]:
+    """Return what the manifest says about the share of a policy's tilt that is served, and the evidence for it."""
+    found = policy.shrinkage
+    if not found.weeks:
+        return {}
+    return {"served_share": found.share, "cross_fit_t": found.t, "cross_fit_weeks": found.weeks}
 
 
 def _facts(year: int, weeks: StateTensors, recipe_name: str) -> dict[str, Any]:

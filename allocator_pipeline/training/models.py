@@ -10,16 +10,20 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from allocator_pipeline.allocators import ppo, sac
 from allocator_pipeline.allocators.policy import TRAINING_FILE, Policy
-from allocator_pipeline.allocators.recipes import Recipe, SACRecipe
+from allocator_pipeline.allocators.recipes import PPORecipe, Recipe, SACRecipe
 from allocator_pipeline.allocators.tensors import fill, tensors_from_bytes, tensors_to_bytes
-from allocator_pipeline.errors import CorruptArtifactError
+from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError
 
 Model = PPO | SAC
 
 
 def build_model(recipe: Recipe, env: VecEnv, seed: int) -> Model:
     """Return an untrained model on an environment."""
-    return sac.build(recipe, env, seed) if isinstance(recipe, SACRecipe) else ppo.build(recipe, env, seed)
+    if isinstance(recipe, SACRecipe):
+        return sac.build(recipe, env, seed)
+    if isinstance(recipe, PPORecipe):
+        return ppo.build(recipe, env, seed)
+    raise ConfigurationError("stable-baselines3 has no gradient through the market.", todo="use the stacked engine.")
 
 
 def training_state(model: Model) -> dict[str, torch.Tensor]:
@@ -40,7 +44,19 @@ def restore(model: Model, policy: Policy, files: Mapping[str, bytes]) -> None:
     CorruptArtifactError
         If ``training.safetensors`` is absent or does not fit.
     """
+    stored = training_tensors(files)
+    fill(model.policy.state_dict(), policy.network.state_dict(), "the policy")
+    fill(training_state(model), stored, TRAINING_FILE)
+
+
+def training_tensors(files: Mapping[str, bytes]) -> dict[str, torch.Tensor]:
+    """Return the tensors that continued training needs.
+
+    Raises
+    ------
+    CorruptArtifactError
+        If ``training.safetensors`` is absent or damaged.
+    """
     if TRAINING_FILE not in files:
         raise CorruptArtifactError(f"{TRAINING_FILE} is absent.", todo="train the policy again.", source=TRAINING_FILE)
-    fill(model.policy.state_dict(), policy.network.state_dict(), "the policy")
-    fill(training_state(model), tensors_from_bytes(files[TRAINING_FILE], TRAINING_FILE), TRAINING_FILE)
+    return tensors_from_bytes(files[TRAINING_FILE], TRAINING_FILE)

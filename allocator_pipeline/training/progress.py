@@ -1,102 +1,75 @@
-"""Runs a stable-baselines3 model to the end of its recipe, with progress and a check for divergence."""
+"""Progress of a training in words, for a terminal and for Dagster's event log alike."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-
-import torch
-from stable_baselines3 import SAC
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
-
-from allocator_pipeline.errors import WeightsError
 
 Progress = Callable[[str], None]
 
 REPORTS = 10
-"""Progress messages in one training."""
+"""Messages in one training, if it is fast."""
+
+SLOW_SECONDS = 10.0
+"""After so long without a message there is one in between."""
 
 
 def silent(message: str) -> None:
     """Ignore progress messages."""
 
 
-class ProgressCallback(BaseCallback):
-    """Reports after each tenth of the steps and stops a training that has diverged.
+class Meter:
+    """Says how far a training is, how fast, and how long it will still take.
+
+    Wall time goes into these messages and nowhere else.
 
     Parameters
     ----------
     label : str
         Begins each message.
-    total_steps : int
-        Environment steps in all.
-    rows : int
-        Network decisions in one environment step.
+    total : int
+        Steps in all.
+    done : int
+        Steps done before, by a training that was interrupted; they do not count for the speed.
     progress : callable
         Receives the messages.
     """
 
-    def __init__(self, label: str, total_steps: int, rows: int, progress: Progress) -> None:
-        super().__init__()
-        self.label, self.total_steps, self.rows, self.progress = label, total_steps, rows, progress
-        self.reported = 0
+    def __init__(self, label: str, total: int, done: int, progress: Progress) -> None:
+        self.label, self.total, self.first, self.progress = label, total, done, progress
+        self._tenths = done * REPORTS // total
+        self._began = self._told = time.monotonic()
 
-    def _on_step(self) -> bool:
-        done = self.num_timesteps // self.rows
-        if done * REPORTS >= (self.reported + 1) * self.total_steps:
-            self.reported = done * REPORTS // self.total_steps
-            self.progress(f"{self.label}: {done:,} of {self.total_steps:,} steps")
-            refuse_divergence(self.model, self.label)
+    def reached(self, done: int) -> bool:
+        """Tell of ``done`` steps if a tenth is complete or the last message is long ago; return whether it was told."""
+        now, tenths = time.monotonic(), done * REPORTS // self.total
+        if tenths <= self._tenths and now - self._told < SLOW_SECONDS:
+            return False
+        self._tenths, self._told = tenths, now
+        speed = (done - self.first) / max(now - self._began, 1e-6)
+        left = (
+            f"{duration((self.total - done) / speed)} left"
+            if done < self.total
+            else f"done in {duration(now - self._began)}"
+        )
+        self.progress(f"{self.label}: {done:,} of {self.total:,} steps, {_short(speed)} steps/s, {left}")
         return True
 
 
-def refuse_divergence(model: BaseAlgorithm, label: str) -> None:
-    """Raise a WeightsError if a parameter of the model is not finite."""
-    for name, parameter in model.policy.named_parameters():
-        if not torch.isfinite(parameter).all():
-            raise WeightsError(
-                f"{label} has diverged: {name} is not finite.",
-                todo="look for extreme values in the state tensors, or lower the learning rate.",
-            )
+def duration(seconds: float) -> str:
+    """Return a time such as ``0.2 s``, ``35 s``, ``3 min 20 s`` or ``2 h 5 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def learn(
-    model: BaseAlgorithm, total_steps: int, rows: int, label: str, progress: Progress = silent, fill_steps: int = 0
-) -> None:
-    """Train a model for a number of environment steps; the last rollout is completed.
-
-    Parameters
-    ----------
-    model : BaseAlgorithm
-    total_steps : int
-        Environment steps in all.
-    rows : int
-        Network decisions in one environment step.
-    label : str
-        Begins each message.
-    progress : callable
-        Receives the messages.
-    fill_steps : int
-        How many of the steps only fill SAC's replay buffer with what the model itself does.
-
-    Raises
-    ------
-    WeightsError
-        If training diverges.
-    """
-    callback = ProgressCallback(label, total_steps, rows, progress)
-    try:
-        _learn(model, total_steps * rows, fill_steps * rows, callback)
-    except ValueError:  # torch refuses a distribution whose mean is NaN
-        refuse_divergence(model, label)
-        raise
-    refuse_divergence(model, label)
-
-
-def _learn(model: BaseAlgorithm, total: int, fill: int, callback: BaseCallback) -> None:
-    if fill and isinstance(model, SAC):
-        updates, model.gradient_steps = model.gradient_steps, 0
-        model.learn(fill, callback=callback, log_interval=None)  # type: ignore[arg-type]
-        model.gradient_steps = updates
-    rest = total - model.num_timesteps
-    model.learn(rest, callback=callback, log_interval=None, reset_num_timesteps=model.num_timesteps == 0)  # type: ignore[arg-type]
+def _short(speed: float) -> str:
+    """Return a speed with two or three figures that mean something."""
+    if speed < 100:
+        return f"{speed:.1f}"
+    return f"{round(speed, -3 if speed >= 10_000 else -1):,.0f}"

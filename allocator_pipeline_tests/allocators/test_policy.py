@@ -7,6 +7,7 @@ import pickle
 import struct
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -14,12 +15,20 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from allocator_pipeline.allocators.policy import NETWORK_FILE, POLICY_FILE, TRAINING_FILE, Policy, network_of
+from allocator_pipeline.allocators.ensemble import TiltEnsemble
+from allocator_pipeline.allocators.policy import (
+    NETWORK_FILE,
+    POLICY_FILE,
+    TRAINING_FILE,
+    Policy,
+    Shrinkage,
+    network_of,
+)
 from allocator_pipeline.allocators.recipes import RECIPES, recipe
 from allocator_pipeline.config import CostConfig
 from allocator_pipeline.errors import AllocatorError, CorruptArtifactError
 from allocator_pipeline.portfolio.agents_env import AgentsVecEnv
-from allocator_pipeline.portfolio.constraints import N_ASSETS, check_weights
+from allocator_pipeline.portfolio.constraints import N_ASSETS, check_weights, equal_weights
 from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline.portfolio.scaler import StateScaler
 from allocator_pipeline.portfolio.state import Observation, StateTensors
@@ -51,13 +60,13 @@ def market() -> StateTensors:
 STATES = market()
 
 
-def untrained(key: tuple[str, str], seed: int = 0) -> Policy:
+def untrained(key: tuple[str, str], seed: int = 0, **changes: Any) -> Policy:
     torch.manual_seed(seed)
-    chosen = recipe(*key)
+    chosen = dataclasses.replace(recipe(*key), **changes)
     network = network_of(chosen)
-    with torch.no_grad():  # far enough from zero that the answers differ
-        for parameter in network.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)) * 0.3)
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in network.state_dict().values():  # far enough from zero that the answers differ
+        parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
     return Policy(chosen, COSTS, StateScaler.fit(STATES), tuple(STATES.symbols[-1].tolist()), network)
 
 
@@ -88,7 +97,7 @@ def test_weights_are_admissible_and_repeatable(key: tuple[str, str]) -> None:
 @pytest.mark.parametrize("key", EVERY)
 def test_serving_sees_the_numbers_that_training_sees(key: tuple[str, str]) -> None:
     """Walk an environment and the evaluation in step: every number the network reads is the same, bit for bit."""
-    policy = untrained(key)
+    policy = untrained(key, members=1)
     states = STATES if policy.recipe.view == "agents" else STATES[20:]  # slots stay within an episode here
     env: AgentsVecEnv | PortfolioVecEnv = (
         AgentsVecEnv(
@@ -109,7 +118,14 @@ def test_serving_sees_the_numbers_that_training_sees(key: tuple[str, str]) -> No
     seen = env.reset()
     for inputs in served:
         np.testing.assert_array_equal(inputs, seen)
-        seen = env.step(policy.network.predict(seen, deterministic=True)[0])[0]
+        seen = env.step(decided(policy, seen))[0]
+
+
+def decided(policy: Policy, seen: np.ndarray) -> np.ndarray:
+    """Return one network's action, as its training environment takes it."""
+    if isinstance(policy.network, TiltEnsemble):
+        return policy.network.tilts(seen)[0][:, None]
+    return policy.network.predict(seen, deterministic=True)[0]
 
 
 @pytest.mark.parametrize("key", [key for key in EVERY if RECIPES[key].view == "agents"])
@@ -140,19 +156,40 @@ def test_flat_maps_slots_by_symbol(key: tuple[str, str]) -> None:
             observation.missing[order],
             observation.weights[[*order, 15]],
         )
-        np.testing.assert_array_equal(policy.logits(moved), policy.logits(observation)[[*order, 15]])
+        np.testing.assert_array_equal(policy.logits(moved), policy.logits(observation)[:, [*order, 15]])
 
 
 def test_no_tilt_is_equal_weight() -> None:
     policy = untrained(("ppo", "default"))
-    with torch.no_grad():
-        for parameter in policy.network.parameters():
-            parameter.zero_()
+    for parameter in policy.network.state_dict().values():
+        parameter.zero_()
     weights = policy.target_weights(observations(1)[0])
     np.testing.assert_allclose(weights, [0.98 / 15] * 15 + [0.02], atol=1e-12)
 
 
-@pytest.mark.parametrize("key", EVERY)
+@pytest.mark.parametrize("algorithm", ["ppo", "sac", "dpg"])
+def test_members_are_averaged_and_shrunk_towards_equal_weight(algorithm: str) -> None:
+    whole = untrained((algorithm, "default"), members=3)
+    assert isinstance(whole.network, TiltEnsemble)
+    alone = []
+    for member in range(3):
+        actor = {name: value[member : member + 1] for name, value in whole.network.actor.items()}
+        chosen = dataclasses.replace(whole.recipe, members=1)
+        alone.append(dataclasses.replace(whole, recipe=chosen, network=TiltEnsemble(chosen, actor)))
+    half = dataclasses.replace(whole, shrinkage=Shrinkage(0.5, 1.4, 100))
+    none = dataclasses.replace(whole, shrinkage=Shrinkage(0.0, -1.0, 100))
+    equal = equal_weights(COSTS)
+    for observation in observations(5):
+        mean = np.mean([policy.target_weights(observation) for policy in alone], axis=0)
+        np.testing.assert_allclose(whole.target_weights(observation), mean, atol=1e-7)
+        assert np.abs(whole.target_weights(observation) - equal).max() > 0.01
+        np.testing.assert_allclose(half.target_weights(observation), (whole.target_weights(observation) + equal) / 2)
+        np.testing.assert_array_equal(none.target_weights(observation), equal)
+        check_weights(half.target_weights(observation), COSTS)
+    assert Policy.from_files(half.to_files()).shrinkage == half.shrinkage
+
+
+@pytest.mark.parametrize("key", [key for key in EVERY if RECIPES[key].engine == "sb3"])
 def test_training_state_round_trip(key: tuple[str, str]) -> None:
     chosen = dataclasses.replace(recipe(*key), n_envs=1)
     env = training_env(chosen, STATES, StateScaler.fit(STATES), COSTS)
@@ -208,7 +245,7 @@ def test_the_bait_works(tmp_path: Path) -> None:
 @pytest.mark.parametrize("algorithm", ["ppo", "sac"])
 def test_hostile_files_are_refused(algorithm: str, name: str, kind: str, tmp_path: Path) -> None:
     marker = tmp_path / "marker"
-    chosen = dataclasses.replace(recipe(algorithm, "default"), n_envs=1)
+    chosen = dataclasses.replace(recipe(algorithm, "default_sb3"), n_envs=1)
     scaler = StateScaler.fit(STATES)
     model = build_model(chosen, training_env(chosen, STATES, scaler, COSTS), 1)
     good = policy_files(Policy(chosen, COSTS, scaler, tuple(STATES.symbols[-1].tolist()), model.policy), model)
@@ -239,6 +276,9 @@ def altered(change: dict[str, object]) -> dict[str, bytes]:
         {"costs": {"bribe": 1.0}},
         {"costs": []},
         {"scaler": None},
+        {"shrinkage": None},
+        {"shrinkage": {"share": 1.5, "t": 2.0, "weeks": 3}},
+        {"shrinkage": {"share": 0.5, "t": float("nan"), "weeks": 3}},
         {"scaler": {"mean": [0.0] * 8, "scale": [0.0] * 8, "clip": 10.0}},
         {"scaler": {"mean": [0.0] * 7, "scale": [1.0] * 7, "clip": 10.0}},
     ],

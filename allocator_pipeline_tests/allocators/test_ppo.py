@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -41,10 +43,28 @@ def test_reference_builds_the_plans_algorithm() -> None:
 
 
 def test_default_is_one_small_network_for_all_assets() -> None:
-    model = ppo.build(chosen("default"), AgentsVecEnv(STATES, SCALER, CostConfig(), 2), seed=1)
-    assert sum(parameter.numel() for parameter in model.policy.mlp_extractor.policy_net.parameters()) == 16 * 10 + 16
-    assert model.lr_schedule(1.0) == 5e-3
+    wanted = chosen("default_sb3")
+    model = ppo.build(wanted, AgentsVecEnv(STATES, SCALER, CostConfig(), 2), seed=1)
+    hidden = wanted.hidden_sizes[0]
+    parameters = model.policy.mlp_extractor.policy_net.parameters()
+    assert sum(parameter.numel() for parameter in parameters) == hidden * 10 + hidden
+    assert model.lr_schedule(1.0) == wanted.learning_rate
     assert model.lr_schedule(0.0) == 0.0
+
+
+def test_without_a_critic_values_are_zero_and_stay_so() -> None:
+    wanted = dataclasses.replace(
+        chosen("default_sb3"), critic=False, episode_weeks=10, rollout_steps=10, gamma=0.9, batch_size=160, n_epochs=2
+    )
+    env = AgentsVecEnv(STATES, SCALER, CostConfig(), 2, episode_weeks=10, action_bound=wanted.action_bound)
+    model = ppo.build(wanted, env, seed=1)
+    before = {name: value.clone() for name, value in model.policy.state_dict().items()}
+    model.learn(640)
+    after = model.policy.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {name for name in before if "value" not in name}
+    assert not any(name.startswith("mlp_extractor.value_net") for name in before)
+    assert not model.policy.predict_values(torch.randn(50, 10)).any()
 
 
 @pytest.mark.parametrize("name", ["reference", "default"])

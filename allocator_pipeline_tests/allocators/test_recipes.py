@@ -16,6 +16,7 @@ from allocator_pipeline.allocators.recipes import (
     recipe_from_values,
     recipe_values,
 )
+from allocator_pipeline.config import ALGORITHMS, PLANNED_ALGORITHMS
 from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError
 
 
@@ -34,6 +35,18 @@ def test_reference_is_the_plans_table() -> None:
     assert (sac.warmup_steps, sac.weight_decay, sac.total_steps) == (100, 1e-4, 10_000)
     assert ppo.episode_weeks == sac.episode_weeks == 52
     assert (FINETUNE.weeks, FINETUNE.total_steps, FINETUNE.learning_rate) == (26, 2_000, 1e-4)
+
+
+def test_planned_algorithms_are_those_with_a_reference() -> None:
+    assert sorted(PLANNED_ALGORITHMS) == sorted(algorithm for algorithm, name in RECIPES if name == "reference")
+    assert all((algorithm, "default") in RECIPES for algorithm in ALGORITHMS)
+
+
+@pytest.mark.parametrize("algorithm", PLANNED_ALGORITHMS)
+def test_default_by_stable_baselines3_is_one_member_of_the_default(algorithm: str) -> None:
+    ours, other = recipe_values(recipe(algorithm, "default")), recipe_values(recipe(algorithm, "default_sb3"))
+    assert {name for name in ours if ours[name] != other[name]} == {"name", "engine", "members", "shrinkage"}
+    assert (other["engine"], other["members"], other["shrinkage"]) == ("sb3", 1, False)
 
 
 def test_default_ppo_fills_its_rollouts_and_batches() -> None:
@@ -55,13 +68,13 @@ def test_finetuning_keeps_the_network_and_the_problem(key: tuple[str, str]) -> N
     base, tuned = RECIPES[key], finetune_recipe(RECIPES[key])
     assert (tuned.total_steps, tuned.learning_rate, tuned.decay) == (2_000, 1e-4, False)
     assert tuned.episode_weeks < FINETUNE.weeks
-    for name in ("view", "activation", "action_bound", "gamma"):
-        assert getattr(tuned, name) == getattr(base, name)
+    for name in ("view", "activation", "action_bound", "engine", "members", "objective", "gamma"):
+        assert getattr(tuned, name, None) == getattr(base, name, None)
     assert finetune_recipe(tuned) == tuned
 
 
 def test_an_unknown_name_is_refused_with_the_choices() -> None:
-    with pytest.raises(ConfigurationError, match="ppo/default, ppo/reference, sac/default, sac/reference"):
+    with pytest.raises(ConfigurationError, match="dpg/default, ppo/default, ppo/default_sb3, ppo/reference"):
         recipe("ppo", "fastest")
 
 
@@ -80,6 +93,12 @@ def test_an_unknown_name_is_refused_with_the_choices() -> None:
         {"view": "none"},
         {"activation": "__import__('os')"},
         {"more": 1},
+        {"engine": "other"},
+        {"members": 0},
+        {"members": 65},
+        {"objective": None},
+        {"objective": {"turnover": 1.0}},
+        {"objective": recipe_values(recipe("ppo", "default"))["objective"] | {"turnover": -1.0}},
     ],
 )
 def test_stored_nonsense_is_refused(change: dict[str, object]) -> None:

@@ -58,7 +58,7 @@ def test_default_counts_in_portfolio_weeks() -> None:
     model = default_model()
     assert model.n_envs == 256
     assert model.learning_starts == 50 * 256
-    assert model.replay_buffer.buffer_size * 256 == 6_400 * 16
+    assert model.replay_buffer.buffer_size * 256 == 6_656 * 16
     assert model.target_entropy == -1.0
 
 

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from allocator_pipeline.config import ALLOCATORS, CASH
+from allocator_pipeline.config import CASH, PLANNED_ALLOCATORS
 from allocator_pipeline.errors import NotEnoughDataError
 from allocator_pipeline.evaluation.page import page
 from allocator_pipeline.evaluation.report import html_report
@@ -91,7 +91,7 @@ def test_page_is_self_contained(html, structure):
 def test_ids_are_unique_and_every_figure_has_its_place(html, structure):
     assert len(structure.ids) == len(set(structure.ids))
     figures = figures_of(html)
-    assert set(figures) == {"growth", "differences", "forecasts", *(f"weights-{name}" for name in ALLOCATORS)}
+    assert set(figures) == {"growth", "differences", "forecasts", *(f"weights-{name}" for name in PLANNED_ALLOCATORS)}
     assert set(figures) <= set(structure.ids)
 
 

@@ -204,7 +204,8 @@ def test_a_link_that_leads_out_of_the_store(hostile, tmp_path: Path) -> None:
     "changes",
     [
         {"format": 0},
-        {"format": 2},
+        {"format": 1},
+        {"format": 3},
         {"format": None},
         {"config": {"seed": 1}},
         {"cutoff": "2010-01-04"},

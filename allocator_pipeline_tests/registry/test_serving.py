@@ -38,9 +38,8 @@ def make_policy(seed: int) -> Artifact:
     generator = torch.Generator().manual_seed(seed)
     chosen = recipe("ppo", "default")
     network = network_of(chosen)
-    with torch.no_grad():  # far enough from zero that the answers differ
-        for parameter in network.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
+    for parameter in network.state_dict().values():  # far enough from zero that the answers differ
+        parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
     scaler = StateScaler.fit(STATES[:52])
     policy = Policy(chosen, COSTS, scaler, tuple(STATES.symbols[0].tolist()), network)
     cutoff = CUTOFFS[2015 + seed]

@@ -1,84 +1,140 @@
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
+import json
+import math
+from typing import Any
+
 import pytest
 
-from allocator_pipeline.config import CostConfig
-from allocator_pipeline.portfolio.constraints import check_weights
-from allocator_pipeline.portfolio.rollout import simulate
-from allocator_pipeline.portfolio.state import Observation
+from allocator_pipeline.allocators.recipes import RECIPES
 from allocator_pipeline.studies import learnability
-from allocator_pipeline.studies.planted import SIGNAL, planted_states
-
-COSTS = CostConfig()
-
-
-def weekly_ic(ic: float) -> float:
-    states = planted_states(1, 1_500, ic)
-    own = states.returns - states.returns.mean(axis=1, keepdims=True)
-    signal = states.signals[..., SIGNAL] - states.signals[..., SIGNAL].mean(axis=1, keepdims=True)
-    return float((own * signal).mean() / (own.std() * signal.std()))
+from allocator_pipeline.studies.learnability import FULL, QUICK, plan, report, summary, targets
+from allocator_pipeline.studies.planted import TUNING_MARKETS
 
 
-def test_the_signal_is_planted_at_its_strength_or_not_at_all() -> None:
-    assert weekly_ic(0.1) == pytest.approx(0.1, abs=0.015)
-    assert weekly_ic(0.0) == pytest.approx(0.0, abs=0.015)
+def run(ic: float, market: int, captured: float | None, excess: float, share: float | None = 0.5, **others: Any) -> Any:
+    """A finished training of PPO, before shrinkage twice as good or bad as served."""
+    return {
+        "algorithm": "ppo",
+        "recipe": "default",
+        "ic": ic,
+        "market": market,
+        "seed": 0,
+        "captured": captured,
+        "unshrunk_captured": None if captured is None else 2 * captured,
+        "excess": excess,
+        "unshrunk_excess": 2 * excess,
+        "share": share,
+        "t": None if share is None else 3.0,
+        "turnover": 0.1,
+        "cpu_seconds": 2.0,
+    } | others
 
 
-def test_the_signal_is_persistent_and_seeded() -> None:
-    states = planted_states(1, 1_500, 0.1, persistence=0.9)
-    signal = states.signals[..., SIGNAL]
-    assert np.corrcoef(signal[1:].ravel(), signal[:-1].ravel())[0, 1] == pytest.approx(0.9, abs=0.02)
-    assert signal.std() == pytest.approx(1.0, abs=0.1)
-    assert planted_states(1, 60, 0.1).digest() == planted_states(1, 60, 0.1).digest()
-    assert planted_states(2, 60, 0.1).digest() != planted_states(1, 60, 0.1).digest()
+RUNS = [
+    run(0.10, 2000, 0.9, 0.9, 0.8),
+    run(0.10, 2000, 0.7, 0.7, 0.6, seed=1),
+    run(0.10, 2001, 1.0, 0.5, 1.0, cpu_seconds=9.0),
+    run(0.05, 2000, 0.4, 0.2),
+    run(0.0, 3000, None, 0.0, 0.0),
+    run(0.0, 3001, None, -0.03, 0.6),
+    run(0.0, 3001, None, -0.01, 0.2, seed=1),
+    run(0.0, 3002, None, 0.0, 0.0),
+]
 
 
-def test_training_and_test_weeks_do_not_touch() -> None:
-    training, test = learnability.split(learnability.market(1, 0.1))
-    assert len(test) == learnability.TEST_WEEKS
-    assert pd.Timestamp(training.weeks[-1]).year == learnability.LAST_TRAINING_YEAR
-    assert test.weeks[0] > training.weeks[-1]
+def test_summary_has_a_record_for_each_ic_allocator_and_recipe() -> None:
+    other = [row | {"algorithm": "dpg"} for row in RUNS]
+    records = summary([*RUNS, *other])
+    assert [(row["ic"], row["allocator"]) for row in records] == [
+        (0.10, "dpg"), (0.10, "ppo"), (0.05, "dpg"), (0.05, "ppo"),
+    ]  # fmt: skip
+    strong = records[1]
+    assert strong["captured_median"] == pytest.approx(0.9)
+    assert strong["captured_worst"] == pytest.approx(0.7)
+    assert strong["unshrunk_median"] == pytest.approx(1.8)
+    assert strong["unshrunk_worst"] == pytest.approx(1.4)
+    assert strong["share"] == pytest.approx(0.8)
+    assert strong["cpu_seconds"] == 2.0
+    assert (strong["trainings"], strong["markets"], strong["null_markets"]) == (3, 2, 3)
+    assert records[3]["captured_median"] == pytest.approx(0.4)
 
 
-def test_the_oracle_is_accounted_for_as_every_allocator_is() -> None:
-    states = planted_states(4, 80, 0.1)
-    targets = check_weights(learnability.oracle_targets(states, 2.0, 0.5, COSTS), COSTS)
-
-    def decide(observation: Observation) -> np.ndarray:
-        return targets[states.row(pd.Timestamp(observation.week))]
-
-    net = simulate(decide, states, COSTS).net
-    expected = np.sqrt(52) * net.mean() / net.std(ddof=1)
-    assert learnability.sharpe_of_targets(targets, states, COSTS) == pytest.approx(expected)
+def test_the_null_loss_is_a_mean_over_markets_with_its_standard_error() -> None:
+    for record in summary(RUNS):
+        assert record["null_loss"] == pytest.approx(0.02 / 3)
+        assert record["null_error"] == pytest.approx(0.02 / 3)  # of losses 0, 0.02 and 0
+        assert record["unshrunk_null_loss"] == pytest.approx(0.04 / 3)
+        assert record["false_positive_rate"] == pytest.approx(2 / 4)
+        assert record["false_positive_rate_half"] == pytest.approx(1 / 4)
 
 
-def test_the_default_recipes_learn_what_is_planted() -> None:
-    """One market on which nothing was tuned; docs/decisions/0001-default-recipes.md has the table of many."""
-    states = learnability.market(learnability.FIRST_MARKET, learnability.IC)
-    equal, oracle = learnability.opponents(states, COSTS)
-    assert oracle - equal > 0.4
-    for algorithm in ("ppo", "sac"):
-        judged = learnability.learn_and_judge(states, algorithm, "default", 0, COSTS)
-        assert judged["sharpe"] - equal > 0.5 * (oracle - equal), algorithm
+def test_what_was_not_measured_is_null_in_json() -> None:
+    (record,) = summary([run(0.10, 2000, 0.5, 0.2, None)])
+    assert record["null_loss"] is record["null_error"] is record["false_positive_rate"] is record["share"] is None
+    assert record["null_markets"] == 0
+    (single,) = summary([run(0.10, 2000, 0.5, 0.2, None), run(0.0, 3000, None, -0.1, None)])
+    assert single["null_loss"] == pytest.approx(0.1)
+    assert single["null_error"] is single["false_positive_rate"] is None
+    json.dumps([record, single], allow_nan=False)
+
+
+def test_targets_say_met_missed_or_not_measured() -> None:
+    lines = [target.verdict(summary(RUNS)) for target in targets()]
+    assert "ppo: median captured at IC 0.10 at least 0.88: met (0.900)" in lines
+    assert "ppo: worst captured at IC 0.10 at least 0.70: met (0.700)" in lines
+    assert "ppo: median captured at IC 0.05 at least 0.75: MISSED (0.400)" in lines
+    assert "ppo: mean loss on null markets at most 0.02: met (0.007)" in lines
+    assert "sac: median captured at IC 0.10 at least 0.85: not measured" in lines
+    lossy = summary([*RUNS, run(0.0, 3003, None, -0.5)])
+    assert any("ppo: mean loss on null markets at most 0.02: MISSED" in t.verdict(lossy) for t in targets())
+
+
+def test_targets_ask_of_the_default_recipe_only() -> None:
+    others = summary([row | {"recipe": "reference"} for row in RUNS])
+    assert all(target.verdict(others).endswith("not measured") for target in targets())
+
+
+def test_the_report_is_tables_and_says_what_was_not_trained_now() -> None:
+    text = report(summary(RUNS), 8, 5)
+    tables = [part for part in text.split("\n\n") if part.startswith("|")]
+    assert len(tables) == 2
+    for table in tables:
+        assert len({line.count("|") for line in table.splitlines()}) == 1
+    assert "| 0.10 | ppo | default | 0.90 | 0.70 | 1.80 | 1.40 | 0.80 | 3.0 | 0.100 | 2.0 | 3 (2) |" in tables[0]
+    assert "| ppo | default | 0.007 +- 0.007 | 0.013 +- 0.013 | 0.50 | 0.25 | 3 |" in tables[1]
+    assert "8 trainings, 5 of them from earlier runs" in text
+
+
+def test_the_full_plan_is_large_enough_and_touches_no_market_that_recipes_were_tuned_on() -> None:
+    trials = plan(FULL)
+    assert len(set(trials)) == len(trials)
+    assert not {trial.market for trial in trials} & set(TUNING_MARKETS)
+    planted = {trial.market for trial in trials if trial.ic}
+    assert not planted & {trial.market for trial in trials if not trial.ic}
+    for algorithm in ("ppo", "sac", "dpg"):
+        own = [trial for trial in trials if (trial.algorithm, trial.recipe) == (algorithm, "default")]
+        for ic in (0.10, 0.05):
+            assert len({(trial.market, trial.seed) for trial in own if trial.ic == ic}) >= 6 * 3
+        assert len({trial.market for trial in own if trial.ic == 0}) >= 24
+    assert {(trial.algorithm, trial.recipe) for trial in trials} == set(RECIPES)
+    assert {trial.market for trial in plan(QUICK, 1, 1)} <= set(TUNING_MARKETS)  # a look opens no market of the study
 
 
 @pytest.mark.slow
-def test_the_reference_recipes_do_not() -> None:
-    states = learnability.market(learnability.FIRST_MARKET, learnability.IC)
-    equal, oracle = learnability.opponents(states, COSTS)
-    for algorithm in ("ppo", "sac"):
-        judged = learnability.learn_and_judge(states, algorithm, "reference", 0, COSTS)
-        assert judged["sharpe"] - equal < 0.3 * (oracle - equal), algorithm
-
-
-def test_summary_has_one_row_for_each_recipe() -> None:
-    keys = {"algorithm": ["ppo", "ppo", "sac"], "recipe": ["default"] * 3}
-    numbers = {"market": [1, 2, 1], "excess": [0.2, 0.4, -0.1], "captured": [0.5, 0.9, 0.1], "turnover": 0.1}
-    rows = pd.DataFrame({**keys, **numbers, "cpu_seconds": 1.0})
-    table = learnability.summary(rows, rows).set_index("algorithm")
-    assert table.loc["ppo", "captured_median"] == pytest.approx(0.7)
-    assert table.loc["ppo", "captured_worst"] == pytest.approx(0.5)
-    assert table.loc["ppo", "null_loss"] == pytest.approx(-0.3)
-    assert table.loc["sac", "null_loss"] == pytest.approx(0.1)
+def test_a_study_writes_its_records_and_continues_its_own_runs(tmp_path: Any, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr(learnability, "QUICK", {"default": learnability.Size(1, 1, 1)})
+    arguments = ["--quick", "--jobs", "2", "--results", str(tmp_path)]
+    learnability.main(arguments)
+    records = json.loads((tmp_path / "learnability-quick.json").read_bytes())
+    assert {(row["ic"], row["allocator"]) for row in records} == {
+        (ic, allocator) for ic in (0.10, 0.05) for allocator in ("ppo", "sac", "dpg")
+    }
+    for row in records:
+        assert math.isfinite(row["captured_median"])
+        assert math.isfinite(row["null_loss"])
+        assert row["captured_worst"] > 0.5 or row["ic"] == 0.05, row["allocator"]
+    assert "9 trainings, 0 of them from earlier runs" in capsys.readouterr().out
+    learnability.main(arguments)
+    assert "9 trainings, 9 of them from earlier runs" in capsys.readouterr().out
+    assert json.loads((tmp_path / "learnability-quick.json").read_bytes()) == records

@@ -19,9 +19,16 @@ from allocator_pipeline.training.full import train_full
 YEARS = 3
 LAST_YEAR = 1992
 
+_PPO = {"n_envs": 4, "total_steps": 3 * 4 * 52, "batch_size": 832}
+_SAC = {"n_envs": 4, "episode_weeks": 13, "total_steps": 520, "warmup_steps": 104}
+_TEAM = {"members": 2}
+
 SHORT: dict[tuple[str, str], dict[str, Any]] = {
-    ("ppo", "default"): {"n_envs": 4, "total_steps": 3 * 4 * 52, "batch_size": 832},
-    ("sac", "default"): {"n_envs": 4, "total_steps": 4 * 60, "warmup_steps": 80},
+    ("ppo", "default"): _PPO | _TEAM,
+    ("sac", "default"): _SAC | _TEAM,
+    ("dpg", "default"): {"n_envs": 4, "total_steps": 3 * 4 * 52} | _TEAM,
+    ("ppo", "default_sb3"): _PPO,
+    ("sac", "default_sb3"): _SAC,
     ("ppo", "reference"): {"total_steps": 104},
     ("sac", "reference"): {"total_steps": 160, "warmup_steps": 100},
 }
@@ -44,8 +51,8 @@ def short_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def states() -> StateTensors:
-    """1990 to 1994 and a bit; the universe changes with 1992 and with 1993."""
-    planted = planted_states(3, 280, 0.1)
+    """1990 to 1994 and a bit; the universe changes with 1992 and with 1993. The plant is plain enough to be served."""
+    planted = planted_states(3, 280, 0.5)
     symbols = planted.symbols.astype("<U10")
     first_of_1992, first_of_1993 = (
         np.searchsorted(planted.weeks, np.datetime64(day)) for day in ("1992-01-06", "1993-01-04")

@@ -29,6 +29,7 @@ def test_goes_on_from_the_champion(champion: Stored, states: StateTensors) -> No
     before, after = Policy.from_files(champion.files), Policy.from_files(tuned.files)
     assert after.scaler.to_dict() == before.scaler.to_dict()
     assert after.recipe == before.recipe
+    assert after.shrinkage == before.shrinkage
     moved = [
         float((after.network.state_dict()[name] - tensor).abs().max())
         for name, tensor in before.network.state_dict().items()
@@ -37,7 +38,7 @@ def test_goes_on_from_the_champion(champion: Stored, states: StateTensors) -> No
     assert dict(finetune(champion, WEEK, states, settings=SHORT).files) == dict(tuned.files)
 
 
-@pytest.mark.parametrize("trained", ["sac-default", "sac-reference"], indirect=True)
+@pytest.mark.parametrize("trained", ["sac-default", "sac-default_sb3", "sac-reference"], indirect=True)
 def test_alpha_is_carried_and_really_updated(champion: Stored, states: StateTensors) -> None:
     """An optimiser that holds a stale copy of alpha steps on and on while alpha stays where it was."""
     before = load(champion.files["training.safetensors"])
@@ -45,16 +46,18 @@ def test_alpha_is_carried_and_really_updated(champion: Stored, states: StateTens
     after = load(tuned.files["training.safetensors"])
     updates = float(after["alpha_optimizer.0.step"] - before["alpha_optimizer.0.step"])
     assert updates > 0
-    change = float((after["log_alpha"] - before["log_alpha"]).abs())
+    change = (after["log_alpha"] - before["log_alpha"]).abs()
     # Adam moves a parameter by about the learning rate in each update, so alpha began where the champion's ended.
-    assert 0.1 * SHORT.learning_rate < change < 2.0 * SHORT.learning_rate * updates
+    assert float(change.min()) > 0.1 * SHORT.learning_rate
+    assert float(change.max()) < 2.0 * SHORT.learning_rate * updates
 
 
-@pytest.mark.parametrize("trained", ["ppo-default"], indirect=True)
+@pytest.mark.parametrize("trained", ["ppo-default", "dpg-default", "ppo-reference"], indirect=True)
 def test_optimisers_go_on(champion: Stored, states: StateTensors) -> None:
     before = load(champion.files["training.safetensors"])
     after = load(finetune(champion, WEEK, states, settings=SHORT).files["training.safetensors"])
-    assert float(after["policy_optimizer.0.step"]) > float(before["policy_optimizer.0.step"]) > 0
+    name = next(name for name in before if name.endswith(".step"))
+    assert float(after[name]) > float(before[name]) > 0
 
 
 @pytest.mark.parametrize("trained", ["ppo-default"], indirect=True)

@@ -3,15 +3,17 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
+import re
 
 import numpy as np
 import pytest
 import torch
 
+from allocator_pipeline.allocators import recipes
 from allocator_pipeline.allocators.policy import Policy
 from allocator_pipeline.artifact import Artifact
 from allocator_pipeline.config import CostConfig
-from allocator_pipeline.errors import ConfigurationError, WeightsError
+from allocator_pipeline.errors import ConfigurationError, TrainingDivergedError
 from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline.portfolio.scaler import StateScaler
 from allocator_pipeline.portfolio.state import StateTensors
@@ -77,7 +79,7 @@ def test_nothing_after_the_purge_reaches_the_policy(states: StateTensors) -> Non
 
 
 @pytest.mark.usefixtures("short_recipes")
-@pytest.mark.parametrize("algorithm", ["ppo", "sac"])
+@pytest.mark.parametrize("algorithm", ["ppo", "sac", "dpg"])
 def test_a_training_that_was_cut_off_leaves_nothing_and_repeats(
     algorithm: str, states: StateTensors, tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,23 +105,28 @@ def test_progress_is_reported(states: StateTensors) -> None:
     heard: list[str] = []
     train_full("sac_lstm", LAST_YEAR, states, "default", min_years=YEARS, progress=heard.append)
     assert len(heard) == 10
-    assert heard[-1] == "sac_lstm 1992 default: 240 of 240 steps"
+    assert re.fullmatch(
+        r"sac_lstm 1992 default \(6 networks\): 520 of 520 steps, [\d.,]+ steps/s, done in .* s", heard[-1]
+    )
 
 
 @pytest.mark.usefixtures("short_recipes")
-def test_divergence_is_a_typed_error(states: StateTensors, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stable_baselines3 import SAC
+@pytest.mark.parametrize("algorithm", ["ppo", "sac", "dpg"])
+def test_divergence_is_a_typed_error(algorithm: str, states: StateTensors, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = recipes.RECIPES[algorithm, "default"]
+    monkeypatch.setitem(recipes.RECIPES, (algorithm, "default"), dataclasses.replace(chosen, learning_rate=1e38))
+    with pytest.raises(TrainingDivergedError, match=f"{algorithm}_lstm 1992 default"):
+        train_full(f"{algorithm}_lstm", LAST_YEAR, states, "default", min_years=YEARS)
 
-    train = SAC.train
 
-    def poisoned(self: SAC, *args: int, **kwargs: int) -> None:
-        train(self, *args, **kwargs)
-        with torch.no_grad():
-            next(self.actor.parameters()).fill_(float("nan"))
-
-    monkeypatch.setattr(SAC, "train", poisoned)
-    with pytest.raises(WeightsError):
-        train_full("sac_lstm", LAST_YEAR, states, "default", min_years=YEARS)
+@pytest.mark.usefixtures("short_recipes")
+@pytest.mark.parametrize("algorithm", ["ppo", "sac", "dpg"])
+def test_what_is_served_is_shrunk_by_the_cross_fit(algorithm: str, states: StateTensors) -> None:
+    trained = train_full(f"{algorithm}_lstm", LAST_YEAR, states, "default", min_years=YEARS)
+    policy = Policy.from_files(trained.files)
+    assert policy.shrinkage.weeks == len(training_weeks(states, LAST_YEAR, YEARS))
+    assert trained.facts["served_share"] == policy.shrinkage.share > 0.5
+    assert trained.facts["cross_fit_t"] == policy.shrinkage.t > 1.5
 
 
 def test_an_unknown_recipe_is_refused(states: StateTensors) -> None:

@@ -13,6 +13,7 @@ from allocator_pipeline.defs.partitions import (
     allocator_weeks,
     baselines_by_year,
     policies_by_year,
+    references_by_year,
     split,
     states_by_week,
     states_by_year,
@@ -57,7 +58,7 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         kinds={"json"},
         ins={
             "trained_policies": dg.AssetIn(partition_mapping=policies_by_year(-100, -1)),
-            "reference_policies": dg.AssetIn(partition_mapping=policies_by_year(-100, -1)),
+            "reference_policies": dg.AssetIn(partition_mapping=references_by_year(-100, -1)),
             "state_tensors": dg.AssetIn(partition_mapping=states_by_year(-100, 0)),
             "baseline_weights": dg.AssetIn(partition_mapping=baselines_by_year(-100, 0)),
         },

@@ -1,5 +1,7 @@
 """Trained policies: full training by allocator and year, fine-tunes by allocator and week."""
 
+from typing import Any
+
 import dagster as dg
 
 from allocator_pipeline.config import FINETUNE_WEEKS, algorithm_of
@@ -54,8 +56,9 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             model = trained(
                 store.models,
                 full_identity(*arguments),
-                lambda: train_full(*arguments, progress=context.log.info),  # noqa: B023 (called at once)
+                lambda: train_full(*arguments, progress=context.log.info, **_watched(store)),  # noqa: B023 (at once)
                 context.log.info,
+                store.checkpoints,
             )
             values[key] = reference(model)
             context.add_asset_metadata(_facts(model, algorithm_of(allocator)), partition_key=key)
@@ -66,7 +69,9 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         backfill_policy=dg.BackfillPolicy.multi_run(8),
         ins={"state_tensors": dg.AssetIn(partition_mapping=states_by_year(-100, 0))},
         description="The policy of a year, trained by the `default` recipe on all weeks through that year whose "
-        "outcome was known at the next year's first decision.",
+        "outcome was known at the next year's first decision: an ensemble of small networks, of whose tilt from equal "
+        "weight that share is served which a cross-fit on the training weeks justifies (`served_share`; 0 is equal "
+        "weight itself).",
         **GROUP,
     )
     def trained_policies(
@@ -79,11 +84,11 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         return train(context, market, store, state_tensors, "default", config.seed)
 
     @dg.asset(
-        partitions_def=partitions.policy_years,
+        partitions_def=partitions.reference_years,
         backfill_policy=dg.BackfillPolicy.multi_run(1),
         ins={"state_tensors": dg.AssetIn(partition_mapping=states_by_year(-100, 0))},
-        description="The same by the `reference` recipe: the plan's hyperparameters and flat network, exactly. Reports "
-        "show it beside the default recipe; it is never promoted.",
+        description="PPO and SAC by the `reference` recipe: the plan's hyperparameters and flat network, exactly. "
+        "Reports show it beside the default recipe; it is never promoted.",
         **GROUP,
     )
     def reference_policies(
@@ -126,14 +131,20 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             model = trained(
                 store.models,
                 finetune_identity(champion.manifest, *arguments),
-                lambda: finetune(champion, *arguments, progress=context.log.info),  # noqa: B023 (called at once)
+                lambda: finetune(champion, *arguments, progress=context.log.info, **_watched(store)),  # noqa: B023 (at once)
                 context.log.info,
+                store.checkpoints,
             )
             values[key] = reference(model)
             context.add_asset_metadata(_facts(model, algorithm_of(allocator)), partition_key=key)
         return values
 
     return [trained_policies, reference_policies, finetuned_policies]
+
+
+def _watched(store: StoreResource) -> dict[str, Any]:
+    """Return where trainings leave off and where their scalars go."""
+    return {"checkpoints": store.checkpoints, "tensorboard": store.tensorboard}
 
 
 def _facts(model, algorithm):

@@ -1,0 +1,62 @@
+"""The tilts of several small networks that share their task: what the stacked learners train and Monday serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from allocator_pipeline.allocators.networks import empty, forward
+from allocator_pipeline.allocators.recipes import DPGRecipe, Recipe, SACRecipe
+from allocator_pipeline.portfolio.agents_env import AGENT_INPUTS
+
+
+@dataclass(frozen=True)
+class TiltEnsemble:
+    """K networks from what an asset sees to its tilt.
+
+    Parameters
+    ----------
+    recipe : PPORecipe, SACRecipe or DPGRecipe
+        Of the ``agents`` view. It says how an output becomes a tilt: PPO clips it to the bound, SAC and DPG squash it.
+    actor : mapping of str to Tensor
+        ``weight.i`` (K, in, out) and ``bias.i`` (K, 1, out).
+    """
+
+    recipe: Recipe
+    actor: Mapping[str, torch.Tensor]
+
+    @classmethod
+    def untrained(cls, recipe: Recipe) -> TiltEnsemble:
+        """Return networks of zeros in the shapes of a recipe, to be filled in."""
+        return cls(recipe, empty(actor_sizes(recipe), recipe.members))
+
+    def tilts(self, inputs: np.ndarray) -> np.ndarray:
+        """Return each member's tilts, float64, shape (K, 16), of what the 16 agents see, float32, shape (16, 10)."""
+        with torch.no_grad():
+            seen = torch.from_numpy(inputs).expand(self.recipe.members, *inputs.shape)
+            tilts = squash(forward(self.actor, seen, self.recipe.activation), self.recipe)
+        return tilts.double().numpy()
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return the members' numbers by name, as `BasePolicy.state_dict` does."""
+        return dict(self.actor)
+
+
+def actor_sizes(recipe: Recipe) -> tuple[int, ...]:
+    """Return inputs, hidden units and outputs of the network that decides a tilt; SAC's has its deviation beside it."""
+    if isinstance(recipe, SACRecipe):
+        return (AGENT_INPUTS, *recipe.actor_sizes, 2)
+    return (AGENT_INPUTS, *recipe.hidden_sizes, 1)
+
+
+def squash(output: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """Return the tilts, shape (...), of the actors' outputs, shape (..., out), without exploration."""
+    bound = recipe.action_bound
+    if isinstance(recipe, SACRecipe):
+        return bound * torch.tanh(output[..., 0])
+    if isinstance(recipe, DPGRecipe):
+        return bound * torch.tanh(output[..., 0] / bound)
+    return output[..., 0].clamp(-bound, bound)

@@ -1,0 +1,44 @@
+"""Training by stable-baselines3: one network of either view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from allocator_pipeline.allocators.policy import Policy
+from allocator_pipeline.allocators.recipes import Recipe, SACRecipe
+from allocator_pipeline.config import CostConfig
+from allocator_pipeline.portfolio.scaler import StateScaler
+from allocator_pipeline.portfolio.state import StateTensors
+from allocator_pipeline.training.drive import Observed
+from allocator_pipeline.training.drive_sb3 import learn
+from allocator_pipeline.training.environments import rows_per_step, training_env
+from allocator_pipeline.training.models import build_model, policy_files, restore
+
+
+def train_sb3(
+    recipe: Recipe, weeks: StateTensors, costs: CostConfig, seed: int, observed: Observed
+) -> tuple[Policy, dict[str, bytes]]:
+    """Train one network; parameters and result as of `stacked.train_stacked`."""
+    scaler = StateScaler.fit(weeks)
+    model = build_model(recipe, training_env(recipe, weeks, scaler, costs), seed)
+    learn(model, recipe.total_steps, rows_per_step(recipe), observed)
+    policy = Policy(recipe, costs, scaler, tuple(weeks.symbols[-1].tolist()), model.policy)
+    return policy, policy_files(policy, model)
+
+
+def continue_sb3(
+    prior: Policy,
+    recipe: Recipe,
+    files: Mapping[str, bytes],
+    weeks: StateTensors,
+    starting: Mapping[str, Mapping[str, float]],
+    seed: int,
+    observed: Observed,
+) -> tuple[Policy, dict[str, bytes]]:
+    """Train the network of a stored policy further; parameters and result as of `stacked.continue_stacked`."""
+    model = build_model(recipe, training_env(recipe, weeks, prior.scaler, prior.costs, starting), seed)
+    restore(model, prior, files)
+    fill_steps = recipe.warmup_steps if isinstance(recipe, SACRecipe) else 0
+    learn(model, recipe.total_steps, rows_per_step(recipe), observed, fill_steps)
+    policy = Policy(prior.recipe, prior.costs, prior.scaler, tuple(weeks.symbols[-1].tolist()), model.policy)
+    return policy, policy_files(policy, model)

@@ -1,0 +1,157 @@
+"""A process that trains policies one after the other: tasks as JSON lines on stdin, answers as JSON lines on stdout.
+
+``python -m allocator_pipeline.training.worker FOLDER`` is started by `workers`. State tensors lie in the folder and are
+mapped into memory, not copied; finished files are left there. It ends when stdin does, hence with its parent.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import queue
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from allocator_pipeline.artifact import Artifact
+from allocator_pipeline.config import CostConfig
+from allocator_pipeline.errors import AllocatorError
+from allocator_pipeline.portfolio.state import StateTensors
+from allocator_pipeline.training.full import train_full
+from allocator_pipeline.training.progress import Progress
+
+STATES, RESULTS = "states", "results"
+
+FIELDS = tuple(item.name for item in dataclasses.fields(StateTensors))
+
+
+@dataclass(frozen=True)
+class Task:
+    """One policy to train; the words are those of `full.train_full`.
+
+    Parameters
+    ----------
+    allocator : str
+    year : int
+    states : str
+        Name of the state tensors, such as the forecaster's.
+    recipe : str
+    seed, costs, min_years
+        As of `train_full`.
+    rows : tuple of int, optional
+        First row of the states, and the one behind the last; all where absent.
+    checkpoints, tensorboard : Path, optional
+        As of `train_full`.
+    """
+
+    allocator: str
+    year: int
+    states: str
+    recipe: str = "default"
+    seed: int = 42
+    costs: CostConfig = field(default_factory=CostConfig)
+    min_years: int = 10
+    rows: tuple[int, int] | None = None
+    checkpoints: Path | None = None
+    tensorboard: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the task as JSON values."""
+        values = dataclasses.asdict(self)
+        return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Task:
+        """Read back what `to_json` gave."""
+        paths = {name: Path(values[name]) for name in ("checkpoints", "tensorboard") if values[name] is not None}
+        rows = None if values["rows"] is None else tuple(values["rows"])
+        return cls(**{**values, **paths, "rows": rows, "costs": CostConfig(**values["costs"])})
+
+    def run(self, states: StateTensors, progress: Progress) -> Artifact:
+        """Train the policy here and now."""
+        return train_full(
+            self.allocator,
+            self.year,
+            states if self.rows is None else states[slice(*self.rows)],
+            self.recipe,
+            self.seed,
+            self.costs,
+            self.min_years,
+            progress,
+            checkpoints=self.checkpoints,
+            tensorboard=self.tensorboard,
+        )
+
+
+def share_states(folder: Path, states: StateTensors) -> None:
+    """Write state tensors so that processes can map them: one uncompressed file each."""
+    folder.mkdir(parents=True)
+    for name in FIELDS:
+        np.save(folder / f"{name}.npy", getattr(states, name), allow_pickle=False)
+
+
+def shared_states(folder: Path) -> StateTensors:
+    """Return the state tensors of `share_states`, read-only and in the memory that all processes share."""
+    return StateTensors(
+        **{name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)) for name in FIELDS}
+    )
+
+
+def _answer(folder: Path, number: int, task: Task, tell: Callable[..., None]) -> None:
+    try:
+        artifact = task.run(
+            shared_states(folder / STATES / task.states), lambda message: tell(kind="progress", message=message)
+        )
+        target = folder / RESULTS / str(number)
+        target.mkdir(parents=True, exist_ok=True)
+        for name, payload in artifact.files.items():
+            (target / name).write_bytes(payload)
+        tell(
+            kind="done",
+            number=number,
+            identity=dataclasses.asdict(artifact.identity),
+            facts=dict(artifact.facts),
+            files=sorted(artifact.files),
+        )
+    except AllocatorError as error:
+        fields = {name: getattr(error, name) for name in ("problem", "todo", "source", "symbol", "week")}
+        tell(kind="failed", error=type(error).__name__, fields=fields)
+    except Exception:
+        tell(kind="crashed", trace=traceback.format_exc())
+
+
+def _listen(tasks: queue.SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        tasks.put(line)
+    os._exit(0)  # the parent is gone or wants no more; checkpoints are whole at any moment
+
+
+def main() -> None:
+    """Train what comes in until no more can come."""
+    folder = Path(sys.argv[1])
+    # Whatever prints to stdout goes to stderr, so that the answers stay JSON.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    torch.set_num_threads(1)
+    tasks: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
+
+    def tell(**values: Any) -> None:
+        answers.write(json.dumps(values) + "\n")
+        answers.flush()
+
+    while True:
+        values = json.loads(tasks.get())
+        _answer(folder, values["number"], Task.from_json(values["task"]), tell)
+
+
+if __name__ == "__main__":
+    main()

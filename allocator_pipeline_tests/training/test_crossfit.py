@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from allocator_pipeline.allocators.ensemble import TiltEnsemble
+from allocator_pipeline.allocators.policy import Policy, Shrinkage
+from allocator_pipeline.allocators.recipes import recipe
+from allocator_pipeline.config import CostConfig
+from allocator_pipeline.portfolio.scaler import StateScaler
+from allocator_pipeline.studies.planted import SIGNAL, planted_states
+from allocator_pipeline.training.crossfit import active_returns, cross_fit, halves, shrinkage
+
+COSTS = CostConfig()
+
+
+def tilted_by_the_signal(strength: float, states) -> Policy:  # type: ignore[no-untyped-def]
+    """A policy whose tilt is the planted signal itself."""
+    chosen = dataclasses.replace(recipe("dpg", "default"), members=1, hidden_sizes=())
+    network = TiltEnsemble.untrained(chosen)
+    network.actor["weight.0"][0, SIGNAL, 0] = strength
+    return Policy(chosen, COSTS, StateScaler.fit(states), tuple(states.symbols[-1].tolist()), network)
+
+
+def test_halves_are_all_weeks_once() -> None:
+    states = planted_states(1, 105, 0.0)
+    earlier, later = halves(states)
+    assert (len(earlier), len(later)) == (52, 53)
+    np.testing.assert_array_equal(np.concatenate([earlier.weeks, later.weeks]), states.weeks)
+
+
+@given(
+    mean=st.floats(-0.01, 0.01), deviation=st.floats(1e-4, 0.05), count=st.integers(20, 400), seed=st.integers(0, 99)
+)
+def test_the_share_is_the_positive_part_james_stein_factor(
+    mean: float, deviation: float, count: int, seed: int
+) -> None:
+    active = mean + deviation * np.random.default_rng(seed).standard_normal(count)
+    found = shrinkage(active)
+    t = active.mean() / (active.std(ddof=1) / np.sqrt(count))
+    assert found.t == pytest.approx(t)
+    assert found.weeks == count
+    assert 0.0 <= found.share < 1.0
+    assert found.share == (pytest.approx(1.0 - 1.0 / t**2) if t > 1.0 else 0.0)
+
+
+def test_a_policy_that_tilts_nothing_is_served_as_equal_weight() -> None:
+    assert shrinkage(np.zeros(50)) == Shrinkage(0.0, 0.0, 50)
+    assert shrinkage(np.full(50, 0.01)) == Shrinkage(0.0, 0.0, 50)
+
+
+def test_skill_is_served_and_harm_is_not() -> None:
+    states = planted_states(5, 520, 0.15)
+    earlier, later = halves(states)
+    good = tilted_by_the_signal(1.0, states)
+    found = cross_fit([(good, later), (good, earlier)])
+    assert found.t > 3.0
+    assert found.share > 0.85
+    assert cross_fit([(tilted_by_the_signal(-1.0, states), later)]).share == 0.0
+
+
+def test_active_returns_are_net_and_above_equal_weight() -> None:
+    states = planted_states(6, 60, 0.1)
+    still = active_returns(tilted_by_the_signal(0.0, states), states)
+    np.testing.assert_allclose(still, 0.0, atol=1e-12)
+    dear = dataclasses.replace(tilted_by_the_signal(1.0, states), costs=CostConfig(cost_bps=100.0))
+    cheap = dataclasses.replace(dear, costs=CostConfig(cost_bps=0.0))
+    assert active_returns(dear, states).mean() < active_returns(cheap, states).mean()
