@@ -297,3 +297,21 @@ def test_the_graph_reproduces_its_golden_run(honest):
     assert set(found) == set(golden) == set(room)
     for name, value in found.items():
         assert value == pytest.approx(golden[name], **room[name]), name
+
+
+def test_an_objective_by_run_config_is_another_policy(honest):
+    """Penalties and the number of processes come from the run; only the penalties make another version."""
+    keys = [f"{ALLOCATOR}|2016", f"{ALLOCATOR}|2017"]
+    before = [honest.store.assets.read("trained_policies", key)["version"] for key in keys]
+
+    def versions(**config):
+        honest.materialize(("trained_policies",), *keys, {"trained_policies": config})
+        return [honest.store.assets.read("trained_policies", key)["version"] for key in keys]
+
+    thrifty = versions(processes=2, objective={"turnover": 5.0})
+    assert not set(thrifty) & set(before)
+    stored = [honest.store.models.load(ALLOCATOR, version) for version in thrifty]
+    assert [model.manifest["config"]["recipe"]["objective"]["turnover"] for model in stored] == [5.0, 5.0]
+    assert versions(processes=1) == before
+    assert not list((Path(honest.store.root) / "checkpoints").rglob("*.safetensors"))
+    assert list(honest.store.tensorboard.rglob("events.*"))

@@ -112,7 +112,13 @@ def stages(window: Window) -> Iterator[tuple[str, list[Task]]]:
                 for name in ("sac_lstm", "ppo_lstm")
             ),
             *(
-                Task(f"{name} policies", ("trained_policies",), f"{name}|{a}", f"{name}|{b}")
+                Task(
+                    f"{name} policies",
+                    ("trained_policies",),
+                    f"{name}|{a}",
+                    f"{name}|{b}",
+                    config={"trained_policies": {"processes": 1}},  # the runs themselves go side by side
+                )
                 for name in ALLOCATORS
                 for a, b in spans(map(str, window.policy_years), 2)
             ),

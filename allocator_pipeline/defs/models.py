@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from allocator_pipeline.artifact import Artifact, Identity
+from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.registry.artifacts import ArtifactStore, LoadedArtifact
 
 
@@ -45,6 +47,11 @@ def trained(
 
         checkpoint_of(checkpoints, identity).discard()
     return models.load(identity.name, identity.version)
+
+
+def watched(store: StoreResource) -> dict[str, Any]:
+    """Return where trainings leave off and where their scalars go, as words of `train_full` and `finetune`."""
+    return {"checkpoints": store.checkpoints, "tensorboard": store.tensorboard}
 
 
 def reference(loaded: LoadedArtifact) -> dict[str, object]:

@@ -53,7 +53,7 @@ class Objective:
     cvar : float
         Weight of the 5 % conditional value at risk of x, as a loss.
     drawdown : float
-        Weight of the week's increase of the soft drawdown.
+        Weight of the soft drawdown that the portfolio stands in each week.
     differential_sharpe : bool
         Maximise the differential Sharpe ratio (Moody & Saffell 2001) instead of the log return.
     eta : float
@@ -120,7 +120,8 @@ class Terms:
     factor : array
         Marginal utility of the reward, by which a part of it counts: 1, or the differential Sharpe ratio's derivative.
     added : array
-        Penalties, all but the drawdown's at most 0, to add to the utility; each agent of a portfolio gets all of them.
+        Penalties, at most 0 (the CVaR's where the value at risk is not negative), to add to the utility; each agent of
+        a portfolio gets all of them.
     """
 
     utility: Any
@@ -167,8 +168,9 @@ def objective_terms(week: Settlement, path: Path, objective: Objective, costs: C
     - CVaR (Rockafellar & Uryasev 2000): ``-weight * (v + max(0, -x - v) / 0.05)``, whose mean is the conditional value
       at risk where v is the value at risk, and more for every other v; v takes one step of stochastic descent a week
       on just that, of ``eta`` prior deviations;
-    - drawdown: ``-weight * (d' - d)`` with ``d' = softness * log(1 + exp((d - x) / softness))``, the soft form of
-      ``max(0, d - x)``, which is how peak less wealth moves on. Over an episode the increases add up to the last d.
+    - drawdown: ``-weight * d'`` with ``d' = softness * log(1 + exp((d - x) / softness))``, the soft form of
+      ``max(0, d - x)``, which is how peak less wealth moves on. Its mean is the average drawdown (Chekhlov, Uryasev &
+      Zabarankin 2005); charging only the increases would, over an episode, charge no more than the last d.
 
     A portfolio's objective is ``utility + added``; that of an agent with part p in the reward, ``factor * p + added``.
 
@@ -202,7 +204,7 @@ def objective_terms(week: Settlement, path: Path, objective: Objective, costs: C
         risk = risk + eta * PRIOR_VOLATILITY * (beyond_share - 1.0)
     if objective.drawdown:
         deeper = SOFTNESS * xp.logaddexp((drawdown - x) / SOFTNESS, xp.zeros_like(x))
-        penalty = penalty + objective.drawdown * (deeper - drawdown)
+        penalty = penalty + objective.drawdown * deeper
         drawdown = deeper
     return Terms(utility, factor, -scale * penalty), Path(mean, second, risk, drawdown)
 

@@ -27,7 +27,7 @@ from allocator_pipeline.studies.trials import Trial, finite, run_trials
 
 ICS = (0.10, 0.05)
 
-FIRST_MARKET, FIRST_NULL_MARKET = 2_100, 3_100
+FIRST_MARKET, FIRST_NULL_MARKET = 2_200, 3_200
 """Markets with and without a signal are numbered from these on; nothing was tuned on them."""
 
 MAY_BE_ABSENT = ("captured", "unshrunk_captured", "share", "t")
@@ -45,7 +45,7 @@ class Size:
     null_markets: int
 
 
-FULL: Mapping[str, Size] = {"reference": Size(2, 1, 2), "default_sb3": Size(3, 2, 6), "default": Size(6, 3, 40)}
+FULL: Mapping[str, Size] = {"reference": Size(2, 1, 2), "default_sb3": Size(3, 2, 6), "default": Size(12, 3, 40)}
 """The slow ones first, so that no long training is left over at the end."""
 
 QUICK: Mapping[str, Size] = {"default": Size(1, 1, 4)}

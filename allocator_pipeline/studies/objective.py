@@ -56,7 +56,7 @@ def judged(base: Recipe, objective: Objective, numbers: Sequence[int]) -> Record
     for at in numbers:
         states = market(at, IC)
         training, test = split(states)
-        policy, _ = train_stacked(chosen, training, COSTS, 0, Observed(f"market {at}"))
+        policy = train_stacked(chosen, training, COSTS, 0, Observed(f"market {at}")).policy
         own = figures(simulate(policy.target_weights, test, COSTS))
         equal, oracle = opponents(states, COSTS)
         found.append(own | {"captured": (own["sharpe"] - equal) / (oracle - equal)})

@@ -7,9 +7,11 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
+from allocator_pipeline.allocators.policy import Policy
 from allocator_pipeline.artifact import Identity
 from allocator_pipeline.errors import TrainingDivergedError
 from allocator_pipeline.learners.base import Learner
@@ -89,7 +91,15 @@ def observe(
     )
 
 
-def drive(learner: Learner, observed: Observed) -> None:
+class Trained(NamedTuple):
+    """What comes of a training: the policy, its files, and the last of its scalars."""
+
+    policy: Policy
+    files: dict[str, bytes]
+    metrics: dict[str, float]
+
+
+def drive(learner: Learner, observed: Observed) -> dict[str, float]:
     """Train a stacked learner to its ``total_steps``.
 
     Killed at any moment and started again with the same checkpoint, it ends with the same bits (on a CPU).
@@ -100,6 +110,11 @@ def drive(learner: Learner, observed: Observed) -> None:
         Untrained, or with the tensors of a policy that is trained further; changed in place.
     observed : Observed
 
+    Returns
+    -------
+    dict of str to float
+        The scalars of the last iteration; none if a checkpoint held a finished training.
+
     Raises
     ------
     TrainingDivergedError
@@ -108,6 +123,7 @@ def drive(learner: Learner, observed: Observed) -> None:
         If a checkpoint cannot be written.
     """
     total, label = learner.total_steps, observed.label
+    values: dict[str, float] = {}
     with observed.held():
         if observed.resume(learner):
             observed.tell_resumed(learner.steps, total)
@@ -121,6 +137,7 @@ def drive(learner: Learner, observed: Observed) -> None:
                     refuse_divergence(learner.trained(), label, learner.steps)
                 observed.save(learner, learner.steps)
     refuse_divergence(learner.trained(), label, learner.steps)
+    return values
 
 
 def refuse_divergence(tensors: Mapping[str, torch.Tensor], label: str, step: int) -> None:

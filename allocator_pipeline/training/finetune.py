@@ -26,7 +26,7 @@ from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.state import StateTensors
 from allocator_pipeline.training.by_sb3 import continue_sb3
 from allocator_pipeline.training.drive import observe
-from allocator_pipeline.training.full import shrinkage_facts
+from allocator_pipeline.training.full import measured
 from allocator_pipeline.training.progress import Progress, silent
 from allocator_pipeline.training.stacked import continue_stacked
 from allocator_pipeline.training.weeks import last_exit, recent_weeks
@@ -131,7 +131,7 @@ def finetune(
     recipe = finetune_recipe(prior.recipe, settings)
     observed = observe(identity, f"{identity.name} {week} fine-tune", progress, checkpoints, tensorboard)
     go_on = continue_stacked if recipe.engine == "stacked" else continue_sb3
-    policy, files = go_on(prior, recipe, champion.files, weeks, starting, int(identity.config["seed"]), observed)
+    tuned = go_on(prior, recipe, champion.files, weeks, starting, int(identity.config["seed"]), observed)
     facts = {
         "week": str(week),
         "recipe": prior.recipe.name,
@@ -139,10 +139,10 @@ def finetune(
         "last_week": str(weeks.weeks[-1]),
         "weeks": len(weeks),
         "recorded_starts": len(starting),
-        "symbols": list(policy.symbols),
-        **shrinkage_facts(policy),
+        "symbols": list(tuned.policy.symbols),
+        **measured(tuned),
     }
-    return Artifact(identity, files, facts)
+    return Artifact(identity, tuned.files, facts)
 
 
 def _weeks(champion: Mapping[str, Any], week: str, states: StateTensors, settings: FinetuneSettings) -> StateTensors:

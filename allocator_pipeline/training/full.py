@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from allocator_pipeline.allocators.policy import Policy
-from allocator_pipeline.allocators.recipes import recipe, recipe_values
+from allocator_pipeline.allocators.recipes import Recipe, recipe, recipe_values
 from allocator_pipeline.artifact import Artifact, Identity
 from allocator_pipeline.config import CostConfig, algorithm_of
+from allocator_pipeline.portfolio.objective import Objective
 from allocator_pipeline.portfolio.state import StateTensors
 from allocator_pipeline.training.by_sb3 import train_sb3
-from allocator_pipeline.training.drive import observe
+from allocator_pipeline.training.drive import Trained, observe
 from allocator_pipeline.training.progress import Progress, silent
 from allocator_pipeline.training.stacked import networks, train_stacked
 from allocator_pipeline.training.weeks import last_exit, training_weeks
@@ -28,6 +28,7 @@ def full_identity(
     seed: int = 42,
     costs: CostConfig | None = None,
     min_years: int = 10,
+    objective: Objective | None = None,
 ) -> Identity:
     """Return what the policy of a year is made of, and so its version, without training it.
 
@@ -45,6 +46,8 @@ def full_identity(
     costs : CostConfig, optional
     min_years : int
         Calendar years of states that are needed.
+    objective : Objective, optional
+        In place of the recipe's.
 
     Raises
     ------
@@ -53,7 +56,8 @@ def full_identity(
     ConfigurationError
         If there is no such recipe.
     """
-    return _identity(allocator, year, training_weeks(states, year, min_years), recipe_name, seed, costs or CostConfig())
+    chosen = _chosen(allocator, recipe_name, objective)
+    return _identity(allocator, year, training_weeks(states, year, min_years), chosen, seed, costs or CostConfig())
 
 
 def train_full(
@@ -66,6 +70,7 @@ def train_full(
     min_years: int = 10,
     progress: Progress = silent,
     *,
+    objective: Objective | None = None,
     checkpoints: Path | None = None,
     tensorboard: Path | None = None,
 ) -> Artifact:
@@ -96,19 +101,22 @@ def train_full(
     """
     costs = costs or CostConfig()
     weeks = training_weeks(states, year, min_years)
-    identity = _identity(allocator, year, weeks, recipe_name, seed, costs)
-    chosen = recipe(algorithm_of(allocator), recipe_name)
+    chosen = _chosen(allocator, recipe_name, objective)
+    identity = _identity(allocator, year, weeks, chosen, seed, costs)
     torch.set_num_threads(1)
     label = f"{allocator} {year} {recipe_name}{networks(chosen)}"
     observed = observe(identity, label, progress, checkpoints, tensorboard)
     train = train_stacked if chosen.engine == "stacked" else train_sb3
-    policy, files = train(chosen, weeks, costs, seed, observed)
-    return Artifact(identity, files, _facts(year, weeks, recipe_name) | shrinkage_facts(policy))
+    trained = train(chosen, weeks, costs, seed, observed)
+    return Artifact(identity, trained.files, _facts(year, weeks, recipe_name) | measured(trained))
 
 
-def _identity(
-    allocator: str, year: int, weeks: StateTensors, recipe_name: str, seed: int, costs: CostConfig
-) -> Identity:
+def _chosen(allocator: str, recipe_name: str, objective: Objective | None) -> Recipe:
+    chosen = recipe(algorithm_of(allocator), recipe_name)
+    return chosen if objective is None else dataclasses.replace(chosen, objective=objective)
+
+
+def _identity(allocator: str, year: int, weeks: StateTensors, chosen: Recipe, seed: int, costs: CostConfig) -> Identity:
     algorithm = algorithm_of(allocator)
     return Identity(
         kind="policy",
@@ -116,7 +124,7 @@ def _identity(
         cutoff=last_exit(weeks),
         config={
             "algorithm": algorithm,
-            "recipe": recipe_values(recipe(algorithm, recipe_name)),
+            "recipe": recipe_values(chosen),
             "scaler": "pooled",
             "costs": dataclasses.asdict(costs),
             "seed": seed,
@@ -126,12 +134,13 @@ def _identity(
     )
 
 
-def shrinkage_facts(policy: Policy) -> dict[str, Any]:
-    """Return what the manifest says about the share of a policy's tilt that is served, and the evidence for it."""
-    found = policy.shrinkage
-    if not found.weeks:
-        return {}
-    return {"served_share": found.share, "cross_fit_t": found.t, "cross_fit_weeks": found.weeks}
+def measured(trained: Trained) -> dict[str, Any]:
+    """Return what the manifest says was measured: last scalars, and the evidence for the share of the tilt served."""
+    found = trained.policy.shrinkage
+    facts: dict[str, Any] = {"metrics": trained.metrics}
+    if found.weeks:
+        facts |= {"served_share": found.share, "cross_fit_t": found.t, "cross_fit_weeks": found.weeks}
+    return facts
 
 
 def _facts(year: int, weeks: StateTensors, recipe_name: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from allocator_pipeline.portfolio.scaler import StateScaler
 from allocator_pipeline.portfolio.state import StateTensors
 from allocator_pipeline.portfolio.tensor_market import TensorMarket, Window
 from allocator_pipeline.training.crossfit import cross_fit, halves
-from allocator_pipeline.training.drive import Observed, drive
+from allocator_pipeline.training.drive import Observed, Trained, drive
 from allocator_pipeline.training.models import training_tensors
 
 
@@ -59,9 +59,7 @@ def networks(recipe: Recipe) -> str:
     return f" ({count} networks)" if count > 1 else ""
 
 
-def train_stacked(
-    recipe: Recipe, weeks: StateTensors, costs: CostConfig, seed: int, observed: Observed
-) -> tuple[Policy, dict[str, bytes]]:
+def train_stacked(recipe: Recipe, weeks: StateTensors, costs: CostConfig, seed: int, observed: Observed) -> Trained:
     """Train the members of a recipe and measure how much of their tilt to serve.
 
     Parameters
@@ -77,8 +75,8 @@ def train_stacked(
 
     Returns
     -------
-    tuple
-        The policy, and its files with what fine-tuning continues from.
+    Trained
+        The policy, its files with what fine-tuning continues from, and the last scalars.
 
     Raises
     ------
@@ -88,7 +86,7 @@ def train_stacked(
     parts = [weeks, *halves(weeks)] if recipe.shrinkage else [weeks]
     windows = [Window(part, StateScaler.fit(part)) for part in parts]
     learner = make_learner(recipe, windows, costs, seed)
-    drive(learner, observed)
+    metrics = drive(learner, observed)
     symbols = tuple(weeks.symbols[-1].tolist())
     policies = [
         Policy(recipe, costs, window.scaler, symbols, TiltEnsemble(recipe, _members(learner.actor, recipe, part)))
@@ -98,7 +96,7 @@ def train_stacked(
     if recipe.shrinkage:
         _, earlier, later = policies
         served = _with(served, cross_fit([(later, parts[1]), (earlier, parts[2])]))
-    return served, policy_files(served, learner)
+    return Trained(served, policy_files(served, learner), metrics)
 
 
 def continue_stacked(
@@ -109,7 +107,7 @@ def continue_stacked(
     starting: Mapping[str, Mapping[str, float]],
     seed: int,
     observed: Observed,
-) -> tuple[Policy, dict[str, bytes]]:
+) -> Trained:
     """Train the members of a stored policy further; scaler and shrinkage stay.
 
     Parameters
@@ -134,11 +132,11 @@ def continue_stacked(
     """
     learner = make_learner(recipe, [Window(weeks, prior.scaler, starting)], prior.costs, seed)
     fill(learner.trained(), training_tensors(files), TRAINING_FILE)
-    drive(learner, observed)
+    metrics = drive(learner, observed)
     network = TiltEnsemble(prior.recipe, _members(learner.actor, recipe, 0))
     symbols = tuple(weeks.symbols[-1].tolist())
     policy = Policy(prior.recipe, prior.costs, prior.scaler, symbols, network, prior.shrinkage)
-    return policy, policy_files(policy, learner)
+    return Trained(policy, policy_files(policy, learner), metrics)
 
 
 def policy_files(policy: Policy, learner: Learner) -> dict[str, bytes]:

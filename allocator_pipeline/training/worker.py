@@ -24,6 +24,7 @@ import torch
 from allocator_pipeline.artifact import Artifact
 from allocator_pipeline.config import CostConfig
 from allocator_pipeline.errors import AllocatorError
+from allocator_pipeline.portfolio.objective import Objective
 from allocator_pipeline.portfolio.state import StateTensors
 from allocator_pipeline.training.full import train_full
 from allocator_pipeline.training.progress import Progress
@@ -48,7 +49,7 @@ class Task:
         As of `train_full`.
     rows : tuple of int, optional
         First row of the states, and the one behind the last; all where absent.
-    checkpoints, tensorboard : Path, optional
+    objective, checkpoints, tensorboard
         As of `train_full`.
     """
 
@@ -60,6 +61,7 @@ class Task:
     costs: CostConfig = field(default_factory=CostConfig)
     min_years: int = 10
     rows: tuple[int, int] | None = None
+    objective: Objective | None = None
     checkpoints: Path | None = None
     tensorboard: Path | None = None
 
@@ -73,7 +75,9 @@ class Task:
         """Read back what `to_json` gave."""
         paths = {name: Path(values[name]) for name in ("checkpoints", "tensorboard") if values[name] is not None}
         rows = None if values["rows"] is None else tuple(values["rows"])
-        return cls(**{**values, **paths, "rows": rows, "costs": CostConfig(**values["costs"])})
+        objective = None if values["objective"] is None else Objective(**values["objective"])
+        read = {"rows": rows, "costs": CostConfig(**values["costs"]), "objective": objective}
+        return cls(**{**values, **paths, **read})
 
     def run(self, states: StateTensors, progress: Progress) -> Artifact:
         """Train the policy here and now."""
@@ -86,6 +90,7 @@ class Task:
             self.costs,
             self.min_years,
             progress,
+            objective=self.objective,
             checkpoints=self.checkpoints,
             tensorboard=self.tensorboard,
         )

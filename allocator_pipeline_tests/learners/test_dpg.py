@@ -224,7 +224,7 @@ def plain() -> dict[str, float]:
 
 @pytest.mark.parametrize(
     ("name", "weight", "at_most"),
-    [("turnover", 5.0, 0.3), ("volatility", 1.0, 0.8), ("cvar", 3.0, 0.9), ("drawdown", 100.0, 0.95)],
+    [("turnover", 5.0, 0.3), ("volatility", 1.0, 0.8), ("cvar", 3.0, 0.9), ("drawdown", 10.0, 0.9)],
 )
 def test_each_penalty_lowers_what_it_is_about(
     plain: dict[str, float], name: str, weight: float, at_most: float

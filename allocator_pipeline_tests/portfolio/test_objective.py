@@ -110,10 +110,14 @@ def test_value_at_risk_by_hand() -> None:
     assert path.value_at_risk[0] == pytest.approx(NORMAL_TAIL * 2.0 + 0.02 * 19.0 - 0.02)
 
 
-def test_drawdown_increases_add_up_to_the_last_drawdown() -> None:
-    xs = np.random.default_rng(3).normal(0.0, 2.0, (60, 5))
+def test_drawdown_is_charged_in_each_week_that_it_lasts() -> None:
+    """A fall that is not recovered from is charged again and again, not once."""
+    xs = np.array([[0.0], [-8.0], [0.0], [0.0], [0.0]])
     terms, path = live(xs, Objective(drawdown=2.0))
-    np.testing.assert_allclose(np.sum([t.added for t in terms], axis=0), -2.0 * path.drawdown, atol=1e-12)
+    added = np.array([float(week.added[0]) for week in terms])
+    assert added[0] > -2.0
+    np.testing.assert_allclose(added[1:], -2.0 * 8.0, rtol=0.06)
+    assert added[-1] == pytest.approx(-2.0 * float(path.drawdown[0]))
 
 
 def test_soft_drawdown_is_that_of_a_soft_peak() -> None:

@@ -36,16 +36,14 @@ def test_halves_are_all_weeks_once() -> None:
 @given(
     mean=st.floats(-0.01, 0.01), deviation=st.floats(1e-4, 0.05), count=st.integers(20, 400), seed=st.integers(0, 99)
 )
-def test_the_share_is_the_positive_part_james_stein_factor(
-    mean: float, deviation: float, count: int, seed: int
-) -> None:
+def test_the_share_is_the_positive_part_factor_of_t(mean: float, deviation: float, count: int, seed: int) -> None:
     active = mean + deviation * np.random.default_rng(seed).standard_normal(count)
     found = shrinkage(active)
     t = active.mean() / (active.std(ddof=1) / np.sqrt(count))
     assert found.t == pytest.approx(t)
     assert found.weeks == count
     assert 0.0 <= found.share < 1.0
-    assert found.share == (pytest.approx(1.0 - 1.0 / t**2) if t > 1.0 else 0.0)
+    assert found.share == (pytest.approx(1.0 - 0.5 / t**2) if t > 0.5**0.5 else 0.0)
 
 
 def test_a_policy_that_tilts_nothing_is_served_as_equal_weight() -> None:

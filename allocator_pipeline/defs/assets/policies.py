@@ -1,13 +1,11 @@
 """Trained policies: full training by allocator and year, fine-tunes by allocator and week."""
 
-from typing import Any
-
 import dagster as dg
 
 from allocator_pipeline.config import FINETUNE_WEEKS, algorithm_of
-from allocator_pipeline.defs.inputs import states_around, states_of_years
+from allocator_pipeline.defs.inputs import states_around
 from allocator_pipeline.defs.metadata import fields, numbers
-from allocator_pipeline.defs.models import reference, trained
+from allocator_pipeline.defs.models import reference, trained, watched
 from allocator_pipeline.defs.partitions import (
     SAME_ALLOCATOR,
     Partitions,
@@ -35,34 +33,46 @@ GROUP = {
 }
 
 
+class ObjectiveConfig(dg.Config):
+    """What is maximised beside the reward; all off leaves the reward (`portfolio.objective` has the formulas)."""
+
+    turnover: float = 0.0
+    volatility: float = 0.0
+    cvar: float = 0.0
+    drawdown: float = 0.0
+    differential_sharpe: bool = False
+
+
 class TrainingConfig(dg.Config):
-    """Choices of one training run."""
+    """Choices of one training run. ``processes`` changes nothing but the time: one thread each, states shared."""
 
     seed: int = 42
+    objective: ObjectiveConfig = ObjectiveConfig()
+    processes: int = 2
 
 
 def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
     """Return the assets of the group."""
 
-    def train(context, market, store, state_tensors, recipe, seed):
-        from allocator_pipeline.training.full import full_identity, train_full
+    def train(context, market, store, state_tensors, recipe, config):
+        from allocator_pipeline.defs.training import train_years
 
-        values = {}
-        for key in context.partition_keys:
-            allocator, text = split(key)
-            year = int(text)
-            states = states_of_years(state_tensors, allocator, range(partitions.first_forecast_year, year + 1))
-            arguments = (allocator, year, states, recipe, seed, market.settings.costs, market.min_training_years)
-            model = trained(
-                store.models,
-                full_identity(*arguments),
-                lambda: train_full(*arguments, progress=context.log.info, **_watched(store)),  # noqa: B023 (at once)
-                context.log.info,
-                store.checkpoints,
-            )
-            values[key] = reference(model)
-            context.add_asset_metadata(_facts(model, algorithm_of(allocator)), partition_key=key)
-        return values
+        wanted = {key: split(key) for key in context.partition_keys}
+        models = train_years(
+            {
+                key: (name, int(year), range(partitions.first_forecast_year, int(year) + 1))
+                for key, (name, year) in wanted.items()
+            },
+            state_tensors,
+            recipe,
+            config,
+            store,
+            market.settings,
+            context.log.info,
+        )
+        for key, (allocator, _) in wanted.items():
+            context.add_asset_metadata(_facts(models[key], algorithm_of(allocator)), partition_key=key)
+        return {key: reference(model) for key, model in models.items()}
 
     @dg.asset(
         partitions_def=partitions.policy_years,
@@ -81,7 +91,7 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         store: StoreResource,
         state_tensors,
     ):
-        return train(context, market, store, state_tensors, "default", config.seed)
+        return train(context, market, store, state_tensors, "default", config)
 
     @dg.asset(
         partitions_def=partitions.reference_years,
@@ -98,7 +108,7 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         store: StoreResource,
         state_tensors,
     ):
-        return train(context, market, store, state_tensors, "reference", config.seed)
+        return train(context, market, store, state_tensors, "reference", config)
 
     @dg.asset(
         partitions_def=partitions.finetune_weeks,
@@ -131,7 +141,7 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             model = trained(
                 store.models,
                 finetune_identity(champion.manifest, *arguments),
-                lambda: finetune(champion, *arguments, progress=context.log.info, **_watched(store)),  # noqa: B023 (at once)
+                lambda: finetune(champion, *arguments, progress=context.log.info, **watched(store)),  # noqa: B023 (at once)
                 context.log.info,
                 store.checkpoints,
             )
@@ -140,11 +150,6 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         return values
 
     return [trained_policies, reference_policies, finetuned_policies]
-
-
-def _watched(store: StoreResource) -> dict[str, Any]:
-    """Return where trainings leave off and where their scalars go."""
-    return {"checkpoints": store.checkpoints, "tensorboard": store.tensorboard}
 
 
 def _facts(model, algorithm):
