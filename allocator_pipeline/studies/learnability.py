@@ -27,7 +27,7 @@ from allocator_pipeline.studies.trials import Trial, finite, run_trials
 
 ICS = (0.10, 0.05)
 
-FIRST_MARKET, FIRST_NULL_MARKET = 2_200, 3_200
+FIRST_MARKET, FIRST_NULL_MARKET = 2_300, 3_300
 """Markets with and without a signal are numbered from these on; nothing was tuned on them."""
 
 MAY_BE_ABSENT = ("captured", "unshrunk_captured", "share", "t")

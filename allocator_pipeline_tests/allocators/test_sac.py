@@ -55,10 +55,10 @@ def test_weight_decay_excludes_alpha() -> None:
 
 
 def test_default_counts_in_portfolio_weeks() -> None:
-    model = default_model()
-    assert model.n_envs == 256
-    assert model.learning_starts == 50 * 256
-    assert model.replay_buffer.buffer_size * 256 == 6_656 * 16
+    model, wanted = default_model(), chosen("default")
+    assert model.n_envs == 16 * wanted.n_envs
+    assert model.learning_starts == 16 * wanted.warmup_steps
+    assert model.replay_buffer.buffer_size * model.n_envs == 16 * wanted.buffer_steps
     assert model.target_entropy == -1.0
 
 
