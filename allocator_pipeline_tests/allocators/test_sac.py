@@ -68,7 +68,7 @@ def test_alpha_in_the_training_state_is_the_one_that_is_learned() -> None:
     assert tensors["log_alpha"] is model.log_ent_coef
     assert model.ent_coef_optimizer.param_groups[0]["params"][0] is tensors["log_alpha"]
     before = tensors["log_alpha"].detach().clone()
-    model.learn(52 * 256)
+    model.learn(model.learning_starts + 2 * model.n_envs)
     assert float(tensors["alpha_optimizer.0.step"]) == 2.0
     assert not torch.equal(tensors["log_alpha"].detach(), before)
 
