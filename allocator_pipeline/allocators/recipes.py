@@ -296,7 +296,7 @@ PPO_DEFAULT = PPORecipe(
     gae_lambda=1.0,
     critic=False,
     engine="stacked",
-    members=4,
+    members=3,
     shrinkage=True,
 )
 
@@ -309,9 +309,9 @@ SAC_DEFAULT = SACRecipe(
     action_bound=4.0,
     n_envs=8,
     batch_size=256,
-    buffer_steps=6_656,
+    buffer_steps=4_576,
     warmup_steps=800,
-    total_steps=6_656,  # 16 episodes: 732 updates
+    total_steps=4_576,  # 11 episodes: 472 updates
     learning_rate=1e-2,
     decay=True,
     tau=0.05,

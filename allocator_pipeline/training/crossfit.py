@@ -15,9 +15,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from allocator_pipeline.allocators.baselines import EqualWeight
 from allocator_pipeline.allocators.policy import Policy, Shrinkage
-from allocator_pipeline.portfolio.rollout import simulate
+from allocator_pipeline.portfolio.batch import PortfolioBatch
+from allocator_pipeline.portfolio.constraints import equal_weights
 from allocator_pipeline.portfolio.state import StateTensors
 
 _NO_DEVIATION = 1e-12  # what rounding leaves of returns that do not vary
@@ -33,9 +33,17 @@ def halves(weeks: StateTensors) -> tuple[StateTensors, StateTensors]:
 
 
 def active_returns(policy: Policy, unseen: StateTensors) -> np.ndarray:
-    """Return a policy's weekly net simple return above equal weight's, shape (T,), each starting in cash."""
-    equal = simulate(EqualWeight(policy.costs).target_weights, unseen, policy.costs)
-    return simulate(policy.target_weights, unseen, policy.costs).net - equal.net
+    """Return a policy's weekly net simple return above equal weight's, shape (T,), each starting in cash.
+
+    The walk is that of `rollout.simulate`; equal weight takes the second place of a batch of two.
+    """
+    batch = PortfolioBatch(unseen, policy.scaler, policy.costs, 2)
+    equal = equal_weights(policy.costs)
+    net = np.empty((len(unseen), 2))
+    for t in range(len(unseen)):
+        target = policy.target_weights(unseen.observation(t, batch.seen[0]))
+        net[t] = batch.step(np.stack([target, equal])).net
+    return net[:, 0] - net[:, 1]
 
 
 def shrinkage(active: np.ndarray) -> Shrinkage:

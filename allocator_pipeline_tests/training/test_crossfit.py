@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from allocator_pipeline.allocators.baselines import EqualWeight
 from allocator_pipeline.allocators.ensemble import TiltEnsemble
 from allocator_pipeline.allocators.policy import Policy, Shrinkage
 from allocator_pipeline.allocators.recipes import recipe
 from allocator_pipeline.config import CostConfig
+from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline.portfolio.scaler import StateScaler
 from allocator_pipeline.studies.planted import SIGNAL, planted_states
 from allocator_pipeline.training.crossfit import active_returns, cross_fit, halves, shrinkage
@@ -68,3 +70,18 @@ def test_active_returns_are_net_and_above_equal_weight() -> None:
     dear = dataclasses.replace(tilted_by_the_signal(1.0, states), costs=CostConfig(cost_bps=100.0))
     cheap = dataclasses.replace(dear, costs=CostConfig(cost_bps=0.0))
     assert active_returns(dear, states).mean() < active_returns(cheap, states).mean()
+
+
+def test_active_returns_are_those_of_the_evaluation() -> None:
+    """Also where the universe changes and marks differ from returns."""
+    planted = planted_states(7, 90, 0.3)
+    symbols = planted.symbols.astype("<U10")
+    symbols[30:, 4] = "JOINER"
+    symbols[60:, [1, 2]] = symbols[60:, [2, 1]]
+    rng = np.random.default_rng(0)
+    states = dataclasses.replace(planted, symbols=symbols, marks=planted.returns + rng.normal(0, 0.01, (90, 15)))
+    policy = tilted_by_the_signal(1.5, states)
+    policy.network.actor["weight.0"][0, 8, 0] = 0.5  # type: ignore[union-attr]  # it looks at what it holds
+    walked = simulate(policy.target_weights, states, COSTS).net
+    equal = simulate(EqualWeight(COSTS).target_weights, states, COSTS).net
+    np.testing.assert_allclose(active_returns(policy, states), walked - equal, atol=1e-12)
