@@ -2,9 +2,9 @@
 
 ``reference`` is the plan's table on its flat network. ``default`` is ours, chosen by measurement
 (docs/learnability.md): small networks shared by the 15 stocks and CASH, whose output tilts equal weight; several of
-them, averaged, and shrunk towards equal weight by what a cross-fit finds. ``default_sb3`` is one such network trained
-by stable-baselines3, which shows that the fast engine learns the same. A *step* is always one environment step, that is
-one portfolio living through one week.
+them, averaged, and shrunk towards equal weight by what a cross-fit finds. ``default_one`` is one such network, and
+``default_sb3`` the same by stable-baselines3: the two show that the fast engine learns the same. A *step* is
+always one environment step, that is one portfolio living through one week.
 """
 
 from __future__ import annotations
@@ -341,9 +341,14 @@ DPG_DEFAULT = DPGRecipe(
 )
 
 
+def _one(chosen: Recipe) -> Recipe:
+    """Return a recipe with one network, not shrunk."""
+    return dataclasses.replace(chosen, name=f"{chosen.name}_one", members=1, shrinkage=False)
+
+
 def _by_sb3(chosen: Recipe) -> Recipe:
     """Return a recipe with one network, trained by stable-baselines3."""
-    return dataclasses.replace(chosen, name=f"{chosen.name}_sb3", engine="sb3", members=1, shrinkage=False)
+    return dataclasses.replace(_one(chosen), name=f"{chosen.name}_sb3", engine="sb3")
 
 
 RECIPES: Mapping[tuple[str, str], Recipe] = {
@@ -386,6 +391,8 @@ RECIPES: Mapping[tuple[str, str], Recipe] = {
     ("ppo", "default"): PPO_DEFAULT,
     ("sac", "default"): SAC_DEFAULT,
     ("dpg", "default"): DPG_DEFAULT,
+    ("ppo", "default_one"): _one(PPO_DEFAULT),
+    ("sac", "default_one"): _one(SAC_DEFAULT),
     ("ppo", "default_sb3"): _by_sb3(PPO_DEFAULT),
     ("sac", "default_sb3"): _by_sb3(SAC_DEFAULT),
 }

@@ -153,11 +153,11 @@ class StackedPPO:
             mean = forward(self.actor, seen.flatten(1, 2), recipe.activation).view(learners, *shape[1:])
             action = actions[:, t] = mean + moves[:, t]
             target = market.weights(action.clamp(-recipe.action_bound, recipe.action_bound))
-            paid = agent_rewards(target, market.held, market.left, market.returns(), market.costs)
+            paid = agent_rewards(target, market.held, market.left, market.returns(), market.costs, recipe.objective)
             week = market.step(target)
             if not recipe.objective.off:
                 terms, self.path = objective_terms(week, self.path, recipe.objective, market.costs)
-                paid = terms.factor[..., None] * paid + terms.added[..., None]
+                paid = terms.factor[..., None] * paid
             rewards[:, t] = paid
         log_probs = -0.5 * noise.square() - _like(self.log_std, noise) - LOG_ROOT_2PI
         return Rollout(inputs, actions, log_probs, rewards, market.observe())

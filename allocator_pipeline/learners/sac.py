@@ -188,11 +188,11 @@ class StackedSAC:
         else:
             action = self._act(seen.flatten(1, 2), noise.flatten(1))[0].view(noise.shape)
         target = market.weights(recipe.action_bound * action)
-        reward = agent_rewards(target, market.held, market.left, market.returns(), market.costs)
+        reward = agent_rewards(target, market.held, market.left, market.returns(), market.costs, recipe.objective)
         settled = market.step(target)
         if not recipe.objective.off:
             terms, self.path = objective_terms(settled, self.path, recipe.objective, market.costs)
-            reward = terms.factor[..., None] * reward + terms.added[..., None]
+            reward = terms.factor[..., None] * reward
         first = self.steps % self._capacity
         rows = slice(first, first + recipe.n_envs)
         self.played[:, rows, :, :AGENT_INPUTS] = seen

@@ -25,6 +25,7 @@ from allocator_pipeline.portfolio.constraints import N_ASSETS, equal_weight_anch
 from allocator_pipeline.portfolio.env import last_start
 from allocator_pipeline.portfolio.objective import (
     REWARD_ONLY,
+    UNIT,
     Objective,
     Path,
     objective_terms,
@@ -68,7 +69,9 @@ def agent_logits(tilts: np.ndarray, costs: CostConfig) -> np.ndarray:
     return equal_weight_anchor(costs) + tilts
 
 
-def agent_rewards(target: Any, held: Any, left: Any, returns: Any, costs: CostConfig) -> Any:
+def agent_rewards(
+    target: Any, held: Any, left: Any, returns: Any, costs: CostConfig, objective: Objective = REWARD_ONLY
+) -> Any:
     """Return each agent's part in beating equal weight, shape (N, 16), of numpy arrays or torch tensors.
 
     ``scale * [(w_i - e_i)(r_i - r_e) - rate * |dw_i| / 2]`` with equal weights e, their return r_e, and r = 0 for cash.
@@ -84,6 +87,8 @@ def agent_rewards(target: Any, held: Any, left: Any, returns: Any, costs: CostCo
     returns : array, shape (N, 15)
         Simple returns of the week.
     costs : CostConfig
+    objective : Objective
+        Its turnover penalty is a higher rate of cost; all else of it is `objective_terms`'.
     """
     xp = array_namespace(target)
     equal = xp.asarray(equal_weights(costs), dtype=target.dtype, device=device(target))
@@ -91,7 +96,8 @@ def agent_rewards(target: Any, held: Any, left: Any, returns: Any, costs: CostCo
     active = (target - equal) * (moves - (moves * equal).sum(axis=-1, keepdims=True))
     traded = abs(target - held)
     traded[..., -1] += left
-    return costs.reward_scale * (active - costs.cost_bps / 10_000.0 * 0.5 * traded)
+    rate = costs.cost_bps / 10_000.0 + objective.turnover / UNIT
+    return costs.reward_scale * (active - rate * 0.5 * traded)
 
 
 class AgentsVecEnv(VecEnv):
@@ -180,11 +186,11 @@ class AgentsVecEnv(VecEnv):
         """
         batch = self._batch
         target = project(agent_logits(self._tilts, batch.costs), batch.costs)
-        rewards = agent_rewards(target, batch.held, batch.left, self._returns[batch.rows], batch.costs)
+        rewards = agent_rewards(target, batch.held, batch.left, self._returns[batch.rows], batch.costs, self._objective)
         week = batch.step(target)
         if not self._objective.off:
             terms, self._path = objective_terms(week, self._path, self._objective, batch.costs)
-            rewards = terms.factor[:, None] * rewards + terms.added[:, None]
+            rewards = terms.factor[:, None] * rewards
         self._week += 1
         done = self._week == self.episode_weeks
         observations = self._observe()

@@ -118,10 +118,11 @@ class Terms:
     utility : array
         What replaces the reward of a whole portfolio: the reward itself, or the differential Sharpe ratio.
     factor : array
-        Marginal utility of the reward, by which a part of it counts: 1, or the differential Sharpe ratio's derivative.
+        Marginal utility of the reward: the derivative of utility and penalties (but the turnover's) with respect to x.
+        An agent's part in the reward counts by it, so that each is paid for what it does to the whole.
     added : array
-        Penalties, at most 0 (the CVaR's where the value at risk is not negative), to add to the utility; each agent of
-        a portfolio gets all of them.
+        Penalties, at most 0 (the CVaR's where the value at risk is not negative), to add to a whole portfolio's
+        utility.
     """
 
     utility: Any
@@ -172,7 +173,9 @@ def objective_terms(week: Settlement, path: Path, objective: Objective, costs: C
       ``max(0, d - x)``, which is how peak less wealth moves on. Its mean is the average drawdown (Chekhlov, Uryasev &
       Zabarankin 2005); charging only the increases would, over an episode, charge no more than the last d.
 
-    A portfolio's objective is ``utility + added``; that of an agent with part p in the reward, ``factor * p + added``.
+    A portfolio's objective is ``utility + added``. An agent with part p in the reward gets ``factor * p``, its
+    first-order share; the turnover's penalty is a higher cost of its own trades (`agents_env.agent_rewards`). To pay
+    every agent the whole portfolio's penalty would bury its part: with 16 agents the rest is noise to each.
 
     Parameters
     ----------
@@ -194,17 +197,20 @@ def objective_terms(week: Settlement, path: Path, objective: Objective, costs: C
         utility = scale * ratio
     if objective.volatility:
         penalty = penalty + objective.volatility * (x - mean) ** 2
+        factor = factor - 2.0 * objective.volatility * (x - mean)
     if objective.volatility or objective.differential_sharpe:
         mean, second = mean + eta * (x - mean), second + eta * (x**2 - second)
     if objective.cvar:
         excess = -x - risk
         beyond = xp.where(excess > 0, excess, xp.zeros_like(x))
         penalty = penalty + objective.cvar * (risk + beyond / TAIL)
+        factor = factor + objective.cvar / TAIL * xp.where(excess > 0, xp.ones_like(x), xp.zeros_like(x))
         beyond_share = xp.where(excess > 0, xp.full_like(x, 1.0 / TAIL), xp.zeros_like(x))
         risk = risk + eta * PRIOR_VOLATILITY * (beyond_share - 1.0)
     if objective.drawdown:
         deeper = SOFTNESS * xp.logaddexp((drawdown - x) / SOFTNESS, xp.zeros_like(x))
         penalty = penalty + objective.drawdown * deeper
+        factor = factor + objective.drawdown * xp.exp((drawdown - x - deeper) / SOFTNESS)
         drawdown = deeper
     return Terms(utility, factor, -scale * penalty), Path(mean, second, risk, drawdown)
 

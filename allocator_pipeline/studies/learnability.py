@@ -27,8 +27,9 @@ from allocator_pipeline.studies.trials import Trial, finite, run_trials
 
 ICS = (0.10, 0.05)
 
-FIRST_MARKET, FIRST_NULL_MARKET = 2_300, 3_300
-"""Markets with and without a signal are numbered from these on; nothing was tuned on them."""
+MARKETS = (*range(2_200, 2_212), *range(2_300, 2_312))
+NULL_MARKETS = tuple(range(3_300, 3_340))
+"""Markets with and without a signal; nothing was tuned on them (docs/learnability.md tells their history)."""
 
 MAY_BE_ABSENT = ("captured", "unshrunk_captured", "share", "t")
 """Columns of runs that hold None where nothing is planted or nothing is shrunk."""
@@ -45,7 +46,12 @@ class Size:
     null_markets: int
 
 
-FULL: Mapping[str, Size] = {"reference": Size(2, 1, 2), "default_sb3": Size(3, 2, 6), "default": Size(12, 3, 40)}
+FULL: Mapping[str, Size] = {
+    "reference": Size(2, 1, 2),
+    "default_sb3": Size(4, 2, 6),
+    "default_one": Size(4, 2, 6),
+    "default": Size(24, 3, 40),
+}
 """The slow ones first, so that no long training is left over at the end."""
 
 QUICK: Mapping[str, Size] = {"default": Size(1, 1, 4)}
@@ -100,12 +106,14 @@ def targets() -> list[Target]:
     return found
 
 
-def plan(sizes: Mapping[str, Size], first: int = FIRST_MARKET, first_null: int = FIRST_NULL_MARKET) -> list[Trial]:
-    """Return all trainings of a study on markets numbered from ``first`` (with a signal) and ``first_null`` on."""
+def plan(
+    sizes: Mapping[str, Size], markets: Sequence[int] = MARKETS, null_markets: Sequence[int] = NULL_MARKETS
+) -> list[Trial]:
+    """Return all trainings of a study on the first of these markets with a signal and without."""
     trials = []
     for name, size in sizes.items():
-        numbers = [(ic, first + i, seed) for ic in ICS for i in range(size.markets) for seed in range(size.seeds)]
-        numbers += [(0.0, first_null + i, 0) for i in range(size.null_markets)]
+        numbers = [(ic, at, seed) for ic in ICS for at in markets[: size.markets] for seed in range(size.seeds)]
+        numbers += [(0.0, at, 0) for at in null_markets[: size.null_markets]]
         algorithms = [algorithm for algorithm, recipe in RECIPES if recipe == name]
         trials += [Trial(algorithm, name, *number) for number in numbers for algorithm in algorithms]
     return trials
@@ -225,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=results, help=f"folder of the results ({results})")
     chosen = parser.parse_args(arguments)
     began = time.perf_counter()
-    trials = plan(QUICK, TUNING_MARKETS[0], TUNING_MARKETS[0]) if chosen.quick else plan(FULL)
+    trials = plan(QUICK, TUNING_MARKETS, TUNING_MARKETS) if chosen.quick else plan(FULL)
     store = chosen.results / "learnability-runs.jsonl"
     runs, earlier = run_trials(trials, store, chosen.jobs, lambda line: print(line, flush=True))
     records = summary(runs)

@@ -24,7 +24,7 @@ TRAINING_WEEKS, GAP_WEEKS, TEST_WEEKS = 1_040, 3, 520
 
 PERSISTENCE = 0.9
 
-TUNING_MARKETS = range(1, 17)
+TUNING_MARKETS = range(1, 49)
 """What recipes may be tuned on, and what is looked at in passing: looking often would be tuning too."""
 
 TILTS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from allocator_pipeline.allocators.policy import Policy
 from allocator_pipeline.allocators.recipes import Recipe, SACRecipe
 from allocator_pipeline.config import CostConfig
@@ -14,7 +12,7 @@ from allocator_pipeline.portfolio.state import StateTensors
 from allocator_pipeline.training.drive import Observed, Trained
 from allocator_pipeline.training.drive_sb3 import learn
 from allocator_pipeline.training.environments import rows_per_step, training_env
-from allocator_pipeline.training.models import Model, build_model, policy_files, restore
+from allocator_pipeline.training.models import build_model, policy_files, restore
 
 
 def train_sb3(recipe: Recipe, weeks: StateTensors, costs: CostConfig, seed: int, observed: Observed) -> Trained:
@@ -23,7 +21,7 @@ def train_sb3(recipe: Recipe, weeks: StateTensors, costs: CostConfig, seed: int,
     model = build_model(recipe, training_env(recipe, weeks, scaler, costs), seed)
     learn(model, recipe.total_steps, rows_per_step(recipe), observed)
     policy = Policy(recipe, costs, scaler, tuple(weeks.symbols[-1].tolist()), model.policy)
-    return Trained(policy, policy_files(policy, model), last_episodes(model))
+    return Trained(policy, policy_files(policy, model))
 
 
 def continue_sb3(
@@ -41,10 +39,4 @@ def continue_sb3(
     fill_steps = recipe.warmup_steps if isinstance(recipe, SACRecipe) else 0
     learn(model, recipe.total_steps, rows_per_step(recipe), observed, fill_steps)
     policy = Policy(prior.recipe, prior.costs, prior.scaler, tuple(weeks.symbols[-1].tolist()), model.policy)
-    return Trained(policy, policy_files(policy, model), last_episodes(model))
-
-
-def last_episodes(model: Model) -> dict[str, float]:
-    """Return the mean reward of the last episodes, where the environment keeps it."""
-    rewards = [episode["r"] for episode in model.ep_info_buffer or ()]
-    return {"rollout/ep_rew_mean": float(np.mean(rewards))} if rewards else {}
+    return Trained(policy, policy_files(policy, model))

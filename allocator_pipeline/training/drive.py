@@ -92,14 +92,13 @@ def observe(
 
 
 class Trained(NamedTuple):
-    """What comes of a training: the policy, its files, and the last of its scalars."""
+    """What comes of a training: the policy, and its files with what fine-tuning continues from."""
 
     policy: Policy
     files: dict[str, bytes]
-    metrics: dict[str, float]
 
 
-def drive(learner: Learner, observed: Observed) -> dict[str, float]:
+def drive(learner: Learner, observed: Observed) -> None:
     """Train a stacked learner to its ``total_steps``.
 
     Killed at any moment and started again with the same checkpoint, it ends with the same bits (on a CPU).
@@ -110,11 +109,6 @@ def drive(learner: Learner, observed: Observed) -> dict[str, float]:
         Untrained, or with the tensors of a policy that is trained further; changed in place.
     observed : Observed
 
-    Returns
-    -------
-    dict of str to float
-        The scalars of the last iteration; none if a checkpoint held a finished training.
-
     Raises
     ------
     TrainingDivergedError
@@ -123,7 +117,6 @@ def drive(learner: Learner, observed: Observed) -> dict[str, float]:
         If a checkpoint cannot be written.
     """
     total, label = learner.total_steps, observed.label
-    values: dict[str, float] = {}
     with observed.held():
         if observed.resume(learner):
             observed.tell_resumed(learner.steps, total)
@@ -137,7 +130,6 @@ def drive(learner: Learner, observed: Observed) -> dict[str, float]:
                     refuse_divergence(learner.trained(), label, learner.steps)
                 observed.save(learner, learner.steps)
     refuse_divergence(learner.trained(), label, learner.steps)
-    return values
 
 
 def refuse_divergence(tensors: Mapping[str, torch.Tensor], label: str, step: int) -> None:

@@ -140,7 +140,7 @@ def finetune(
         "weeks": len(weeks),
         "recorded_starts": len(starting),
         "symbols": list(tuned.policy.symbols),
-        **measured(tuned),
+        **measured(tuned.policy, weeks),
     }
     return Artifact(identity, tuned.files, facts)
 

@@ -6,18 +6,27 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from allocator_pipeline.allocators.policy import Policy
 from allocator_pipeline.allocators.recipes import Recipe, recipe, recipe_values
 from allocator_pipeline.artifact import Artifact, Identity
 from allocator_pipeline.config import CostConfig, algorithm_of
+from allocator_pipeline.errors import ConfigurationError
 from allocator_pipeline.portfolio.objective import Objective
+from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline.portfolio.state import StateTensors
 from allocator_pipeline.training.by_sb3 import train_sb3
-from allocator_pipeline.training.drive import Trained, observe
+from allocator_pipeline.training.drive import observe
 from allocator_pipeline.training.progress import Progress, silent
 from allocator_pipeline.training.stacked import networks, train_stacked
 from allocator_pipeline.training.weeks import last_exit, training_weeks
+
+MAX_SEED = 2**32
+"""Seeds are below it: numpy and stable-baselines3 take no others."""
+
+METRIC_WEEKS = 52
 
 
 def full_identity(
@@ -56,7 +65,7 @@ def full_identity(
     ConfigurationError
         If there is no such recipe.
     """
-    chosen = _chosen(allocator, recipe_name, objective)
+    chosen = _chosen(allocator, recipe_name, seed, objective)
     return _identity(allocator, year, training_weeks(states, year, min_years), chosen, seed, costs or CostConfig())
 
 
@@ -101,17 +110,19 @@ def train_full(
     """
     costs = costs or CostConfig()
     weeks = training_weeks(states, year, min_years)
-    chosen = _chosen(allocator, recipe_name, objective)
+    chosen = _chosen(allocator, recipe_name, seed, objective)
     identity = _identity(allocator, year, weeks, chosen, seed, costs)
     torch.set_num_threads(1)
     label = f"{allocator} {year} {recipe_name}{networks(chosen)}"
     observed = observe(identity, label, progress, checkpoints, tensorboard)
     train = train_stacked if chosen.engine == "stacked" else train_sb3
     trained = train(chosen, weeks, costs, seed, observed)
-    return Artifact(identity, trained.files, _facts(year, weeks, recipe_name) | measured(trained))
+    return Artifact(identity, trained.files, _facts(year, weeks, recipe_name) | measured(trained.policy, weeks))
 
 
-def _chosen(allocator: str, recipe_name: str, objective: Objective | None) -> Recipe:
+def _chosen(allocator: str, recipe_name: str, seed: int, objective: Objective | None) -> Recipe:
+    if not 0 <= seed < MAX_SEED:
+        raise ConfigurationError(f"The seed is {seed}.", todo=f"choose one from 0 to {MAX_SEED - 1}.")
     chosen = recipe(algorithm_of(allocator), recipe_name)
     return chosen if objective is None else dataclasses.replace(chosen, objective=objective)
 
@@ -134,10 +145,19 @@ def _identity(allocator: str, year: int, weeks: StateTensors, chosen: Recipe, se
     )
 
 
-def measured(trained: Trained) -> dict[str, Any]:
-    """Return what the manifest says was measured: last scalars, and the evidence for the share of the tilt served."""
-    found = trained.policy.shrinkage
-    facts: dict[str, Any] = {"metrics": trained.metrics}
+def measured(policy: Policy, weeks: StateTensors) -> dict[str, Any]:
+    """Return what the manifest says was measured, all of it from the finished policy and its training weeks.
+
+    The last year of them in sample, and the evidence for the share of the tilt that is served.
+    """
+    walk = simulate(policy.target_weights, weeks[-METRIC_WEEKS:], policy.costs)
+    facts: dict[str, Any] = {
+        "last_year_in_sample": {
+            "net_return": float(np.prod(1.0 + walk.net) - 1.0),
+            "weekly_turnover": float(walk.turnover.mean()),
+        }
+    }
+    found = policy.shrinkage
     if found.weeks:
         facts |= {"served_share": found.share, "cross_fit_t": found.t, "cross_fit_weeks": found.weeks}
     return facts

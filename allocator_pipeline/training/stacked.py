@@ -76,7 +76,7 @@ def train_stacked(recipe: Recipe, weeks: StateTensors, costs: CostConfig, seed: 
     Returns
     -------
     Trained
-        The policy, its files with what fine-tuning continues from, and the last scalars.
+        The policy, and its files with what fine-tuning continues from.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def train_stacked(recipe: Recipe, weeks: StateTensors, costs: CostConfig, seed: 
     parts = [weeks, *halves(weeks)] if recipe.shrinkage else [weeks]
     windows = [Window(part, StateScaler.fit(part)) for part in parts]
     learner = make_learner(recipe, windows, costs, seed)
-    metrics = drive(learner, observed)
+    drive(learner, observed)
     symbols = tuple(weeks.symbols[-1].tolist())
     policies = [
         Policy(recipe, costs, window.scaler, symbols, TiltEnsemble(recipe, _members(learner.actor, recipe, part)))
@@ -96,7 +96,7 @@ def train_stacked(recipe: Recipe, weeks: StateTensors, costs: CostConfig, seed: 
     if recipe.shrinkage:
         _, earlier, later = policies
         served = _with(served, cross_fit([(later, parts[1]), (earlier, parts[2])]))
-    return Trained(served, policy_files(served, learner), metrics)
+    return Trained(served, policy_files(served, learner))
 
 
 def continue_stacked(
@@ -132,11 +132,11 @@ def continue_stacked(
     """
     learner = make_learner(recipe, [Window(weeks, prior.scaler, starting)], prior.costs, seed)
     fill(learner.trained(), training_tensors(files), TRAINING_FILE)
-    metrics = drive(learner, observed)
+    drive(learner, observed)
     network = TiltEnsemble(prior.recipe, _members(learner.actor, recipe, 0))
     symbols = tuple(weeks.symbols[-1].tolist())
     policy = Policy(prior.recipe, prior.costs, prior.scaler, symbols, network, prior.shrinkage)
-    return Trained(policy, policy_files(policy, learner), metrics)
+    return Trained(policy, policy_files(policy, learner))
 
 
 def policy_files(policy: Policy, learner: Learner) -> dict[str, bytes]:

@@ -74,7 +74,7 @@ def test_finetuning_keeps_the_network_and_the_problem(key: tuple[str, str]) -> N
 
 
 def test_an_unknown_name_is_refused_with_the_choices() -> None:
-    with pytest.raises(ConfigurationError, match="dpg/default, ppo/default, ppo/default_sb3, ppo/reference"):
+    with pytest.raises(ConfigurationError, match="dpg/default, ppo/default, ppo/default_one, ppo/default_sb3"):
         recipe("ppo", "fastest")
 
 

@@ -216,8 +216,8 @@ def test_the_objective_changes_what_is_paid() -> None:
     fined = played(make([3], [0], objective=Objective(turnover=2.0)))
     assert torch.equal(plain.actions, fined.actions)
     fines = plain.rewards - fined.rewards
-    assert (fines > 0.0).all()
-    torch.testing.assert_close(fines, fines[..., :1].expand_as(fines))  # each agent bears the portfolio's
+    assert (fines >= 0.0).all()
+    assert float(fines.std(-1).min()) > 0.0  # each agent pays for its own trades
     sharpe = played(make([3], [0], objective=Objective(differential_sharpe=True)))
     ratio = sharpe.rewards[:, 0] / plain.rewards[:, 0]
     torch.testing.assert_close(ratio, torch.full_like(ratio, float(ratio.mean())))  # one marginal utility at the start

@@ -267,8 +267,10 @@ def test_remembers_what_was_seen_done_and_paid(objective: Objective) -> None:
         torch.testing.assert_close(learner.played[:, rows, :, :10], twin.observe())
         target = twin.weights(SMALL.action_bound * learner.played[:, rows, :, 10])
         paid = agent_rewards(target, twin.held, twin.left, twin.returns(), COSTS)
-        turnover = twin.step(target).turnover
-        expected = SMALL.reward_scale * (paid - objective.turnover * turnover[..., None])
+        own = 0.5 * (target - twin.held).abs()
+        own[..., -1] += 0.5 * twin.left
+        twin.step(target)
+        expected = SMALL.reward_scale * (paid - objective.turnover * own)
         torch.testing.assert_close(learner.paid[:, rows], expected)
         torch.testing.assert_close(learner.after[:, rows], twin.observe())  # also behind the truncated end
 

@@ -162,15 +162,17 @@ def test_differential_sharpe_has_no_unit_and_survives_no_variance() -> None:
     np.testing.assert_allclose(slope, MIN_VARIANCE**-1.5)
 
 
-def test_factor_is_the_marginal_utility() -> None:
-    _, path = live(np.random.default_rng(5).normal(0.2, 2.0, (20, 3)), ALL)
-    x, step = np.array([1.0, -2.0, 0.1]), 1e-6
+@pytest.mark.parametrize("objective", [ALL, *EACH])
+def test_factor_is_the_marginal_utility_penalties_included(objective: Objective) -> None:
+    _, path = live(np.random.default_rng(5).normal(0.2, 2.0, (20, 3)), objective)
+    x, step = np.array([1.0, -6.0, 0.1]), 1e-6
 
-    def utility(moved: np.ndarray) -> np.ndarray:
-        return objective_terms(week_of(moved, 0.0), path, ALL, COSTS)[0].utility
+    def worth(moved: np.ndarray) -> np.ndarray:
+        terms = objective_terms(week_of(moved, 0.0), path, objective, COSTS)[0]
+        return terms.utility + terms.added
 
-    slope = (utility(x + step) - utility(x - step)) / (2 * step)
-    np.testing.assert_allclose(objective_terms(week_of(x, 0.0), path, ALL, COSTS)[0].factor, slope, atol=1e-8)
+    slope = (worth(x + step) - worth(x - step)) / (2 * step)
+    np.testing.assert_allclose(objective_terms(week_of(x, 0.0), path, objective, COSTS)[0].factor, slope, atol=1e-7)
 
 
 @pytest.mark.parametrize("objective", EACH)
@@ -291,7 +293,7 @@ class TestEnvironments:
                 assert env.step(action[0])[1] == vec.step(action[:1])[1][0]
 
     @pytest.mark.parametrize("objective", EACH)
-    def test_agents_share_the_marginal_utility_and_all_of_the_penalty(self, objective: Objective) -> None:
+    def test_agents_get_the_marginal_utility_and_pay_for_their_trades(self, objective: Objective) -> None:
         def make(objective: Objective) -> AgentsVecEnv:
             env = AgentsVecEnv(STATES, SCALER, COSTS, 3, episode_weeks=10, objective=objective, reward_factor=2.0)
             env.seed(5)
@@ -312,7 +314,9 @@ class TestEnvironments:
             traded = 0.5 * (np.abs(target - held).sum(1) + left)
             x = x + 100 * np.log1p(-COSTS.cost_bps / 1e4 * traded)
             terms, path = objective_terms(week_of(x, traded), path, objective, COSTS)
-            wanted = 2.0 * (terms.factor[:, None] * parts + terms.added[:, None])
+            own = 0.5 * np.abs(target - held)
+            own[:, -1] += 0.5 * left
+            wanted = 2.0 * terms.factor[:, None] * (parts - objective.turnover * own)
             got = shaped.step(action.reshape(-1, 1))[1].reshape(3, N_ASSETS)
             np.testing.assert_allclose(got, wanted, atol=1e-9)
 

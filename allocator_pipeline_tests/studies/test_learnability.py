@@ -118,7 +118,9 @@ def test_the_full_plan_is_large_enough_and_touches_no_market_that_recipes_were_t
             assert len({(trial.market, trial.seed) for trial in own if trial.ic == ic}) >= 6 * 3
         assert len({trial.market for trial in own if trial.ic == 0}) >= 24
     assert {(trial.algorithm, trial.recipe) for trial in trials} == set(RECIPES)
-    assert {trial.market for trial in plan(QUICK, 1, 1)} <= set(TUNING_MARKETS)  # a look opens no market of the study
+    assert {trial.market for trial in plan(QUICK, TUNING_MARKETS, TUNING_MARKETS)} <= set(
+        TUNING_MARKETS
+    )  # a look opens no market of the study
 
 
 @pytest.mark.slow

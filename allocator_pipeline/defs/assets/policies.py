@@ -1,6 +1,7 @@
 """Trained policies: full training by allocator and year, fine-tunes by allocator and week."""
 
 import dagster as dg
+from pydantic import Field
 
 from allocator_pipeline.config import FINETUNE_WEEKS, algorithm_of
 from allocator_pipeline.defs.inputs import states_around
@@ -48,7 +49,7 @@ class TrainingConfig(dg.Config):
 
     seed: int = 42
     objective: ObjectiveConfig = ObjectiveConfig()
-    processes: int = 2
+    processes: int = Field(default=2, ge=1)
 
 
 def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
