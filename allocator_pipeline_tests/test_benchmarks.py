@@ -20,7 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from allocator_pipeline.allocators.recipes import recipe
+from allocator_pipeline.allocators.recipes import recipe, recipe_values
+from allocator_pipeline.atomic import canonical_json, sha256
 from allocator_pipeline.config import CostConfig
 from allocator_pipeline.portfolio.constraints import N_ASSETS, check_weights, project
 from benchmarks import rows
@@ -111,7 +112,8 @@ def test_the_document_names_every_row():
 
 
 def study(tmp_path, captured, **changes):
-    row = {"ic": 0.1, "allocator": "ppo_lstm", "recipe": "default", "captured_median": captured}
+    values = sha256(canonical_json(recipe_values(recipe("ppo", "default"))))
+    row = {"ic": 0.1, "allocator": "ppo", "recipe": "default", "recipe_sha256": values, "captured_median": captured}
     (tmp_path / "learnability.json").write_text(
         json.dumps([row | changes, row | {"ic": 0.05, "captured_median": 0.1}, row | {"recipe": "x"}])
     )
@@ -128,8 +130,10 @@ def test_a_recipe_that_misses_the_learning_target_does_not_count(tmp_path, captu
 
 def test_a_recipe_that_was_not_studied_says_so(tmp_path):
     assert capture_facts("ppo", "default", tmp_path)["capture"] == NOT_MEASURED
-    study(tmp_path, 0.97, allocator="sac_lstm", recipe="reference")
+    study(tmp_path, 0.97, allocator="sac", recipe="reference")
     assert capture_facts("sac", "default", tmp_path)["counts"] is None
+    study(tmp_path, 0.97, recipe_sha256="0" * 64)  # the recipe has changed since
+    assert capture_facts("ppo", "default", tmp_path)["counts"] is None
 
 
 @given(LOGITS)

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from allocator_pipeline.allocators.recipes import RECIPES, recipe_values
+from allocator_pipeline.atomic import canonical_json, sha256
+
 TARGETS: Mapping[str, float] = {"ppo": 0.88, "sac": 0.85, "dpg": 0.88}
 """Least median share of the oracle's excess Sharpe ratio, out of sample, at a weekly IC of ``IC``."""
 
 IC = 0.10
 
-NOT_MEASURED = "capture not measured here: run make learnability"
+NOT_MEASURED = "capture of this recipe not measured here: run make learnability"
 
 
 def capture_facts(algorithm: str, recipe: str, results: Path) -> dict[str, Any]:
@@ -43,6 +46,7 @@ def capture_facts(algorithm: str, recipe: str, results: Path) -> dict[str, Any]:
 def _captured(algorithm: str, recipe: str, study: Path) -> float | None:
     if not study.exists():
         return None
+    values = sha256(canonical_json(recipe_values(RECIPES[algorithm, recipe])))
     medians = [
         float(row["captured_median"])
         for row in json.loads(study.read_bytes())
@@ -50,5 +54,6 @@ def _captured(algorithm: str, recipe: str, study: Path) -> float | None:
         and row["recipe"] == recipe
         and abs(float(row["ic"]) - IC) < 1e-9
         and row["captured_median"] is not None
+        and row.get("recipe_sha256") == values  # a study of other numbers under the same name says nothing
     ]
     return min(medians, default=None)

@@ -35,6 +35,8 @@ class Row:
         Whether each side is first called once without being counted.
     facts : callable, optional
         What else belongs to the result, asked for after the measurements.
+    environment : str
+        Variables before the command that repeats it, such as ``"BENCH_YEARS=2 "``.
     """
 
     recipe: str
@@ -45,6 +47,7 @@ class Row:
     repeats: int = REPEATS
     warm_up: bool = True
     facts: Callable[[], Mapping[str, Any]] | None = None
+    environment: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def measure(name: str, row: Row) -> dict[str, Any]:
         "min": _finite(min(ratios or ours)),
         "max": _finite(max(ratios or ours)),
         "unit": row.unit,
-        "command": f"make bench ONLY={name}",
+        "command": f"{row.environment}make bench ONLY={name}",
     }
     if row.breakdown is not None:
         result["breakdown"] = dict(row.breakdown())

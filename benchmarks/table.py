@@ -27,9 +27,14 @@ def _cells(result: Mapping[str, Any]) -> tuple[str, ...]:
         number(result["ours"]) + (f" {spread}" if result["reference"] is None else ""),
         "" if result["reference"] is None else number(result["reference"]),
         result["unit"],
-        "" if result["reference"] is None else f"{number(result['ratio'])} {spread}",
+        "" if result["reference"] is None else f"{number(result['ratio'])} {spread}{_cpu(facts)}",
         ", ".join(captured),
     )
+
+
+def _cpu(facts: Mapping[str, Any]) -> str:
+    ratio = facts.get("ratio of CPU seconds")
+    return "" if ratio is None else f" of wall time; {number(ratio)} of CPU time"
 
 
 if __name__ == "__main__":

@@ -27,6 +27,9 @@ from benchmarks.capture import capture_facts
 
 COSTS = CostConfig()
 
+CROSS_FIT_PARTS = 3
+"""All weeks and each half of them."""
+
 
 def results_folder() -> Path:
     """Return where benchmarks and studies keep their results."""
@@ -68,10 +71,15 @@ def train(learner: Learner) -> None:
 
 
 def whole_training(chosen: Recipe, parts: Sequence[StateTensors], copies: int) -> tuple[Learner, float]:
-    """Return trained networks, and the CPU seconds from building their market to their last update."""
+    """Return trained networks, and the CPU seconds that they took.
+
+    From building their market to their last update; where the parts are those of a cross-fit, to the served policy.
+    """
     begun = time.process_time()
     learner = stack(chosen, parts, copies)
     train(learner)
+    if chosen.shrinkage and len(parts) == CROSS_FIT_PARTS and copies == chosen.members:
+        served_policy(learner, chosen, parts)
     return learner, time.process_time() - begun
 
 

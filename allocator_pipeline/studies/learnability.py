@@ -18,8 +18,8 @@ from typing import Any
 
 import pandas as pd
 
-from allocator_pipeline.allocators.recipes import RECIPES
-from allocator_pipeline.atomic import write_bytes
+from allocator_pipeline.allocators.recipes import RECIPES, recipe_values
+from allocator_pipeline.atomic import canonical_json, sha256, write_bytes
 from allocator_pipeline.config import Settings
 from allocator_pipeline.studies.planted import TUNING_MARKETS
 from allocator_pipeline.studies.tables import markdown, number
@@ -130,10 +130,11 @@ def summary(runs: Sequence[Mapping[str, Any]]) -> list[Record]:
     Returns
     -------
     list of dict
-        ``ic``, ``allocator``, ``recipe``; over the trainings on markets with that signal: ``captured_median`` and
-        ``captured_worst`` as served, ``unshrunk_median`` and ``unshrunk_worst`` before shrinkage, ``share`` (mean) and
-        ``t_median`` of the shrinkage, ``turnover`` (mean, weekly), ``cpu_seconds`` (median, one training),
-        ``trainings``, ``markets``; and the figures of `null_figures`, equal at each IC. What was not measured is None.
+        ``ic``, ``allocator``, ``recipe`` and a hash of its values; over the trainings on markets with that signal:
+        ``captured_median`` and ``captured_worst`` as served, ``unshrunk_median`` and ``unshrunk_worst`` before
+        shrinkage, ``share`` (mean) and ``t_median`` of the shrinkage, ``turnover`` (mean, weekly), ``cpu_seconds``
+        (median, one training), ``trainings``, ``markets``; and the figures of `null_figures`, equal at each IC. What
+        was not measured is None.
     """
     table = pd.DataFrame(runs).astype(dict.fromkeys(MAY_BE_ABSENT, float))
     records = []
@@ -145,6 +146,7 @@ def summary(runs: Sequence[Mapping[str, Any]]) -> list[Record]:
                 "ic": ic,
                 "allocator": algorithm,
                 "recipe": recipe,
+                "recipe_sha256": sha256(canonical_json(recipe_values(RECIPES[str(algorithm), str(recipe)]))),
                 "captured_median": float(part["captured"].median()),
                 "captured_worst": float(part["captured"].min()),
                 "unshrunk_median": float(part["unshrunk_captured"].median()),

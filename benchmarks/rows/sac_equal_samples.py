@@ -24,7 +24,7 @@ def row(chosen: Recipe | None = None, reference_steps: int = REFERENCE_STEPS, re
         return reference_steps / cpu_seconds(lambda: reference_training("sac", weeks, reference_steps))
 
     return Row(
-        recipe=f"{describe(sac)}, {len(parts)} x {sac.members} networks in one stack, from market to last update; "
+        recipe=f"{describe(sac)}, {len(parts)} x {sac.members} networks in one stack, from market to served policy; "
         f"stable-baselines3 with `reference` on one environment, {reference_steps:,} steps",
         unit="environment steps per CPU second",
         ours=ours,

@@ -19,6 +19,7 @@ from allocator_pipeline.studies.planted import FIRST_WEEK, planted_states
 from allocator_pipeline.training.worker import Task
 from allocator_pipeline.training.workers import train_in_processes
 from benchmarks.capture import IC
+from benchmarks.memory import PeakMemory
 from benchmarks.row import Row
 from benchmarks.training import capture
 
@@ -34,10 +35,13 @@ class Spent:
     ----------
     wall, cpu : list of float
         Seconds of each walk; CPU seconds are those of all processes.
+    memory : float
+        Peak of all processes together, MiB.
     """
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
+    memory: float = 0.0
 
 
 def row(years: int | None = None, allocators: tuple[str, ...] = PLANNED_ALLOCATORS) -> Row:
@@ -65,13 +69,16 @@ def row(years: int | None = None, allocators: tuple[str, ...] = PLANNED_ALLOCATO
         repeats=1,
         warm_up=False,
         facts=lambda: _facts(ours, reference, workers),
+        environment="" if count == YEARS else f"BENCH_YEARS={count} ",
     )
 
 
 def _spend(work: Callable[[], int], spent: Spent) -> float:
     """Train, keep the seconds that it took, and return the trainings per second of wall time."""
     cpu, wall = _cpu_of_all(), time.perf_counter()
-    trained = work()
+    with PeakMemory() as peak:
+        trained = work()
+    spent.memory = max(spent.memory, peak.mebibytes)
     spent.wall.append(time.perf_counter() - wall)
     spent.cpu.append(_cpu_of_all() - cpu)
     return trained / spent.wall[-1]
@@ -90,7 +97,7 @@ def _facts(ours: Spent, reference: Spent, workers: int) -> dict[str, Any]:
         "wall seconds": f"ours {wall:.1f}, reference {slow_wall:.1f}",
         "CPU seconds": f"ours {cpu:.1f}, reference {slow_cpu:.1f}",
         "ratio of CPU seconds": slow_cpu / cpu,
-        "peak memory of the largest worker, MiB": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
+        "peak memory of all processes together, MiB": ours.memory,
         "workers": workers,
         "measured": f"{len(ours.wall)} time" + "s" * (len(ours.wall) > 1),
         **{f"{name}, {fact}": value for name in PLANNED_ALGORITHMS for fact, value in capture(name)().items()},
