@@ -284,6 +284,12 @@ def _summary(settings: Settings, window: Window, resource: StoreResource, progre
     print(f"\nTarget weights for the week of {week}:\n")
     print(weights_table({name: decision["target"] for name, decision in inputs.decisions.items()}))
     print(f"{'by':8}" + "".join(f"{decision['version']:>20}" for decision in inputs.decisions.values()))
+    shares = [
+        resource.models.load(name, decision["version"]).manifest["facts"].get("served_share", 1.0)
+        for name, decision in inputs.decisions.items()
+    ]
+    print(f"{'served':8}" + "".join(f"{100 * share:19.0f}%" for share in shares))
+    print("'served' is the share of a policy's tilt from equal weight that its training weeks justify.")
     size = sum(path.stat().st_size for path in settings.data_dir.rglob("*") if path.is_file())
     print(f"\nReport: {Path(resource.root) / FILE}")
     print(f"Disk: {size / 2**20:.0f} MiB under {settings.data_dir}. The UI with all of it: make dev")

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from allocator_pipeline.allocators.recipes import Recipe, recipe
-from allocator_pipeline.config import CostConfig
+from allocator_pipeline.config import ALGORITHMS, CostConfig
 from allocator_pipeline.evaluation.metrics import metrics
 from allocator_pipeline.portfolio.objective import REWARD_ONLY, TAIL, Objective
 from allocator_pipeline.portfolio.rollout import Rollout, simulate
@@ -64,6 +64,7 @@ def judged(base: Recipe, objective: Objective, numbers: Sequence[int]) -> Record
 
 
 COLUMNS: Mapping[str, Callable[[Record], str]] = {
+    "allocator": lambda row: row["allocator"],
     "option": lambda row: row["option"],
     "captured": lambda row: number(row["captured"]),
     "net Sharpe": lambda row: number(row["sharpe"]),
@@ -82,7 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     numbers = list(TUNING_MARKETS)[: chosen.markets]
     rows = [
-        {"option": name, **judged(recipe("dpg", "default"), objective, numbers)} for name, objective in OPTIONS.items()
+        {"allocator": algorithm, "option": name, **judged(recipe(algorithm, "default"), objective, numbers)}
+        for algorithm in ALGORITHMS
+        for name, objective in OPTIONS.items()
     ]
     print(markdown(rows, COLUMNS))
 
