@@ -36,5 +36,5 @@ def test_every_option_has_its_study() -> None:
 def test_numbers_and_tables_for_a_reader() -> None:
     assert [number(value) for value in (None, 1.239, -0.001)] == ["-", "1.24", "0.00"]
     values = ("captured", "sharpe", "volatility", "cvar", "max_drawdown", "turnover")
-    row = {"option": "none", **dict.fromkeys(values, 0.5)}
-    assert markdown([row], COLUMNS).splitlines()[2] == "| none | 0.50 | 0.50 | 0.500 | 0.5000 | 0.500 | 0.500 |"
+    row = {"allocator": "dpg", "option": "none", **dict.fromkeys(values, 0.5)}
+    assert markdown([row], COLUMNS).splitlines()[2] == "| dpg | none | 0.50 | 0.50 | 0.500 | 0.5000 | 0.500 | 0.500 |"
