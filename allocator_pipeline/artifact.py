@@ -9,7 +9,7 @@ from typing import Any
 
 from allocator_pipeline.atomic import canonical_json, sha256
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the meaning of stored files changes; part of every version's hash."""
 
 LIBRARIES = ("numpy", "torch", "stable_baselines3", "gymnasium", "scikit-learn", "skfolio")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,24 +10,17 @@ import torch
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from allocator_pipeline.allocators.ensemble import TiltEnsemble
-from allocator_pipeline.allocators.policy import Policy
 from allocator_pipeline.allocators.recipes import Recipe, recipe
 from allocator_pipeline.config import CostConfig, Settings
 from allocator_pipeline.learners.base import Learner
 from allocator_pipeline.portfolio.env import WeeklyPortfolioEnv
 from allocator_pipeline.portfolio.scaler import StateScaler
 from allocator_pipeline.portfolio.state import StateTensors
-from allocator_pipeline.portfolio.tensor_market import TensorMarket, Window
-from allocator_pipeline.training.crossfit import cross_fit, halves
 from allocator_pipeline.training.models import Model, build_model
-from allocator_pipeline.training.stacked import build_learner
+from allocator_pipeline.training.stacked import Part, make_learner, parts_of, served_policy, windows_of
 from benchmarks.capture import capture_facts
 
 COSTS = CostConfig()
-
-CROSS_FIT_PARTS = 3
-"""All weeks and each half of them."""
 
 
 def results_folder() -> Path:
@@ -48,20 +40,10 @@ def describe(chosen: Recipe) -> str:
     return f"{chosen.name}: {chosen.n_envs:,} portfolios, {chosen.total_steps:,} steps{batches}"
 
 
-def parts_of(weeks: StateTensors, chosen: Recipe) -> list[StateTensors]:
-    """Return what networks are trained on: all weeks and, for the cross-fit, each half of them."""
-    return [weeks, *halves(weeks)] if chosen.shrinkage else [weeks]
-
-
-def stack(
-    chosen: Recipe, parts: Sequence[StateTensors], copies: int, device: str = "cpu", first_seed: int = 0
-) -> Learner:
-    """Return untrained networks: so many copies for each part of the weeks, part after part."""
+def stack(chosen: Recipe, parts: Sequence[Part], device: str = "cpu") -> Learner:
+    """Return untrained networks, part after part."""
     torch.set_num_threads(1)
-    windows = [Window(part, StateScaler.fit(part)) for part in parts]
-    which = [part for part in range(len(windows)) for _ in range(copies)]
-    market = TensorMarket(windows, which, COSTS, chosen.n_envs, episode_weeks=chosen.episode_weeks, device=device)
-    return build_learner(chosen, market, list(range(first_seed, first_seed + len(which))))
+    return make_learner(chosen, windows_of(parts), [part.networks for part in parts], COSTS, 0, device)
 
 
 def train(learner: Learner) -> None:
@@ -70,35 +52,29 @@ def train(learner: Learner) -> None:
         learner.advance()
 
 
-def whole_training(chosen: Recipe, parts: Sequence[StateTensors], copies: int) -> tuple[Learner, float]:
-    """Return trained networks, and the CPU seconds that they took.
-
-    From building their market to their last update; where the parts are those of a cross-fit, to the served policy.
-    """
+def engine_training(chosen: Recipe, parts: Sequence[Part]) -> tuple[Learner, float]:
+    """Return trained networks, and the CPU seconds from building their market to their last update."""
     begun = time.process_time()
-    learner = stack(chosen, parts, copies)
+    learner = stack(chosen, parts)
     train(learner)
-    if chosen.shrinkage and len(parts) == CROSS_FIT_PARTS and copies == chosen.members:
-        served_policy(learner, chosen, parts)
     return learner, time.process_time() - begun
 
 
-def policy_of(learner: Learner, chosen: Recipe, parts: Sequence[StateTensors], part: int) -> Policy:
-    """Return the members trained on a part of the weeks as a policy, not shrunk."""
-    rows = slice(part * chosen.members, (part + 1) * chosen.members)
-    actor = {name: value[rows].detach().cpu().clone() for name, value in learner.actor.items()}
-    weeks = parts[part]
-    symbols = tuple(weeks.symbols[-1].tolist())
-    return Policy(chosen, COSTS, StateScaler.fit(weeks), symbols, TiltEnsemble(chosen, actor))
+def whole_training(chosen: Recipe, weeks: StateTensors) -> tuple[Learner, float]:
+    """Train what a policy needs; return its networks, and the CPU seconds from building their market to serving it."""
+    torch.set_num_threads(1)
+    begun = time.process_time()
+    parts = parts_of(chosen, weeks)
+    windows = windows_of(parts)
+    learner = make_learner(chosen, windows, [part.networks for part in parts], COSTS, 0, "cpu")
+    train(learner)
+    served_policy(chosen, learner, windows, weeks, COSTS)
+    return learner, time.process_time() - begun
 
 
-def served_policy(learner: Learner, chosen: Recipe, parts: Sequence[StateTensors]) -> Policy:
-    """Return the policy as it would be served now: shrunk by what the cross-fit finds, if the recipe asks for it."""
-    served = policy_of(learner, chosen, parts, 0)
-    if not chosen.shrinkage:
-        return served
-    earlier, later = (policy_of(learner, chosen, parts, part) for part in (1, 2))
-    return dataclasses.replace(served, shrinkage=cross_fit([(later, parts[1]), (earlier, parts[2])]))
+def network_count(chosen: Recipe) -> int:
+    """Return the networks of a whole training: the members, and those of the cross-fit."""
+    return chosen.members + chosen.folds
 
 
 def updates_of(learner: Learner) -> int:

@@ -14,6 +14,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
+from allocator_pipeline.allocators.networks import dropping_features
 from allocator_pipeline.allocators.recipes import PPORecipe
 from allocator_pipeline.allocators.tensors import adam_tensors
 
@@ -55,6 +56,8 @@ def build(recipe: PPORecipe, env: VecEnv, seed: int) -> PPO:
     if not recipe.critic:
         torch.nn.init.zeros_(model.policy.value_net.weight)
         torch.nn.init.zeros_(model.policy.value_net.bias)
+    first = next(model.policy.mlp_extractor.policy_net.parameters())
+    dropping_features(model.policy.optimizer, first, recipe.feature_penalty)
     return model
 
 

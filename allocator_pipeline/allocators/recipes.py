@@ -68,12 +68,17 @@ class PPORecipe:
         Weeks after which an episode is truncated.
     critic : bool
         Whether a value network is trained to be the baseline; without one the baseline is 0.
+    feature_penalty : float
+        Group lasso of the policy's first layer (`allocators.networks.drop_features`): a feature whose gradient is
+        mostly noise is dropped. ``agents`` only.
     engine : {"sb3", "stacked"}
         What trains.
     members : int
         Networks of different seeds whose weights are averaged; one with ``sb3``.
-    shrinkage : bool
-        Whether the policy is shrunk towards equal weight by a cross-fit (`training.crossfit`); ``stacked`` only.
+    folds : int
+        Parts of the training weeks in the cross-fit that shrinks the policy towards equal weight
+        (`training.crossfit`): one more network learns without each of them. With 0 all of the tilt is served.
+        ``stacked`` only.
     objective : Objective
         Penalties and the kind of reward.
     """
@@ -97,9 +102,10 @@ class PPORecipe:
     ent_coef: float = 0.0
     episode_weeks: int = WEEKS_PER_YEAR
     critic: bool = True
+    feature_penalty: float = 0.0
     engine: Engine = "sb3"
     members: int = 1
-    shrinkage: bool = False
+    folds: int = 0
     objective: Objective = field(default_factory=Objective)
 
 
@@ -147,12 +153,17 @@ class SACRecipe:
         Multiplies the environment's reward, which sets its weight against the entropy.
     episode_weeks : int
         Weeks after which an episode is truncated.
+    feature_penalty : float
+        Group lasso of the policy's first layer (`allocators.networks.drop_features`): a feature whose gradient is
+        mostly noise is dropped. ``agents`` only.
     engine : {"sb3", "stacked"}
         What trains.
     members : int
         Networks of different seeds whose weights are averaged; one with ``sb3``.
-    shrinkage : bool
-        Whether the policy is shrunk towards equal weight by a cross-fit (`training.crossfit`); ``stacked`` only.
+    folds : int
+        Parts of the training weeks in the cross-fit that shrinks the policy towards equal weight
+        (`training.crossfit`): one more network learns without each of them. With 0 all of the tilt is served.
+        ``stacked`` only.
     objective : Objective
         Penalties and the kind of reward.
     """
@@ -177,9 +188,10 @@ class SACRecipe:
     reward_scale: float = 1.0
     episode_weeks: int = WEEKS_PER_YEAR
     warmup: Literal["random", "policy"] = "random"
+    feature_penalty: float = 0.0
     engine: Engine = "sb3"
     members: int = 1
-    shrinkage: bool = False
+    folds: int = 0
     objective: Objective = field(default_factory=Objective)
 
 
@@ -213,12 +225,17 @@ class DPGRecipe:
         The gradient is clipped to this norm.
     episode_weeks : int
         Weeks that the gradient flows through.
+    feature_penalty : float
+        Group lasso of the policy's first layer (`allocators.networks.drop_features`): a feature whose gradient is
+        mostly noise is dropped. ``agents`` only.
     engine : {"sb3", "stacked"}
         What trains.
     members : int
         Networks of different seeds whose weights are averaged; one with ``sb3``.
-    shrinkage : bool
-        Whether the policy is shrunk towards equal weight by a cross-fit (`training.crossfit`); ``stacked`` only.
+    folds : int
+        Parts of the training weeks in the cross-fit that shrinks the policy towards equal weight
+        (`training.crossfit`): one more network learns without each of them. With 0 all of the tilt is served.
+        ``stacked`` only.
     objective : Objective
         Penalties and the kind of reward.
     """
@@ -235,9 +252,10 @@ class DPGRecipe:
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     episode_weeks: int = WEEKS_PER_YEAR
+    feature_penalty: float = 0.0
     engine: Engine = "stacked"
     members: int = 1
-    shrinkage: bool = False
+    folds: int = 0
     objective: Objective = field(default_factory=Objective)
 
 
@@ -276,7 +294,8 @@ class FinetuneSettings:
 
 FINETUNE = FinetuneSettings()
 
-MAX_MEMBERS = 64
+MAX_NETWORKS = 64
+"""Of an ensemble, and of a cross-fit."""
 
 PPO_DEFAULT = PPORecipe(
     name="default",
@@ -295,9 +314,10 @@ PPO_DEFAULT = PPORecipe(
     gamma=0.0,
     gae_lambda=1.0,
     critic=False,
+    feature_penalty=1.0,
     engine="stacked",
     members=3,
-    shrinkage=True,
+    folds=8,
 )
 
 SAC_DEFAULT = SACRecipe(
@@ -307,20 +327,21 @@ SAC_DEFAULT = SACRecipe(
     critic_sizes=(32, 16),
     activation="relu",
     action_bound=4.0,
-    n_envs=8,
+    n_envs=16,
     batch_size=256,
-    buffer_steps=4_576,
+    buffer_steps=9_152,
     warmup_steps=800,
-    total_steps=4_576,  # 11 episodes: 472 updates
+    total_steps=9_152,  # 11 episodes: 521 updates
     learning_rate=1e-2,
     decay=True,
     tau=0.05,
     gamma=0.0,
     init_alpha=0.03,
     reward_scale=3.0,
+    feature_penalty=2.0,
     engine="stacked",
     members=4,
-    shrinkage=True,
+    folds=8,
 )
 
 DPG_DEFAULT = DPGRecipe(
@@ -335,15 +356,16 @@ DPG_DEFAULT = DPGRecipe(
     decay=True,
     weight_decay=1e-2,
     episode_weeks=13,
+    feature_penalty=2.0,
     engine="stacked",
     members=4,
-    shrinkage=True,
+    folds=8,
 )
 
 
 def _one(chosen: Recipe) -> Recipe:
     """Return a recipe with one network, not shrunk."""
-    return dataclasses.replace(chosen, name=f"{chosen.name}_one", members=1, shrinkage=False)
+    return dataclasses.replace(chosen, name=f"{chosen.name}_one", members=1, folds=0)
 
 
 def _by_sb3(chosen: Recipe) -> Recipe:
@@ -460,8 +482,10 @@ def recipe_from_values(algorithm: str, values: Mapping[str, Any]) -> Recipe:
     read = _like(model, values)
     if read.view not in ("flat", "agents") or read.activation not in ("tanh", "relu"):
         raise _corrupt(f"view {read.view!r} or activation {read.activation!r} is unknown")
-    if read.engine not in ("sb3", "stacked") or not 1 <= read.members <= MAX_MEMBERS:
+    if read.engine not in ("sb3", "stacked") or not 1 <= read.members <= MAX_NETWORKS:
         raise _corrupt(f"engine {read.engine!r} with {read.members} members is unknown")
+    if not 0 <= read.folds <= MAX_NETWORKS or read.folds == 1:
+        raise _corrupt(f"a cross-fit of {read.folds} folds is none")
     return read
 
 

@@ -15,6 +15,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.sac.policies import SACPolicy
 
+from allocator_pipeline.allocators.networks import dropping_features
 from allocator_pipeline.allocators.ppo import ACTIVATIONS
 from allocator_pipeline.allocators.recipes import SACRecipe
 from allocator_pipeline.allocators.tensors import adam_tensors
@@ -34,7 +35,7 @@ def build(recipe: SACRecipe, env: VecEnv, seed: int) -> SAC:
     """Return an untrained SAC on an environment."""
     rows = env.num_envs // recipe.n_envs  # network decisions in one environment step
     rate = recipe.learning_rate
-    return SAC(
+    model = SAC(
         "MlpPolicy",
         env,
         learning_rate=LinearSchedule(rate, 0.0, 1.0) if recipe.decay else rate,
@@ -50,6 +51,8 @@ def build(recipe: SACRecipe, env: VecEnv, seed: int) -> SAC:
         seed=seed,
         device="cpu",
     )
+    dropping_features(model.actor.optimizer, next(model.actor.latent_pi.parameters()), recipe.feature_penalty)
+    return model
 
 
 def network(recipe: SACRecipe, observation_space: spaces.Box, action_space: spaces.Box) -> SACPolicy:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from allocator_pipeline.allocators.networks import drop_features
 from allocator_pipeline.allocators.recipes import DPGRecipe
 from allocator_pipeline.errors import CorruptArtifactError
 from allocator_pipeline.learners.networks import (
@@ -89,6 +90,7 @@ class StackedDPG:
         worth, rewards, traded = self.episode()
         loss = -worth.mean((1, 2))
         self.actor_optimizer.step(loss.sum(), rate)
+        drop_features(self.actor["weight.0"], rate * recipe.feature_penalty)
         self.steps += recipe.n_envs * recipe.episode_weeks
         return {
             "rollout/reward": float(rewards.detach().mean()),

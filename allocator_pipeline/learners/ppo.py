@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import torch
 
+from allocator_pipeline.allocators.networks import drop_features
 from allocator_pipeline.allocators.ppo import VALUE_WEIGHT
 from allocator_pipeline.allocators.recipes import PPORecipe
 from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError
@@ -172,6 +173,7 @@ class StackedPPO:
             for batch in self._batches(weeks):
                 loss = self._loss(*batch)
                 self.optimizer.step(loss.sum(), learning_rate)
+                drop_features(self.actor["weight.0"], learning_rate * self.recipe.feature_penalty)
                 losses.append(loss.detach())
         return torch.stack(losses).mean()
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from allocator_pipeline.allocators.networks import drop_features
 from allocator_pipeline.allocators.recipes import SACRecipe
 from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError
 from allocator_pipeline.learners.networks import (
@@ -237,6 +238,7 @@ class StackedSAC:
         first, second = self._values(self._fixed_critic, torch.cat([inputs, actions[..., None]], -1)).unbind(1)
         actor_loss = (alpha * log_probs - torch.minimum(first, second)).mean(1).sum()
         self.actor_optimizer.step(actor_loss, learning_rate)
+        drop_features(self.actor["weight.0"], learning_rate * self.recipe.feature_penalty)
         with torch.no_grad():
             for name, tensor in self.target.items():
                 tensor.lerp_(self.critic[name], self.recipe.tau)

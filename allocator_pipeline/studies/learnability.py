@@ -27,8 +27,8 @@ from allocator_pipeline.studies.trials import Trial, finite, run_trials
 
 ICS = (0.10, 0.05)
 
-MARKETS = (*range(2_200, 2_212), *range(2_300, 2_312))
-NULL_MARKETS = tuple(range(3_300, 3_340))
+MARKETS = tuple(range(2_400, 2_424))
+NULL_MARKETS = tuple(range(3_400, 3_440))
 """Markets with and without a signal; nothing was tuned on them (docs/learnability.md tells their history)."""
 
 MAY_BE_ABSENT = ("captured", "unshrunk_captured", "share", "t")

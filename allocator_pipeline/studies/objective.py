@@ -51,7 +51,7 @@ def figures(walk: Rollout) -> dict[str, float]:
 def judged(base: Recipe, objective: Objective, numbers: Sequence[int]) -> Record:
     """Train a recipe with an objective on some markets; return the means of `figures` and of ``captured``."""
     torch.set_num_threads(1)
-    chosen = dataclasses.replace(base, objective=objective, shrinkage=False)
+    chosen = dataclasses.replace(base, objective=objective, folds=0)
     found = []
     for at in numbers:
         states = market(at, IC)

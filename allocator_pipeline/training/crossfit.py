@@ -1,17 +1,20 @@
 """Cross-fitted shrinkage: how much of a policy's tilt the training weeks themselves justify.
 
-Networks trained on each half of the training weeks decide the other half. The t statistic of what they earned above
-equal weight there, net of costs, over all the weeks, sets the share of the tilt that the policy trained on everything
-is served with: ``s = max(0, 1 - 1 / (2 t^2))`` for t > 0, else 0. On noise most policies come out as equal weight.
+The training weeks are cut into folds; a network trained without a fold decides its weeks. The t statistic of what these
+networks earned above equal weight, net of costs, over all the weeks, sets the share of the tilt that the policy trained
+on everything is served with: ``s = min(1, max(0, t - 1/2))``. On noise most policies come out as equal weight.
 
-``1 - 1 / t^2`` is the positive-part James-Stein factor for one mean (Efron & Morris 1973, JASA 68), the estimated share
-of signal in what was measured. But what is served has learned from twice the weeks of those that were measured, and is
-better where there is something to learn: half the noise is charged. docs/learnability.md compares the rules.
+What a share costs or earns is proportional to it, so that it would be right to serve all where a gain is to be expected
+and nothing elsewhere. The ramp does that without a cliff; it takes the place of t = 1, where the positive-part
+James-Stein factor for one mean, ``1 - 1/t^2`` (Efron & Morris 1973, JASA 68), begins. docs/learnability.md compares
+rules.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,16 +23,29 @@ from allocator_pipeline.portfolio.batch import PortfolioBatch
 from allocator_pipeline.portfolio.constraints import equal_weights
 from allocator_pipeline.portfolio.state import StateTensors
 
+NO_EVIDENCE = 0.5
+"""A t statistic up to this serves nothing; all is served from 1 above it."""
+
 _NO_DEVIATION = 1e-12  # what rounding leaves of returns that do not vary
 
 
-def halves(weeks: StateTensors) -> tuple[StateTensors, StateTensors]:
-    """Return the earlier and the later half of successive weeks.
+class FoldOfWeeks(NamedTuple):
+    """A part of the training weeks, and all others: what a network of the cross-fit judges and learns from."""
 
-    No week's return reaches into the other half: the last exit of one is the first execution of the other.
+    unseen: StateTensors
+    rest: StateTensors
+
+
+def folds(weeks: StateTensors, count: int) -> list[FoldOfWeeks]:
+    """Cut successive weeks into so many parts of equal length (to a week), in order; into none if 0 are wanted.
+
+    No week's return reaches into another part: the last exit of one is the first execution of the next. The weeks
+    around a part stay in order; an episode that crosses the gap trades what has changed, as at any change of the
+    universe.
     """
-    middle = len(weeks) // 2
-    return weeks[:middle], weeks[middle:]
+    cuts = [len(weeks) * k // count for k in range(count + 1)] if count else []
+    every = np.arange(len(weeks))
+    return [FoldOfWeeks(weeks[first:last], weeks[(every < first) | (every >= last)]) for first, last in pairwise(cuts)]
 
 
 def active_returns(policy: Policy, unseen: StateTensors) -> np.ndarray:
@@ -53,7 +69,7 @@ def shrinkage(active: np.ndarray) -> Shrinkage:
     """
     deviation = float(np.std(active, ddof=1))
     t = float(np.mean(active) / deviation * np.sqrt(len(active))) if deviation > _NO_DEVIATION else 0.0
-    return Shrinkage(max(0.0, 1.0 - 0.5 / t**2) if t > 0 else 0.0, t, len(active))
+    return Shrinkage(min(1.0, max(0.0, t - NO_EVIDENCE)), t, len(active))
 
 
 def cross_fit(judged: Sequence[tuple[Policy, StateTensors]]) -> Shrinkage:

@@ -1,14 +1,16 @@
-"""Training by the stacked learners: all members, on all weeks and on each half of them, side by side in one go."""
+"""Training by the stacked learners: all members, and the networks of the cross-fit, side by side in one go."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from allocator_pipeline.allocators.ensemble import TiltEnsemble
-from allocator_pipeline.allocators.policy import TRAINING_FILE, Policy, Shrinkage
+from allocator_pipeline.allocators.policy import TRAINING_FILE, Policy
 from allocator_pipeline.allocators.recipes import DPGRecipe, PPORecipe, Recipe
 from allocator_pipeline.allocators.tensors import fill, tensors_to_bytes
 from allocator_pipeline.config import CostConfig
@@ -19,7 +21,7 @@ from allocator_pipeline.learners.sac import StackedSAC
 from allocator_pipeline.portfolio.scaler import StateScaler
 from allocator_pipeline.portfolio.state import StateTensors
 from allocator_pipeline.portfolio.tensor_market import TensorMarket, Window
-from allocator_pipeline.training.crossfit import cross_fit, halves
+from allocator_pipeline.training.crossfit import cross_fit, folds
 from allocator_pipeline.training.drive import Observed, Trained, drive
 from allocator_pipeline.training.models import training_tensors
 
@@ -33,29 +35,70 @@ def build_learner(recipe: Recipe, market: TensorMarket, seeds: list[int]) -> Lea
     return StackedSAC(recipe, market, seeds)
 
 
-def member_seeds(seed: int, part: int, members: int) -> list[int]:
-    """Return a seed for each member of a part of the weeks, all different."""
-    return np.random.SeedSequence([seed, part]).generate_state(members, np.uint32).tolist()
+def member_seeds(seed: int, window: int, count: int) -> list[int]:
+    """Return a seed for each network of a window, all different."""
+    return np.random.SeedSequence([seed, window]).generate_state(count, np.uint32).tolist()
 
 
-def make_learner(recipe: Recipe, windows: list[Window], costs: CostConfig, seed: int) -> Learner:
-    """Return the untrained members of a recipe for each window: learner ``part * members + member``."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+class Part(NamedTuple):
+    """Weeks that some networks of a training learn from.
+
+    Parameters
+    ----------
+    weeks : StateTensors
+    networks : int
+    """
+
+    weeks: StateTensors
+    networks: int
+
+
+def parts_of(recipe: Recipe, weeks: StateTensors) -> list[Part]:
+    """Return what a training learns from: all weeks for the members, and for the cross-fit all but each fold."""
+    return [Part(weeks, recipe.members), *(Part(fold.rest, 1) for fold in folds(weeks, recipe.folds))]
+
+
+def windows_of(parts: Sequence[Part]) -> list[Window]:
+    """Return the weeks of each part with a scaler fitted on them."""
+    return [Window(part.weeks, StateScaler.fit(part.weeks)) for part in parts]
+
+
+def make_learner(
+    recipe: Recipe,
+    windows: Sequence[Window],
+    networks: Sequence[int],
+    costs: CostConfig,
+    seed: int,
+    device: str | None = None,
+) -> Learner:
+    """Return untrained networks, so many for each window, in the order of the windows.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    windows : sequence of Window
+    networks : sequence of int
+        How many for each.
+    costs : CostConfig
+    seed : int
+    device : str, optional
+        A GPU where there is one, else the CPU, if not given.
+    """
     market = TensorMarket(
         windows,
-        [part for part in range(len(windows)) for _ in range(recipe.members)],
+        [window for window, count in enumerate(networks) for _ in range(count)],
         costs,
         recipe.n_envs,
         episode_weeks=recipe.episode_weeks,
-        device=device,
+        device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
     )
-    seeds = [number for part in range(len(windows)) for number in member_seeds(seed, part, recipe.members)]
+    seeds = [number for window, count in enumerate(networks) for number in member_seeds(seed, window, count)]
     return build_learner(recipe, market, seeds)
 
 
 def networks(recipe: Recipe) -> str:
     """Return how many networks take each of the steps that progress counts, for a label; nothing if it is one."""
-    count = recipe.members * (3 if recipe.shrinkage else 1)
+    count = recipe.members + recipe.folds
     return f" ({count} networks)" if count > 1 else ""
 
 
@@ -83,20 +126,41 @@ def train_stacked(recipe: Recipe, weeks: StateTensors, costs: CostConfig, seed: 
     TrainingDivergedError
         If a number stops being finite.
     """
-    parts = [weeks, *halves(weeks)] if recipe.shrinkage else [weeks]
-    windows = [Window(part, StateScaler.fit(part)) for part in parts]
-    learner = make_learner(recipe, windows, costs, seed)
+    parts = parts_of(recipe, weeks)
+    windows = windows_of(parts)
+    learner = make_learner(recipe, windows, [part.networks for part in parts], costs, seed)
     drive(learner, observed)
-    symbols = tuple(weeks.symbols[-1].tolist())
-    policies = [
-        Policy(recipe, costs, window.scaler, symbols, TiltEnsemble(recipe, _members(learner.actor, recipe, part)))
-        for part, window in enumerate(windows)
-    ]
-    served = policies[0]
-    if recipe.shrinkage:
-        _, earlier, later = policies
-        served = _with(served, cross_fit([(later, parts[1]), (earlier, parts[2])]))
+    served = served_policy(recipe, learner, windows, weeks, costs)
     return Trained(served, policy_files(served, learner))
+
+
+def served_policy(
+    recipe: Recipe, learner: Learner, windows: Sequence[Window], weeks: StateTensors, costs: CostConfig
+) -> Policy:
+    """Return the members as a policy, shrunk by what the networks of the cross-fit, if there are any, earn.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    learner : Learner
+        On the windows of `parts_of`.
+    windows : sequence of Window
+    weeks : StateTensors
+        All training weeks.
+    costs : CostConfig
+    """
+    symbols = tuple(weeks.symbols[-1].tolist())
+
+    def policy(of: Recipe, scaler: StateScaler, first: int) -> Policy:
+        return Policy(of, costs, scaler, symbols, TiltEnsemble(of, _rows(learner.actor, first, of.members)))
+
+    members = policy(recipe, windows[0].scaler, 0)
+    if not recipe.folds:
+        return members
+    alone = dataclasses.replace(recipe, members=1, folds=0)
+    judges = [policy(alone, window.scaler, recipe.members + k) for k, window in enumerate(windows[1:])]
+    judged = [(judge, fold.unseen) for judge, fold in zip(judges, folds(weeks, recipe.folds), strict=True)]
+    return dataclasses.replace(members, shrinkage=cross_fit(judged))
 
 
 def continue_stacked(
@@ -130,10 +194,10 @@ def continue_stacked(
     TrainingDivergedError
         If a number stops being finite.
     """
-    learner = make_learner(recipe, [Window(weeks, prior.scaler, starting)], prior.costs, seed)
+    learner = make_learner(recipe, [Window(weeks, prior.scaler, starting)], [recipe.members], prior.costs, seed)
     fill(learner.trained(), training_tensors(files), TRAINING_FILE)
     drive(learner, observed)
-    network = TiltEnsemble(prior.recipe, _members(learner.actor, recipe, 0))
+    network = TiltEnsemble(prior.recipe, _rows(learner.actor, 0, recipe.members))
     symbols = tuple(weeks.symbols[-1].tolist())
     policy = Policy(prior.recipe, prior.costs, prior.scaler, symbols, network, prior.shrinkage)
     return Trained(policy, policy_files(policy, learner))
@@ -141,15 +205,11 @@ def continue_stacked(
 
 def policy_files(policy: Policy, learner: Learner) -> dict[str, bytes]:
     """Return the files of a policy and of what fine-tuning needs to continue its members' training."""
-    kept = _members(learner.trained(), policy.recipe, 0)
+    kept = _rows(learner.trained(), 0, policy.recipe.members)
     return {**policy.to_files(), TRAINING_FILE: tensors_to_bytes(kept)}
 
 
-def _members(tensors: Mapping[str, torch.Tensor], recipe: Recipe, part: int) -> dict[str, torch.Tensor]:
-    """Return the numbers of a part's members; counters belong to all."""
-    rows = slice(part * recipe.members, (part + 1) * recipe.members)
+def _rows(tensors: Mapping[str, torch.Tensor], first: int, count: int) -> dict[str, torch.Tensor]:
+    """Return the numbers of some of the learners; counters belong to all."""
+    rows = slice(first, first + count)
     return {name: (value[rows] if value.dim() else value).detach().cpu() for name, value in tensors.items()}
-
-
-def _with(policy: Policy, found: Shrinkage) -> Policy:
-    return Policy(policy.recipe, policy.costs, policy.scaler, policy.symbols, policy.network, found)

@@ -45,8 +45,8 @@ def test_planned_algorithms_are_those_with_a_reference() -> None:
 @pytest.mark.parametrize("algorithm", PLANNED_ALGORITHMS)
 def test_default_by_stable_baselines3_is_one_member_of_the_default(algorithm: str) -> None:
     ours, other = recipe_values(recipe(algorithm, "default")), recipe_values(recipe(algorithm, "default_sb3"))
-    assert {name for name in ours if ours[name] != other[name]} == {"name", "engine", "members", "shrinkage"}
-    assert (other["engine"], other["members"], other["shrinkage"]) == ("sb3", 1, False)
+    assert {name for name in ours if ours[name] != other[name]} == {"name", "engine", "members", "folds"}
+    assert (other["engine"], other["members"], other["folds"]) == ("sb3", 1, 0)
 
 
 def test_default_ppo_fills_its_rollouts_and_batches() -> None:

@@ -15,7 +15,7 @@ from allocator_pipeline.config import CostConfig
 from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline.portfolio.scaler import StateScaler
 from allocator_pipeline.studies.planted import SIGNAL, planted_states
-from allocator_pipeline.training.crossfit import active_returns, cross_fit, halves, shrinkage
+from allocator_pipeline.training.crossfit import active_returns, cross_fit, folds, shrinkage
 
 COSTS = CostConfig()
 
@@ -28,24 +28,31 @@ def tilted_by_the_signal(strength: float, states) -> Policy:  # type: ignore[no-
     return Policy(chosen, COSTS, StateScaler.fit(states), tuple(states.symbols[-1].tolist()), network)
 
 
-def test_halves_are_all_weeks_once() -> None:
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_folds_are_all_weeks_once_and_the_rest_in_order(count: int) -> None:
     states = planted_states(1, 105, 0.0)
-    earlier, later = halves(states)
-    assert (len(earlier), len(later)) == (52, 53)
-    np.testing.assert_array_equal(np.concatenate([earlier.weeks, later.weeks]), states.weeks)
+    cut = folds(states, count)
+    np.testing.assert_array_equal(np.concatenate([fold.unseen.weeks for fold in cut]), states.weeks)
+    for fold in cut:
+        assert len(fold.unseen) in (105 // count, 105 // count + 1)
+        assert not set(fold.unseen.weeks) & set(fold.rest.weeks)
+        np.testing.assert_array_equal(
+            fold.rest.weeks, [week for week in states.weeks if week not in set(fold.unseen.weeks)]
+        )
+    assert folds(states, 0) == []
 
 
 @given(
     mean=st.floats(-0.01, 0.01), deviation=st.floats(1e-4, 0.05), count=st.integers(20, 400), seed=st.integers(0, 99)
 )
-def test_the_share_is_the_positive_part_factor_of_t(mean: float, deviation: float, count: int, seed: int) -> None:
+def test_the_share_is_a_ramp_of_t(mean: float, deviation: float, count: int, seed: int) -> None:
     active = mean + deviation * np.random.default_rng(seed).standard_normal(count)
     found = shrinkage(active)
     t = active.mean() / (active.std(ddof=1) / np.sqrt(count))
     assert found.t == pytest.approx(t)
     assert found.weeks == count
-    assert 0.0 <= found.share < 1.0
-    assert found.share == (pytest.approx(1.0 - 0.5 / t**2) if t > 0.5**0.5 else 0.0)
+    assert found.share == pytest.approx(min(1.0, max(0.0, t - 0.5)))
+    assert found.share == 0.0 or t > 0.5
 
 
 def test_a_policy_that_tilts_nothing_is_served_as_equal_weight() -> None:
@@ -55,12 +62,12 @@ def test_a_policy_that_tilts_nothing_is_served_as_equal_weight() -> None:
 
 def test_skill_is_served_and_harm_is_not() -> None:
     states = planted_states(5, 520, 0.15)
-    earlier, later = halves(states)
+    unseen = [fold.unseen for fold in folds(states, 2)]
     good = tilted_by_the_signal(1.0, states)
-    found = cross_fit([(good, later), (good, earlier)])
+    found = cross_fit([(good, weeks) for weeks in unseen])
     assert found.t > 3.0
-    assert found.share > 0.85
-    assert cross_fit([(tilted_by_the_signal(-1.0, states), later)]).share == 0.0
+    assert found.share == 1.0
+    assert cross_fit([(tilted_by_the_signal(-1.0, states), unseen[0])]).share == 0.0
 
 
 def test_active_returns_are_net_and_above_equal_weight() -> None:

@@ -106,7 +106,7 @@ def test_progress_is_reported(states: StateTensors) -> None:
     train_full("sac_lstm", LAST_YEAR, states, "default", min_years=YEARS, progress=heard.append)
     assert len(heard) == 10
     assert re.fullmatch(
-        r"sac_lstm 1992 default \(6 networks\): 520 of 520 steps, [\d.,]+ steps/s, done in .* s", heard[-1]
+        r"sac_lstm 1992 default \(10 networks\): 520 of 520 steps, [\d.,]+ steps/s, done in .* s", heard[-1]
     )
 
 

@@ -7,6 +7,7 @@ from typing import cast
 import torch
 
 from allocator_pipeline.allocators.recipes import PPORecipe, recipe
+from allocator_pipeline.training.stacked import Part
 from benchmarks import device
 from benchmarks.market import random_states
 from benchmarks.row import Row, Skipped
@@ -23,10 +24,10 @@ def row(where: str = device.DEVICE, portfolios: int = PORTFOLIOS, repeats: int =
     ppo = wide(base, portfolios)
 
     def ours() -> float:
-        return ppo.total_steps / device.seconds(lambda: train(stack(ppo, [weeks], 1, where)), where)
+        return ppo.total_steps / device.seconds(lambda: train(stack(ppo, [Part(weeks, 1)], where)), where)
 
     def breakdown() -> dict[str, float]:
-        default = stack(base, [weeks], 256, where)
+        default = stack(base, [Part(weeks, 256)], where)
         taken = device.seconds(lambda: train(default), where)
         return {"steps per second of 256 networks with `default`": default.steps * 256 / taken}
 

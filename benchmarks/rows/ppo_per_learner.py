@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 from allocator_pipeline.allocators.recipes import Recipe, recipe
+from allocator_pipeline.training.stacked import Part
 from benchmarks.clock import cpu_seconds
 from benchmarks.market import random_states
 from benchmarks.row import Row
-from benchmarks.training import capture, describe, parts_of, reference_training, whole_training
+from benchmarks.training import capture, describe, engine_training, reference_training, whole_training
 
 FOLDS, WEEKS_A_YEAR, FIRST_FOLD = 8, 52, 520
 
@@ -21,7 +22,7 @@ def row(chosen: Recipe | None = None, steps: int | None = None, folds: int = FOL
     years = [weeks[: FIRST_FOLD + WEEKS_A_YEAR * fold] for fold in range(1, folds + 1)]
 
     def trainings(of: Recipe) -> float:
-        return folds * of.members / whole_training(of, years, of.members)[1]
+        return folds * of.members / engine_training(of, [Part(year, of.members) for year in years])[1]
 
     def reference() -> float:
         return 1.0 / cpu_seconds(lambda: reference_training("ppo", weeks, plan))
@@ -31,10 +32,8 @@ def row(chosen: Recipe | None = None, steps: int | None = None, folds: int = FOL
         return {
             "CPU seconds of a network": 1.0 / trainings(ppo),
             f"the same with {plan:,} steps instead of {ppo.total_steps:,}": 1.0 / trainings(short),
-            # The pipeline stacks a fold's members and halves, and trains folds in processes: this is what it serves.
-            "CPU seconds of a served policy: members, halves and cross-fit of one fold": whole_training(
-                base, parts_of(years[0], base), base.members
-            )[1],
+            # The pipeline stacks one policy's networks, and trains years in processes: this is what it serves.
+            "CPU seconds of a served policy: members and cross-fit of one year": whole_training(base, years[0])[1],
             "CPU seconds of the reference": 1.0 / reference(),
         }
 

@@ -7,10 +7,11 @@ from typing import cast
 
 from allocator_pipeline.allocators.recipes import PPORecipe, recipe
 from allocator_pipeline.portfolio.constraints import N_ASSETS
+from allocator_pipeline.training.stacked import Part
 from benchmarks.clock import cpu_seconds
 from benchmarks.market import random_states
 from benchmarks.row import Row
-from benchmarks.training import describe, reference_training, whole_training
+from benchmarks.training import describe, engine_training, reference_training
 
 PORTFOLIOS, ROLLOUTS, EPOCHS, BATCHES = 1024, 4, 1, 4
 REFERENCE_STEPS = 2_080
@@ -33,7 +34,7 @@ def row(portfolios: int = PORTFOLIOS, reference_steps: int = REFERENCE_STEPS, re
     ppo = wide(cast(PPORecipe, recipe("ppo", "default")), portfolios)
 
     def ours() -> float:
-        learner, seconds = whole_training(ppo, [weeks], 1)
+        learner, seconds = engine_training(ppo, [Part(weeks, 1)])
         return learner.steps / seconds
 
     def reference() -> float:

@@ -13,9 +13,10 @@ from allocator_pipeline.evaluation.metrics import sharpe_ratio
 from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline.portfolio.state import StateTensors
 from allocator_pipeline.studies.planted import market, opponents, split
+from allocator_pipeline.training.stacked import make_learner, parts_of, served_policy, windows_of
 from benchmarks.capture import IC
 from benchmarks.row import Row
-from benchmarks.training import COSTS, capture, describe, parts_of, served_policy, stack
+from benchmarks.training import COSTS, capture, describe, stack
 
 FIRST_MARKET, MARKETS = 9_000, 5
 """Generated from these seeds; nothing was tuned or studied on them."""
@@ -39,7 +40,7 @@ def row(chosen: Recipe | None = None, markets: int = MARKETS, skill: float = SKI
         steps.append(math.inf if reached is None else done[reached])
         return math.inf if reached is None else spent[reached]
 
-    stack(ppo, parts_of(split(market(FIRST_MARKET, IC))[0], ppo), ppo.members).advance()  # torch's own warm-up
+    stack(ppo, parts_of(ppo, split(market(FIRST_MARKET, IC))[0])).advance()  # torch's own warm-up
 
     def facts() -> dict[str, Any]:
         reached = [number for number in steps if math.isfinite(number)]
@@ -75,8 +76,9 @@ def learn(ppo: Recipe, states: StateTensors) -> tuple[list[float], list[float], 
     training, test = split(states)
     equal, oracle = opponents(states, COSTS)
     begun = time.process_time()
-    parts = parts_of(training, ppo)
-    learner = stack(ppo, parts, ppo.members)
+    parts = parts_of(ppo, training)
+    windows = windows_of(parts)
+    learner = make_learner(ppo, windows, [part.networks for part in parts], COSTS, 0, "cpu")
     training_time = time.process_time() - begun
     spent, captured, steps = [], [], []
     while learner.steps < learner.total_steps:
@@ -84,7 +86,7 @@ def learn(ppo: Recipe, states: StateTensors) -> tuple[list[float], list[float], 
         learner.advance()
         trained = time.process_time()
         training_time += trained - begun
-        policy = served_policy(learner, ppo, parts)
+        policy = served_policy(ppo, learner, windows, training, COSTS)
         spent.append(training_time + time.process_time() - trained)
         walked = float(sharpe_ratio(simulate(policy.target_weights, test, COSTS).net))
         captured.append((walked - equal) / (oracle - equal))

@@ -9,7 +9,7 @@ from allocator_pipeline.allocators.recipes import Recipe, SACRecipe, recipe
 from benchmarks.clock import cpu_seconds
 from benchmarks.market import random_states
 from benchmarks.row import Row
-from benchmarks.training import capture, describe, parts_of, reference_training, updates_of, whole_training
+from benchmarks.training import capture, describe, network_count, reference_training, updates_of, whole_training
 
 REFERENCE_STEPS = 1_040
 
@@ -18,11 +18,10 @@ def row(chosen: SACRecipe | None = None, reference_steps: int = REFERENCE_STEPS,
     weeks = random_states()
     sac, plan = (cast(SACRecipe, recipe("sac", name)) for name in ("default", "reference"))
     sac = chosen or sac
-    parts = parts_of(weeks, sac)
 
     def updates(of: Recipe) -> float:
-        learner, seconds = whole_training(of, parts, of.members)
-        return updates_of(learner) * len(parts) * of.members / seconds
+        learner, seconds = whole_training(of, weeks)
+        return updates_of(learner) * network_count(of) / seconds
 
     def reference() -> float:
         seconds = cpu_seconds(lambda: reference_training("sac", weeks, reference_steps))
@@ -33,7 +32,7 @@ def row(chosen: SACRecipe | None = None, reference_steps: int = REFERENCE_STEPS,
         return {f"updates per CPU second with the plan's batches of {plan.batch_size} rows": updates(equal)}
 
     return Row(
-        recipe=f"{describe(sac)}, {len(parts)} x {sac.members} networks in one stack, an update counted for each; "
+        recipe=f"{describe(sac)}, {network_count(sac)} networks in one stack, an update counted for each; "
         f"stable-baselines3 with `reference` (batches of {plan.batch_size} rows), {reference_steps:,} steps",
         unit="gradient updates per CPU second",
         ours=lambda: updates(sac),
