@@ -15,6 +15,7 @@ import math
 import multiprocessing
 import os
 import statistics
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -220,7 +221,8 @@ def _finished(trials: Sequence[Trial], jobs: int) -> Iterator[tuple[Trial, Run]]
             yield trial, run_trial(trial)
         return
     os.environ["OMP_NUM_THREADS"] = "1"  # read by the new processes as they import torch
-    pool = ProcessPoolExecutor(min(jobs, len(trials)), multiprocessing.get_context("spawn"))
+    fresh = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(jobs, len(trials)), fresh, initializer=_end_with_parent)
     try:
         futures = {pool.submit(run_trial, trial): trial for trial in trials}
         for future in as_completed(futures):
@@ -232,6 +234,18 @@ def _finished(trials: Sequence[Trial], jobs: int) -> Iterator[tuple[Trial, Run]]
             yield futures[future], outcome
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Let this process end when the one that started it does, however that ends: a pool waits for work for ever."""
+    parent = multiprocessing.parent_process()
+
+    def end() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 def read_runs(store: Path) -> dict[str, Run]:
