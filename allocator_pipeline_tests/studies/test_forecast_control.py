@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -48,19 +49,30 @@ def planted(shape: str, strength: float) -> ControlMarket:
     return ControlMarket(prices, pd.DataFrame(signal, prices["date"].unique(), columns), SHAPES[shape].by_volume)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("forecaster", FORECASTERS)
+FAST = [
+    ("ridge", "reversal"),
+    ("ridge", "momentum"),
+    ("ridge", "volume"),
+    ("lstm", "momentum"),
+    ("patchtst", "reversal"),
+]
+SLOW = [pair for pair in itertools.product(FORECASTERS, SHAPES) if pair not in FAST]
+
+
+@pytest.mark.parametrize(
+    ("forecaster", "shape"), [*FAST, *(pytest.param(*pair, marks=pytest.mark.slow) for pair in SLOW)]
+)
 def test_a_planted_signal_is_found(forecaster, shape):
     weekly = walk(forecaster, SHORT, planted(shape, 0.10))
     weeks = np.isfinite(weekly["ic"]).sum()
     assert weeks > 150
-    assert weekly["oracle"].mean() > 0.15
+    assert weekly["oracle"].mean() > 0.12
     assert weekly["ic"].mean() > 0.7 * weekly["oracle"].mean()
     assert weekly["ic"].mean() > 5 * weekly["ic"].std() / np.sqrt(weeks)
     assert weekly["align"].mean() > 0.7
 
 
-@pytest.mark.parametrize("forecaster", FORECASTERS)
+@pytest.mark.parametrize("forecaster", ["ridge", "lstm", pytest.param("patchtst", marks=pytest.mark.slow)])
 def test_nothing_is_found_in_noise(forecaster):
     weekly = walk(forecaster, SHORT, planted("volume", 0.0))
     assert abs(weekly["ic"].mean()) < 3 * weekly["ic"].std() / np.sqrt(len(weekly["ic"]))
