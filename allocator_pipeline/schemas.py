@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pandera.pandas as pa
 
-from allocator_pipeline.config import FORECASTERS, N_STOCKS, RATIOS, SIGNALS
+from allocator_pipeline.config import FORECASTERS, N_STOCKS, QUANTILES, RATIOS, SIGNALS
 from allocator_pipeline.errors import MarketDataError
 
 _DAY = "datetime64[us]"
@@ -14,6 +14,11 @@ _INSTANT = "datetime64[us, UTC]"
 
 def _price(nullable: bool) -> pa.Column:
     return pa.Column("float64", pa.Check.gt(0), nullable=nullable)
+
+
+def _quantiles_rise(table: pd.DataFrame) -> pd.Series:
+    levels = table[list(QUANTILES)].to_numpy(dtype="float64")
+    return pd.Series((levels[:, 1:] >= levels[:, :-1]).all(axis=1), index=table.index)
 
 
 PRICES = pa.DataFrameSchema(
@@ -108,15 +113,17 @@ FORECASTS = pa.DataFrameSchema(
         "slot": pa.Column("int64", pa.Check.in_range(0, N_STOCKS - 1)),
         "symbol": pa.Column(str),
         "forecast": pa.Column("float64"),
+        **{name: pa.Column("float64") for name in QUANTILES},
         "forecaster": pa.Column(str, pa.Check.isin(FORECASTERS)),
         "model_version": pa.Column(str),
     },
+    checks=pa.Check(_quantiles_rise, error="quantiles never fall from one level to the next"),
     unique=["week", "slot"],
     strict=True,
     ordered=True,
     name="forecasts",
 )
-"""Expected weekly log return of the year's 15 stocks, sorted by week and slot."""
+"""Expected weekly log return of the year's 15 stocks and quantiles of it, sorted by week and slot."""
 
 OUTCOMES = pa.DataFrameSchema(
     {

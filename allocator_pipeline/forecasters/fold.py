@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from allocator_pipeline.config import FORECAST_TRAINING_YEARS, N_STOCKS
 from allocator_pipeline.errors import NotEnoughDataError
 from allocator_pipeline.forecasters import inputs, panel, targets
+from allocator_pipeline.forecasters.channels import fields_of
 from allocator_pipeline.market import calendar
 
 MIN_TRAINING_DAYS = 1000
@@ -47,7 +49,7 @@ class Fold:
         return str(self.prices.dates[self.days[-1] + targets.EXIT])
 
 
-def training_fold(year: int, prices: pd.DataFrame, has_open: bool) -> Fold:
+def training_fold(year: int, prices: pd.DataFrame, has_open: bool, channels: Sequence[str]) -> Fold:
     """Build what the model of a year is fitted on.
 
     Parameters
@@ -58,6 +60,8 @@ def training_fold(year: int, prices: pd.DataFrame, has_open: bool) -> Fold:
         As `schemas.PRICES`; only the bars of year - 6 to the first decision of ``year`` are read.
     has_open : bool
         Whether weeks execute at the open.
+    channels : sequence of str
+        What the forecaster reads.
 
     Returns
     -------
@@ -69,8 +73,9 @@ def training_fold(year: int, prices: pd.DataFrame, has_open: bool) -> Fold:
     NotEnoughDataError
         If fewer than `MIN_TRAINING_DAYS` days or 15 symbols hold targets.
     """
-    prices_panel = panel.price_panel(panel.training_bars(prices, year), has_open)
-    features = inputs.build_inputs(prices_panel.close)
+    bars = panel.training_bars(prices, year)
+    prices_panel = panel.price_panel(bars, has_open, fields=fields_of(channels))
+    features = inputs.build_inputs(prices_panel, channels)
     first = calendar.first_decision_of_year(year) - pd.DateOffset(years=FORECAST_TRAINING_YEARS)
     learnt = features.usable & (prices_panel.dates >= np.datetime64(first, "D"))[:, None]
     returns = np.where(learnt, targets.weekly_returns(prices_panel.execution), np.nan)
@@ -83,29 +88,3 @@ def training_fold(year: int, prices: pd.DataFrame, has_open: bool) -> Fold:
             todo=f"materialise the prices of {year - FORECAST_TRAINING_YEARS} to {year}, or start at a later year.",
         )
     return fold
-
-
-def calibrate(scores: np.ndarray, fold: Fold) -> dict[str, float]:
-    """Fit the map from scores to expected weekly log returns by least squares on the training fold.
-
-    Parameters
-    ----------
-    scores : ndarray of float64, shape (T, N)
-        In-sample scores; NaN where there are none.
-    fold : Fold
-
-    Returns
-    -------
-    dict
-        ``intercept``, the pooled mean weekly log return, and ``slope``, which multiplies weekly volatility times score
-        (both relative to the day's cross-section, so that the market's own moves do not blur it).
-    """
-    unit = scores * fold.inputs.sigma * np.sqrt(targets.HORIZON)
-    both = np.isfinite(unit) & np.isfinite(fold.returns)
-    explained, _ = inputs.demean(np.where(both, unit, np.nan))
-    wanted, _ = inputs.demean(np.where(both, fold.returns, np.nan))
-    power = float((explained**2).sum())
-    return {
-        "intercept": float(fold.returns[both].mean()),
-        "slope": float((explained * wanted).sum() / power) if power > 0 else 0.0,
-    }

@@ -7,17 +7,22 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 
 from allocator_pipeline.atomic import canonical_json
 from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError
 from allocator_pipeline.forecasters.base import Forecaster, ForecasterConfig
+from allocator_pipeline.forecasters.calibration import Calibration
 from allocator_pipeline.forecasters.lstm import LSTMForecaster
 from allocator_pipeline.forecasters.patchtst import PatchTSTForecaster
+from allocator_pipeline.forecasters.ridge import RidgeForecaster
 
-CLASSES: Mapping[str, type[Forecaster]] = {"lstm": LSTMForecaster, "patchtst": PatchTSTForecaster}
+CLASSES: Mapping[str, type[Forecaster]] = {
+    "lstm": LSTMForecaster,
+    "patchtst": PatchTSTForecaster,
+    "ridge": RidgeForecaster,
+}
 
 
 def new_forecaster(name: str, config: ForecasterConfig | None = None) -> Forecaster:
@@ -33,9 +38,13 @@ def new_forecaster(name: str, config: ForecasterConfig | None = None) -> Forecas
     return CLASSES[name](CLASSES[name].config_type() if config is None else config)
 
 
-def forecaster_files(
-    forecaster: Forecaster, symbols: tuple[str, ...], calibration: Mapping[str, float]
-) -> dict[str, bytes]:
+def read_config(name: str, values: Mapping[str, Any]) -> ForecasterConfig:
+    """Return a configuration from its JSON values, in which tuples have become lists."""
+    read: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return CLASSES[name].config_type(**read)
+
+
+def forecaster_files(forecaster: Forecaster, symbols: tuple[str, ...], calibration: Calibration) -> dict[str, bytes]:
     """Return the files of a fitted forecaster: ``model.safetensors`` and ``model.json``.
 
     Parameters
@@ -43,31 +52,46 @@ def forecaster_files(
     forecaster : Forecaster
     symbols : tuple of str
         The cross-section it was fitted on.
-    calibration : mapping
-        ``intercept`` and ``slope``, as `fold.calibrate` gives them.
+    calibration : Calibration
     """
     description = {
         "forecaster": forecaster.name,
         "config": dataclasses.asdict(forecaster.config),
         "symbols": list(symbols),
-        **calibration,
+        **calibration.to_json(),
     }
     return {"model.safetensors": save_safetensors(forecaster.tensors()), "model.json": canonical_json(description)}
 
 
-def load_forecaster(name: str, files: Mapping[str, bytes]) -> tuple[Forecaster, dict[str, Any]]:
+@dataclasses.dataclass(frozen=True)
+class LoadedForecaster:
+    """A forecaster rebuilt from its files.
+
+    Parameters
+    ----------
+    forecaster : Forecaster
+    symbols : tuple of str
+        The cross-section it was fitted on.
+    calibration : Calibration
+    """
+
+    forecaster: Forecaster
+    symbols: tuple[str, ...]
+    calibration: Calibration
+
+
+def load_forecaster(name: str, files: Mapping[str, bytes]) -> LoadedForecaster:
     """Rebuild a fitted forecaster from its files.
 
     Parameters
     ----------
-    name : {"lstm", "patchtst"}
+    name : {"lstm", "patchtst", "ridge"}
     files : mapping of str to bytes
         ``model.safetensors`` and ``model.json``.
 
     Returns
     -------
-    tuple of (Forecaster, dict)
-        The forecaster and the content of ``model.json``.
+    LoadedForecaster
 
     Raises
     ------
@@ -80,11 +104,9 @@ def load_forecaster(name: str, files: Mapping[str, bytes]) -> tuple[Forecaster, 
             raise ValueError(f"it is a {description['forecaster']!r} model")
         if not all(isinstance(symbol, str) for symbol in description["symbols"]):
             raise ValueError("its symbols are not names")
-        if not np.isfinite([description["intercept"], description["slope"]]).all():
-            raise ValueError("its calibration is not finite")
-        config = CLASSES[name].config_type(**description["config"])
-        tensors = load_safetensors(files["model.safetensors"])
-        return CLASSES[name](config).load(tensors), description
+        forecaster = CLASSES[name](read_config(name, description["config"]))
+        forecaster.load(load_safetensors(files["model.safetensors"]))
+        return LoadedForecaster(forecaster, tuple(description["symbols"]), Calibration.from_json(description))
     except CorruptArtifactError:
         raise
     except Exception as error:  # json, safetensors and torch raise their own types for every kind of damage

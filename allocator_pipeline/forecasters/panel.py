@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,9 @@ import pandas as pd
 from allocator_pipeline.config import FORECAST_TRAINING_YEARS
 from allocator_pipeline.errors import NotEnoughDataError
 from allocator_pipeline.market import calendar
+
+BAR_FIELDS = ("open", "high", "low", "volume")
+"""What a bar may hold beside its close."""
 
 
 @dataclass(frozen=True)
@@ -28,22 +31,28 @@ class PricePanel:
         Adjusted close in USD; NaN where the symbol has no bar.
     execution : ndarray of float64, shape (T, N)
         Price of a trade in that session in USD: the adjusted open, or the adjusted close of a source without opens.
+    fields : mapping of str to ndarray of float64, shape (T, N)
+        Those of `BAR_FIELDS` that are read: prices adjusted as the close is, volume in shares; NaN where unknown.
     """
 
     dates: np.ndarray
     symbols: tuple[str, ...]
     close: np.ndarray
     execution: np.ndarray
+    fields: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def digest(self) -> str:
         """Return a sha256 over all the values."""
-        digest = hashlib.sha256("\n".join(self.symbols).encode())
-        for values in (self.dates.astype("datetime64[D]").astype(np.int64), self.close, self.execution):
+        digest = hashlib.sha256("\n".join([*self.symbols, *sorted(self.fields)]).encode())
+        extra = (self.fields[name] for name in sorted(self.fields))
+        for values in (self.dates.astype("datetime64[D]").astype(np.int64), self.close, self.execution, *extra):
             digest.update(np.ascontiguousarray(values).tobytes())
         return digest.hexdigest()
 
 
-def price_panel(prices: pd.DataFrame, has_open: bool, symbols: Sequence[str] | None = None) -> PricePanel:
+def price_panel(
+    prices: pd.DataFrame, has_open: bool, symbols: Sequence[str] | None = None, fields: Iterable[str] = ()
+) -> PricePanel:
     """Turn a price table into a panel.
 
     Parameters
@@ -54,24 +63,39 @@ def price_panel(prices: pd.DataFrame, has_open: bool, symbols: Sequence[str] | N
         Whether trades execute at the adjusted open (``open * adj_close / close``) or at the adjusted close.
     symbols : sequence of str, optional
         Columns to keep; one without a bar is all NaN. All symbols of the table by default.
+    fields : iterable of str
+        Those of `BAR_FIELDS` to hold.
 
     Returns
     -------
     PricePanel
     """
-    close = prices.pivot(index="date", columns="symbol", values="adj_close")
-    execution = close
-    if has_open:
-        adjusted = prices.assign(execution=prices["open"] * prices["adj_close"] / prices["close"])
-        execution = adjusted.pivot(index="date", columns="symbol", values="execution")
-    if symbols is not None:
-        close, execution = (table.reindex(columns=sorted(set(symbols))) for table in (close, execution))
+
+    def pivot(values: pd.Series) -> pd.DataFrame:
+        table = prices.assign(value=values).pivot(index="date", columns="symbol", values="value")
+        return table if symbols is None else table.reindex(columns=sorted(set(symbols)))
+
+    def array(table: pd.DataFrame) -> np.ndarray:
+        return np.ascontiguousarray(table.to_numpy(dtype=np.float64))
+
+    def adjusted(name: str) -> pd.Series:
+        return prices[name] if name == "volume" else prices[name] * prices["adj_close"] / prices["close"]
+
+    close = pivot(prices["adj_close"])
     return PricePanel(
         dates=close.index.to_numpy().astype("datetime64[D]"),
         symbols=tuple(str(symbol) for symbol in close.columns),
-        close=np.ascontiguousarray(close.to_numpy(dtype=np.float64)),
-        execution=np.ascontiguousarray(execution.to_numpy(dtype=np.float64)),
+        close=array(close),
+        execution=array(pivot(adjusted("open")) if has_open else close),
+        fields={name: array(pivot(adjusted(name))) for name in fields},
     )
+
+
+def fields_held(bars: pd.DataFrame, has_open: bool, has_volume: bool) -> frozenset[str]:
+    """Return those of `BAR_FIELDS` that a source has: open and volume as it says, high and low if no bar lacks them."""
+    ranged = has_open and bool(bars[["high", "low"]].notna().all(axis=None))
+    held = {"open": has_open, "high": ranged, "low": ranged, "volume": has_volume}
+    return frozenset(name for name, there in held.items() if there)
 
 
 def bars_between(prices: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:

@@ -1,10 +1,10 @@
 """PatchTST forecaster.
 
-Nie, Nguyen, Sinthong & Kalagnanam (2023), "A Time Series is Worth 64 Words", ICLR: patches of a single channel as
-tokens of a small transformer. Two changes: attention is causal and banded, so that one pass along a chunk gives a
-target at every token; and position is a learned relative bias that starts as in Press, Smith & Lewis (2022), "Train
-Short, Test Long" (ALiBi), because recent days matter more. There is no instance normalisation: over a chunk it would
-read the future.
+Nie, Nguyen, Sinthong & Kalagnanam (2023), "A Time Series is Worth 64 Words", ICLR: patches of days as tokens of a small
+transformer. What differs: attention is causal and banded, so that one pass along a chunk gives a target at every token;
+position is a learned relative bias that starts as in Press, Smith & Lewis (2022), "Train Short, Test Long" (ALiBi),
+because recent days matter more; a token holds all daily channels, and slow ones join at the head. There is no instance
+normalisation: over a chunk it would read the future.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from allocator_pipeline.forecasters.base import Forecaster, ForecasterConfig
+from allocator_pipeline.forecasters.channels import daily_first
+from allocator_pipeline.forecasters.network import NetworkConfig, NetworkForecaster
 
 
 @dataclass(frozen=True)
-class PatchTSTConfig(ForecasterConfig):
+class PatchTSTConfig(NetworkConfig):
     """Hyperparameters, chosen on the planted control."""
 
     stride: int = 5
@@ -82,32 +83,37 @@ class PatchTSTNetwork(nn.Module):
     def __init__(self, config: PatchTSTConfig) -> None:
         super().__init__()
         self.stride, self.band = config.stride, config.band
-        self.embedding = nn.Linear(config.stride, config.width)
+        self.daily, self.slow = daily_first(config.channels)
+        self.embedding = nn.Linear(len(self.daily) * config.stride, config.width)
         with torch.no_grad():  # every day of a token weighs the same at first
-            self.embedding.weight.copy_(self.embedding.weight[:, :1].expand_as(self.embedding.weight))
+            by_day = self.embedding.weight.view(config.width, len(self.daily), config.stride)
+            by_day.copy_(by_day[..., :1].expand_as(by_day))
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
-        self.head = nn.Linear(config.width, 1)
+        self.head = nn.Linear(config.width + len(self.slow), 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Map (B, days) to one score a token, (B, days / stride)."""
-        tokens = self.embedding(inputs.reshape(len(inputs), -1, self.stride))
+        """Map (B, C, days) to one score a token, (B, days / stride)."""
+        daily = inputs[:, self.daily].unflatten(-1, (-1, self.stride))  # (B, channels, tokens, stride)
+        tokens = self.embedding(daily.transpose(1, 2).flatten(2))
         index = torch.arange(tokens.shape[1])
         lag = index[:, None] - index
         banned = (lag < 0) | (lag >= self.band)
         lag = lag.clamp(0, self.band - 1)
         for layer in self.layers:
             tokens = layer(tokens, lag, banned)
-        return self.head(self.norm(tokens)).squeeze(-1)
+        slow = inputs[:, self.slow, self.stride - 1 :: self.stride].transpose(1, 2)  # at each token's last day
+        return self.head(torch.cat([self.norm(tokens), slow], dim=-1)).squeeze(-1)
 
 
-class PatchTSTForecaster(Forecaster):
+class PatchTSTForecaster(NetworkForecaster):
     """Scores every token of five days from the tokens before it."""
 
     name = "patchtst"
     config_type = PatchTSTConfig
+    wanted = ("return", "overnight", "high", "low", "volume", "return_20", "return_60", "return_252", "volume_20")
 
     def build(self) -> nn.Module:
         """Return a fresh network."""

@@ -1,17 +1,14 @@
-"""What the networks learn: where a stock's next weekly return ranks among the others'."""
+"""What forecasters learn: where a stock's next weekly return ranks among the others'."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from allocator_pipeline.forecasters.inputs import MIN_CROSS_SECTION
+from allocator_pipeline.forecasters.inputs import HORIZON, MIN_CROSS_SECTION
 
-ENTRY, EXIT = 1, 6
+ENTRY, EXIT = 1, 1 + HORIZON
 """Sessions from a decision to the entry and the exit of the week it decides, of a plain five-session week."""
-
-HORIZON = EXIT - ENTRY
-"""Sessions a target spans."""
 
 
 def weekly_returns(execution: np.ndarray) -> np.ndarray:

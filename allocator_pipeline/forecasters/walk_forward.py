@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,15 +11,19 @@ import numpy as np
 import pandas as pd
 
 from allocator_pipeline.artifact import Artifact, Identity
-from allocator_pipeline.config import FORECAST_TRAINING_YEARS
-from allocator_pipeline.errors import MarketDataError, NotEnoughDataError
-from allocator_pipeline.forecasters import inputs, panel, targets
+from allocator_pipeline.atomic import canonical_json
+from allocator_pipeline.config import FORECAST_TRAINING_YEARS, QUANTILES
+from allocator_pipeline.errors import ConfigurationError, MarketDataError, NotEnoughDataError
+from allocator_pipeline.forecasters import inputs, panel
 from allocator_pipeline.forecasters.base import Forecaster, ForecasterConfig
-from allocator_pipeline.forecasters.fold import Fold, calibrate, training_fold
-from allocator_pipeline.forecasters.models import forecaster_files, load_forecaster, new_forecaster
+from allocator_pipeline.forecasters.calibration import Calibration
+from allocator_pipeline.forecasters.channels import MIN_SLOW, fields_of, readable
+from allocator_pipeline.forecasters.fold import Fold, training_fold
+from allocator_pipeline.forecasters.models import forecaster_files, load_forecaster, new_forecaster, read_config
 from allocator_pipeline.market import calendar
 
-ArtifactLike = Artifact | tuple[Mapping[str, Any], Mapping[str, bytes]]
+Files = Mapping[str, bytes]
+ArtifactLike = Artifact | tuple[Mapping[str, Any], Files]
 
 
 def forecaster_identity(
@@ -29,12 +34,13 @@ def forecaster_identity(
     has_open: bool = False,
     has_volume: bool = False,
     config: ForecasterConfig | None = None,
+    parent: Identity | None = None,
 ) -> Identity:
     """Say what the model of a year is made of, without training it.
 
     Parameters
     ----------
-    name : {"lstm", "patchtst"}
+    name : {"lstm", "patchtst", "ridge"}
     year : int
         The year the model speaks about.
     prices : DataFrame
@@ -42,9 +48,12 @@ def forecaster_identity(
     seed : int
         Seed of initial weights, order and dropout.
     has_open, has_volume : bool
-        What the source has. Opens set the execution price; volume is read by no present network.
+        What the source has: opens set the execution price, and both decide which channels are read.
     config : ForecasterConfig, optional
-        Other hyperparameters than the network's own.
+        Other hyperparameters than the forecaster's own; its channels are those that the source has, whatever it says.
+    parent : Identity, optional
+        The model of the year before, whose weights a warm start takes over, and its hyperparameters and channels with
+        them.
 
     Returns
     -------
@@ -55,9 +64,12 @@ def forecaster_identity(
     NotEnoughDataError
         As `training_fold`.
     ConfigurationError
-        If there is no forecaster of that name.
+        If there is no forecaster of that name, or the parent cannot be started from.
     """
-    return _identity(new_forecaster(name, config), seed, has_open, training_fold(year, prices, has_open))
+    started = None if parent is None else parent.config
+    forecaster = _forecaster(name, year, prices, has_open, has_volume, config, started)
+    fold = training_fold(year, prices, has_open, forecaster.config.channels)
+    return _identity(forecaster, year, seed, has_open, fold, None if parent is None else parent.version)
 
 
 def fit_forecaster(
@@ -69,8 +81,9 @@ def fit_forecaster(
     has_volume: bool = False,
     progress: Callable[[str], None] | None = None,
     config: ForecasterConfig | None = None,
+    parent: ArtifactLike | None = None,
 ) -> Artifact:
-    """Train the model of one year.
+    """Train the model of one year, from a cold start or from the model of the year before.
 
     Parameters
     ----------
@@ -78,6 +91,8 @@ def fit_forecaster(
         As `forecaster_identity`.
     progress : callable, optional
         Called with one short line an epoch.
+    parent : Artifact or tuple of (manifest, files), optional
+        The model to start from; a cold start without.
 
     Returns
     -------
@@ -88,29 +103,38 @@ def fit_forecaster(
     ------
     NotEnoughDataError, ConfigurationError
         As `forecaster_identity`.
+    CorruptArtifactError
+        If the parent's files are not what its network expects.
     """
-    forecaster = new_forecaster(name, config)
-    fold = training_fold(year, prices, has_open)
-    identity = _identity(forecaster, seed, has_open, fold)
+    started, version, start = None, None, None
+    if parent is not None:
+        manifest, files = _parts(parent)
+        started, version = manifest["config"], str(manifest["version"])
+        start = load_forecaster(name, files).forecaster.tensors()
+    forecaster = _forecaster(name, year, prices, has_open, has_volume, config, started)
+    channels = forecaster.config.channels
+    fold = training_fold(year, prices, has_open, channels)
+    identity = _identity(forecaster, year, seed, has_open, fold, version)
     say = None if progress is None else (lambda line: progress(f"{year} {line}"))
-    forecaster.fit(fold.inputs.relative, fold.targets, seed, say)
-    calibration = calibrate(forecaster.scores(fold.inputs.relative), fold)
+    forecaster.fit(fold.inputs.values, fold.targets, seed, say, start)
+    calibration = Calibration.fit(forecaster.scores(fold.inputs.values), fold)
     days = fold.prices.dates[fold.days]
     facts = {
         "year": year,
+        "start": "cold" if version is None else f"warm, from {version}",
         "training_first_decision": str(days[0]),
         "training_last_decision": str(days[-1]),
         "training_last_exit": fold.cutoff,
         "training_targets": int(np.isfinite(fold.targets).sum()),
         "training_symbols": len(fold.prices.symbols),
         "epoch_losses": [round(loss, 6) for loss in forecaster.losses_],
-        "channels": list(forecaster.channels),
+        "channels": list(channels),
+        "channels_missing": [name for name in forecaster.wanted if name not in channels],
         "source_has_open": has_open,
         "source_has_volume": has_volume,
-        **calibration,
+        **calibration.to_json(),
     }
-    files = forecaster_files(forecaster, fold.prices.symbols, calibration)
-    return Artifact(identity, files, facts)
+    return Artifact(identity, forecaster_files(forecaster, fold.prices.symbols, calibration), facts)
 
 
 def forecast_year(artifact: ArtifactLike, year: int, prices: pd.DataFrame, universe: pd.DataFrame) -> pd.DataFrame:
@@ -129,8 +153,7 @@ def forecast_year(artifact: ArtifactLike, year: int, prices: pd.DataFrame, unive
     Returns
     -------
     DataFrame
-        As `schemas.FORECASTS`, by week and slot: expected weekly log return,
-        ``intercept + slope * weekly volatility * score``.
+        As `schemas.FORECASTS`, by week and slot: expected weekly log return and its quantiles (see `calibration`).
 
     Raises
     ------
@@ -141,35 +164,41 @@ def forecast_year(artifact: ArtifactLike, year: int, prices: pd.DataFrame, unive
     CorruptArtifactError
         If the model's files are not what its network expects.
     """
-    name, version, files = _parts(artifact)
-    forecaster, description = load_forecaster(name, files)
+    manifest, files = _parts(artifact)
+    name = str(manifest["name"])
+    model = load_forecaster(name, files)
+    chunk, channels = model.forecaster.config.chunk, model.forecaster.config.channels
     stocks = universe.sort_values("slot")["symbol"].astype(str).tolist()
     bars = panel.bars_between(prices, panel.warm_up_start(year), pd.Timestamp(year, 12, 31))
     # The cross-section is that of the training fold, so that a symbol listed later cannot change what was forecast.
-    prices_panel = panel.price_panel(bars, has_open=False, symbols=[*description["symbols"], *stocks])
-    features = inputs.build_inputs(prices_panel.close)
+    prices_panel = panel.price_panel(bars, False, [*model.symbols, *stocks], fields_of(channels))
+    features = inputs.build_inputs(prices_panel, channels)
     weeks = _decidable(year, prices_panel.dates)
     rows = np.searchsorted(prices_panel.dates, weeks["decision_session"].to_numpy().astype("datetime64[D]"))
     columns = np.array([prices_panel.symbols.index(symbol) for symbol in stocks])
-    if rows[0] + 1 < forecaster.config.chunk:
+    if rows[0] + 1 < chunk:
         raise NotEnoughDataError(
             f"Only {rows[0] + 1} sessions of prices lie up to the first decision of {year}.",
             todo=f"materialise the prices of {year - FORECAST_TRAINING_YEARS} to {year}.",
         )
     _check_context(features, rows, columns, weeks, stocks)
-    values = np.empty((len(weeks), len(stocks)))
-    for k, row in enumerate(rows):
-        # one week at a time: the same shapes, so the same bits, however much of the year is there
-        window = features.relative[row + 1 - forecaster.config.chunk : row + 1, columns].T
-        unit = forecaster.predict(window) * features.sigma[row, columns] * np.sqrt(targets.HORIZON)
-        values[k] = description["intercept"] + description["slope"] * unit
+    # one week at a time: the same shapes, so the same bits, however much of the year is there
+    scores = np.stack(
+        [
+            model.forecaster.predict(features.values[row + 1 - chunk : row + 1, columns].transpose(1, 0, 2))
+            for row in rows
+        ]
+    )
+    sigma = features.sigma[np.ix_(rows, columns)]
+    spread = model.calibration.spread(sigma).reshape(-1, len(QUANTILES))
     table = weeks[["week", "decision_at"]].iloc[np.repeat(np.arange(len(weeks)), len(stocks))].reset_index(drop=True)
     return table.assign(
         slot=np.tile(np.arange(len(stocks), dtype=np.int64), len(weeks)),
         symbol=pd.Series(stocks * len(weeks), dtype="str"),
-        forecast=values.ravel(),
-        forecaster=pd.Series([name] * values.size, dtype="str"),
-        model_version=pd.Series([version] * values.size, dtype="str"),
+        forecast=model.calibration.expected(scores, sigma).ravel(),
+        **dict(zip(QUANTILES, spread.T, strict=True)),
+        forecaster=pd.Series([name] * scores.size, dtype="str"),
+        model_version=pd.Series([str(manifest["version"])] * scores.size, dtype="str"),
     )
 
 
@@ -206,32 +235,56 @@ def _check_context(
         )
 
 
-def _parts(artifact: ArtifactLike) -> tuple[str, str, Mapping[str, bytes]]:
-    if isinstance(artifact, Artifact):
-        return artifact.name, artifact.version, artifact.files
-    manifest, files = artifact
-    return str(manifest["name"]), str(manifest["version"]), files
+def _parts(artifact: ArtifactLike) -> tuple[Mapping[str, Any], Files]:
+    return (artifact.manifest(), artifact.files) if isinstance(artifact, Artifact) else artifact
 
 
-def _identity(forecaster: Forecaster, seed: int, has_open: bool, fold: Fold) -> Identity:
+def _forecaster(
+    name: str,
+    year: int,
+    prices: pd.DataFrame,
+    has_open: bool,
+    has_volume: bool,
+    config: ForecasterConfig | None,
+    started: Mapping[str, Any] | None,
+) -> Forecaster:
+    """Return an untrained forecaster that reads what the source has, or what the model it starts from has read."""
+    fresh = new_forecaster(name, config)
+    if started is None:
+        held = panel.fields_held(panel.training_bars(prices, year), has_open, has_volume)
+        return new_forecaster(name, dataclasses.replace(fresh.config, channels=readable(fresh.wanted, held)))
+    if not fresh.warm or started["forecaster"] != name or started["year"] != year - 1:
+        raise ConfigurationError(
+            f"The {name} model of {year} cannot start from the {started['forecaster']} model of {started['year']}.",
+            todo="start from the same forecaster's model of the year before, or from nothing.",
+        )
+    return new_forecaster(name, read_config(name, started["hyperparameters"]))
+
+
+def _identity(forecaster: Forecaster, year: int, seed: int, has_open: bool, fold: Fold, parent: str | None) -> Identity:
     return Identity(
         kind="forecaster",
         name=forecaster.name,
         cutoff=fold.cutoff,
         config={
             "recipe": "default",
+            "forecaster": forecaster.name,
+            "year": year,
             "seed": seed,
-            "network": dataclasses.asdict(forecaster.config),
-            "channels": list(forecaster.channels),
+            "hyperparameters": json.loads(canonical_json(dataclasses.asdict(forecaster.config))),
             "execution": "open" if has_open else "close",
             "training_years": FORECAST_TRAINING_YEARS,
-            "horizon": targets.HORIZON,
+            "horizon": inputs.HORIZON,
             "context": inputs.CONTEXT,
             "min_observed": inputs.MIN_OBSERVED,
             "half_life": inputs.HALF_LIFE,
+            "outlook_half_lives": list(inputs.OUTLOOK_HALF_LIVES),
             "warm_up": inputs.WARM_UP,
             "clip": inputs.CLIP,
             "min_cross_section": inputs.MIN_CROSS_SECTION,
+            "min_slow": MIN_SLOW,
+            "quantiles": list(QUANTILES.values()),
         },
         data=fold.prices.digest(),
+        parent=parent,
     )

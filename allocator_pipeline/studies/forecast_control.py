@@ -1,196 +1,192 @@
 """The planted control of the forecasters: they must find a signal that is there, and nothing where nothing is.
 
-Real daily returns are shuffled by day, which leaves how stocks move together and destroys every pattern in time. Into
-them a four-week reversal of stated strength is planted. The forecasters then walk forward over the years as they do on
-real prices, and their rank IC is compared with the oracle's, who ranks by the planted signal itself.
-
-Run ``python -m allocator_pipeline.studies.forecast_control --help``.
+``make forecast-control`` prints the table of docs/forecasters.md and writes ``data/results/forecast_control.json``.
+Finished walks are kept in ``forecast_control-runs.jsonl`` beside it, so that a study that was interrupted goes on where
+it stopped.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
+import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from allocator_pipeline.config import FORECASTERS, N_STOCKS
-from allocator_pipeline.market import calendar
+from allocator_pipeline.atomic import write_bytes
+from allocator_pipeline.config import FORECASTERS, Settings
+from allocator_pipeline.studies.control_market import SHAPES
+from allocator_pipeline.studies.control_trials import ControlTrial, run_control_trial
+from allocator_pipeline.studies.tables import markdown, number
+from allocator_pipeline.studies.trials import append_run, finished, finite, read_runs
 
-REVERSAL_DAYS = 20
+STRENGTH = 0.045
+"""Daily drift, in daily standard deviations, per unit of signal: an oracle's weekly rank IC of about .10."""
 
+YEARS = (1996, 2020)
 
-def plant_reversal(noise: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
-    """Plant a reversal into daily returns.
+TUNING_DRAWS = range(100, 120)
+"""Shuffles that recipes were chosen on."""
 
-    The signal of a day is minus each stock's summed return of the last 20 days in units of its volatility, standardised
-    across stocks; the next day's return gains ``strength`` daily standard deviations per unit of it.
+DRAWS, NULL_DRAWS = range(5_000, 5_008), range(6_000, 6_020)
+"""Shuffles with and without a signal that the study reports; nothing was chosen on them."""
 
-    Parameters
-    ----------
-    noise : ndarray of float64, shape (T, N)
-        Daily log returns without any pattern in time.
-    strength : float
-        Daily drift per unit of signal; 0 plants none.
+QUICK_YEARS, QUICK_DRAWS = (1996, 2000), 2
 
-    Returns
-    -------
-    tuple of ndarray, shape (T, N)
-        Daily log returns, and the signal known at each day's close (0 in the first 20 days).
-    """
-    sigma = noise.std(axis=0)
-    returns, signal = noise.copy(), np.zeros_like(noise)
-    for t in range(1, len(noise)):
-        returns[t] += strength * sigma * signal[t - 1]
-        if t >= REVERSAL_DAYS:
-            past = -(returns[t + 1 - REVERSAL_DAYS : t + 1] / sigma).sum(axis=0)
-            signal[t] = (past - past.mean()) / past.std()
-    return returns, signal
+Record = dict[str, Any]
+
+RECOVERED_AT_LEAST = {"ridge": 0.80, "lstm": 0.85, "patchtst": 0.80}
+"""On the reversal."""
+
+BEHIND_RIDGE_AT_MOST, NULL_IC_AT_MOST = 0.10, 0.004
 
 
-def price_table(returns: np.ndarray, first_session: str) -> pd.DataFrame:
-    """Return a close-only price table (`schemas.PRICES`) from the log returns, (T, N), of consecutive sessions."""
-    days = calendar.sessions(first_session, f"{calendar.LAST_YEAR}-12-31")[: len(returns)]
-    count = returns.shape[1]
-    symbols = [f"S{i:02d}" for i in range(count)]
-    close = 100 * np.exp(np.cumsum(returns, axis=0)).ravel()
-    empty = np.full(close.shape, np.nan)
-    return pd.DataFrame(
-        {
-            "date": np.repeat(days.to_numpy(), count),
-            "symbol": pd.Series(np.tile(np.array(symbols, dtype=object), len(returns)), dtype="str"),
-            "open": empty,
-            "high": empty,
-            "low": empty,
-            "close": close,
-            "adj_close": close,
-            "volume": empty,
-            "source": pd.Series(["control"] * len(close), dtype="str"),
-        }
-    )
+def null_of(shape: str) -> str:
+    """Return the shape under whose name the market without a signal is walked: one for each kind of market."""
+    return "volume" if SHAPES[shape].by_volume else "reversal"
 
 
-def universe_table(year: int, symbols: Sequence[str]) -> pd.DataFrame:
-    """Return a fixed universe (`schemas.UNIVERSE`) of 15 symbols."""
-    return pd.DataFrame(
-        {
-            "year": np.full(N_STOCKS, year, dtype=np.int64),
-            "slot": np.arange(N_STOCKS, dtype=np.int64),
-            "symbol": pd.Series(list(symbols[:N_STOCKS]), dtype="str"),
-            "rank": np.arange(1, N_STOCKS + 1, dtype=np.int64),
-            "liquidity": np.zeros(N_STOCKS),
-            "measure": pd.Series(["none"] * N_STOCKS, dtype="str"),
-            "mode": pd.Series(["fixed"] * N_STOCKS, dtype="str"),
-            "known_at": pd.Series([pd.Timestamp(year - 1, 12, 1, tz="UTC")] * N_STOCKS).dt.as_unit("us"),
-        }
-    )
+def plan(draws: Sequence[int], null_draws: Sequence[int], years: tuple[int, int]) -> list[ControlTrial]:
+    """Return all walks of a study, cheap forecasters first."""
+    nulls = sorted({null_of(shape) for shape in SHAPES})
+    trials = []
+    for forecaster in ("ridge", "lstm", "patchtst"):
+        trials += [ControlTrial(forecaster, shape, STRENGTH, draw, years) for shape in SHAPES for draw in draws]
+        trials += [ControlTrial(forecaster, shape, 0.0, draw, years) for shape in nulls for draw in null_draws]
+    return trials
 
 
-def walk(
-    forecaster: str,
-    years: Sequence[int],
-    prices: pd.DataFrame,
-    signal: np.ndarray,
-    seed: int = 0,
-    progress: Callable[[str], None] | None = None,
-) -> dict[str, np.ndarray]:
-    """Forecast some years of a control market and measure every week.
+def run_plan(
+    trials: Sequence[ControlTrial], store: Path, jobs: int, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Return what came of each trial, walked now or found in a file; each is appended to it as it ends."""
+    stored = read_runs(store)
+    keys = {trial: trial.key() for trial in trials}
+    runs = {trial: stored[key] for trial, key in keys.items() if key in stored}
+    pending = [trial for trial in trials if trial not in runs]
+    say(f"{len(runs)} of {len(trials)} walks are in {store} already; {len(pending)} to do in {jobs} processes.")
+    spent: dict[str, list[float]] = {}
+    for trial, outcome in finished(pending, run_control_trial, jobs):
+        runs[trial] = {"key": keys[trial], **dataclasses.asdict(trial), **outcome}
+        append_run(store, runs[trial])
+        spent.setdefault(trial.forecaster, []).append(outcome["wall_seconds"])
+        left = _seconds_left([other.forecaster for other in pending if other not in runs], spent) / jobs / 60
+        learnt = f"IC {outcome['ic']:+.4f}, oracle {outcome['oracle']:+.4f}, {outcome['cpu_seconds']:.1f} CPU s"
+        say(f"[{len(runs)}/{len(trials)}] {trial}: {learnt}; about {left:.0f} min left")
+    return [runs[trial] for trial in trials]
+
+
+def _seconds_left(pending: Sequence[str], spent: Mapping[str, Sequence[float]]) -> float:
+    means = {name: statistics.fmean(seconds) for name, seconds in spent.items()}
+    slowest = max(means.values())  # what has not been met yet is likely to be slow: cheap ones come first
+    return sum(means.get(name, slowest) for name in pending)
+
+
+def summary(runs: Sequence[Mapping[str, Any]]) -> list[Record]:
+    """Return one record for each forecaster and shape.
 
     Parameters
     ----------
-    forecaster : {"lstm", "patchtst"}
-    years : sequence of int
-    prices : DataFrame
-        As `price_table` gives.
-    signal : ndarray of float64, shape (days, N)
-        The planted signal, by day and symbol.
-    seed : int
-        Seed of the networks.
+    runs : sequence of mapping
+        As `run_plan` returns.
 
     Returns
     -------
-    dict of ndarray, shape (weeks,)
-        ``ic`` of the forecasts and ``oracle`` of the signal with the week's return, and ``align``, the correlation of
-        forecasts and signal; all of ranks across stocks.
+    list of dict
+        ``forecaster``, ``shape``; ``recovered_mean``, the share of the oracle's rank IC, mean over draws, with its
+        ``standard_error`` and ``recovered_worst``; ``ic``, ``oracle_ic`` and ``align`` (means); ``null_ic``, the mean
+        rank IC where nothing is planted (in the same kind of market), with ``null_standard_error``; ``cpu_seconds`` of
+        a walk (median); ``draws``, ``null_draws``, ``folds``. What was not measured is None.
     """
-    from allocator_pipeline.forecasters.quality import rank_ic
-    from allocator_pipeline.forecasters.walk_forward import fit_forecaster, forecast_year
+    table = pd.DataFrame(runs)
+    records = []
+    for forecaster in FORECASTERS:
+        own = table[table["forecaster"] == forecaster]
+        for shape in SHAPES:
+            planted = own[(own["shape"] == shape) & (own["strength"] > 0)]
+            null = own[(own["shape"] == null_of(shape)) & (own["strength"] == 0)]
+            recovered = planted["recovered"].astype(float)
+            first, last = planted["years"].iloc[0]
+            record = {
+                "forecaster": forecaster,
+                "shape": shape,
+                "recovered_mean": float(recovered.mean()),
+                "standard_error": float(recovered.to_numpy().std(ddof=1) / len(recovered) ** 0.5),
+                "recovered_worst": float(recovered.min()),
+                "ic": float(planted["ic"].mean()),
+                "oracle_ic": float(planted["oracle"].mean()),
+                "align": float(planted["align"].mean()),
+                "null_ic": float(null["ic"].mean()),
+                "null_standard_error": float(null["ic"].to_numpy().std(ddof=1) / max(len(null), 1) ** 0.5),
+                "cpu_seconds": float(planted["cpu_seconds"].median()),
+                "draws": len(planted),
+                "null_draws": len(null),
+                "folds": int(last - first + 1),
+            }
+            records.append(finite(record))
+    return records
 
-    close = prices.pivot(index="date", columns="symbol", values="adj_close")
-    planted = pd.DataFrame(signal, index=close.index, columns=close.columns)
-    result: dict[str, list[np.ndarray]] = {"ic": [], "oracle": [], "align": []}
-    for year in years:
-        model = fit_forecaster(forecaster, year, prices, seed, progress=progress)
-        table = forecast_year(model, year, prices, universe_table(year, list(close.columns)))
-        said = table.pivot(index="week", columns="slot", values="forecast").to_numpy()
-        weeks = calendar.weeks_of_year(year).iloc[: len(said)]
-        weeks = weeks[weeks["exit_session"] <= close.index[-1]]
-        said, columns = said[: len(weeks)], close.columns[:N_STOCKS]
-        paid = (
-            close.loc[weeks["exit_session"], columns].to_numpy()
-            / close.loc[weeks["execution_session"], columns].to_numpy()
-        )
-        truth = planted.loc[weeks["decision_session"], columns].to_numpy()
-        result["ic"].append(rank_ic(said, paid))
-        result["oracle"].append(rank_ic(truth, paid))
-        result["align"].append(rank_ic(said, truth))
-    return {name: np.concatenate(parts) for name, parts in result.items()}
+
+def verdicts(records: Sequence[Record]) -> list[str]:
+    """Return each target and whether it is met, a line each."""
+    found = {(row["forecaster"], row["shape"]): row for row in records}
+    lines = []
+    for forecaster, least in RECOVERED_AT_LEAST.items():
+        share = found[forecaster, "reversal"]["recovered_mean"]
+        lines.append(_verdict(f"{forecaster} recovers at least {least:.2f} of the reversal", share, share >= least))
+    for (forecaster, shape), row in found.items():
+        behind = found["ridge", shape]["recovered_mean"] - row["recovered_mean"]
+        if forecaster != "ridge":
+            aim = f"{forecaster} at most {BEHIND_RIDGE_AT_MOST:.2f} behind ridge on {shape}"
+            lines.append(_verdict(aim, behind, behind <= BEHIND_RIDGE_AT_MOST))
+    for (forecaster, shape), row in found.items():
+        if row["null_ic"] is not None and shape == null_of(shape):
+            aim = f"{forecaster}: IC within {NULL_IC_AT_MOST} of zero where no {shape} is planted"
+            lines.append(_verdict(aim, row["null_ic"], abs(row["null_ic"]) <= NULL_IC_AT_MOST))
+    return lines
 
 
-def control(draws: int, years: Sequence[int], strength: float, say: Callable[[str], None]) -> pd.DataFrame:
-    """Run the control on shuffled days of the sample market.
+def _verdict(aim: str, value: float, met: bool) -> str:
+    return f"- {aim}: {'met' if met else 'MISSED'} ({number(value, 4)})"
 
-    Parameters
-    ----------
-    draws : int
-        Independent shuffles.
-    years : sequence of int
-        Years to forecast, 1996 to 2022.
-    strength : float
-        As in `plant_reversal`; 0 is the null.
 
-    Returns
-    -------
-    DataFrame
-        One row by draw and forecaster: mean ``ic``, ``oracle``, their ratio ``recovered``, ``align``, and the
-        ``cpu_seconds`` of fitting and forecasting.
-    """
-    from skfolio.datasets import load_sp500_dataset
-
-    real = load_sp500_dataset()
-    daily = np.diff(np.log(real.to_numpy()), axis=0)
-    rows: list[dict[str, Any]] = []
-    for draw in range(draws):
-        random = np.random.default_rng(1000 + draw)
-        noise = daily[random.permutation(len(daily))][:, random.permutation(daily.shape[1])[:N_STOCKS]]
-        returns, signal = plant_reversal(noise - noise.mean(axis=0), strength)
-        prices = price_table(returns, str(real.index[0].date()))
-        for forecaster in FORECASTERS:
-            began = time.process_time()
-            weekly = walk(forecaster, years, prices, signal)
-            cost = time.process_time() - began
-            ic, oracle, align = (float(np.nanmean(weekly[name])) for name in ("ic", "oracle", "align"))
-            row = {"draw": draw, "forecaster": forecaster, "ic": ic, "oracle": oracle}
-            rows.append(row | {"recovered": ic / oracle if strength else np.nan, "align": align, "cpu_seconds": cost})
-            say(f"draw {draw + 1}/{draws} {forecaster}: ic {ic:.4f}, oracle {oracle:.4f}, align {align:.3f}")
-    return pd.DataFrame(rows)
+COLUMNS: Mapping[str, Callable[[Record], str]] = {
+    "forecaster": lambda row: row["forecaster"],
+    "shape": lambda row: row["shape"],
+    "recovered": lambda row: f"{number(row['recovered_mean'])} ({number(row['standard_error'])})",
+    "worst draw": lambda row: number(row["recovered_worst"]),
+    "IC": lambda row: number(row["ic"], 4),
+    "oracle's IC": lambda row: number(row["oracle_ic"], 4),
+    "align": lambda row: number(row["align"]),
+    "null IC": lambda row: f"{number(row['null_ic'], 4)} ({number(row['null_standard_error'], 4)})",
+    "CPU s": lambda row: number(row["cpu_seconds"], 1),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the control's table."""
-    parser = argparse.ArgumentParser(description="Planted control of the forecasters.")
-    parser.add_argument("--draws", type=int, default=3, help="independent shuffles (3)")
-    parser.add_argument("--first-year", type=int, default=1996, help="first year forecast (1996)")
-    parser.add_argument("--last-year", type=int, default=2020, help="last year forecast (2020)")
-    parser.add_argument("--strength", type=float, default=0.045, help="daily drift per unit of signal (0.045); 0: null")
+    """Run the study, print its table and write its records as JSON."""
+    results = Settings.from_env().data_dir / "results"
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a look in a few minutes: 5 folds of 2 tuning draws")
+    parser.add_argument("--jobs", type=int, default=1, help="processes of one thread (1)")
+    parser.add_argument("--results", type=Path, default=results, help=f"folder of the results ({results})")
     chosen = parser.parse_args(arguments)
-    years = range(chosen.first_year, chosen.last_year + 1)
-    table = control(chosen.draws, years, chosen.strength, lambda line: print(line, flush=True))
-    summary = table.groupby("forecaster")[["ic", "oracle", "recovered", "align", "cpu_seconds"]].agg(["mean", "sem"])
-    print(summary.round(4).to_string())
+    began = time.perf_counter()
+    quick = TUNING_DRAWS[:QUICK_DRAWS]
+    trials = plan(quick, quick, QUICK_YEARS) if chosen.quick else plan(DRAWS, NULL_DRAWS, YEARS)
+    store = chosen.results / "forecast_control-runs.jsonl"
+    records = summary(run_plan(trials, store, chosen.jobs, lambda line: print(line, flush=True)))
+    out = chosen.results / f"forecast_control{'-quick' if chosen.quick else ''}.json"
+    write_bytes(out, json.dumps(records, indent=2, allow_nan=False).encode())
+    print(f"\n{markdown(records, COLUMNS)}\n")
+    print("\n".join(verdicts(records)))
+    size = f"{records[0]['draws']} draws (null: {records[0]['null_draws']}) x {records[0]['folds']} folds"
+    print(f"\n{size}; {out} written, {(time.perf_counter() - began) / 60:.1f} min.")
 
 
 if __name__ == "__main__":

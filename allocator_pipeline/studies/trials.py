@@ -88,11 +88,11 @@ class Trial:
         return f"{self.algorithm} {self.recipe}, {where}, market {self.market}, seed {self.seed}"
 
 
-@lru_cache(maxsize=1)
-def code_digest() -> str:
+@lru_cache(maxsize=2)
+def code_digest(shaping: tuple[str, ...] = SHAPING, without: tuple[str, ...] = NOT_SHAPING) -> str:
     """Return a hash of the code that trains and judges; comments, docstrings and layout do not count."""
     files = {file.relative_to(PACKAGE).as_posix(): file for file in PACKAGE.rglob("*.py")}
-    kept = [name for name in sorted(files) if name.startswith(SHAPING) and name not in NOT_SHAPING]
+    kept = [name for name in sorted(files) if name.startswith(shaping) and name not in without]
     return sha256("".join(f"{name} {bare_code(files[name].read_text())}" for name in kept).encode())
 
 
@@ -190,7 +190,7 @@ def run_trials(trials: Sequence[Trial], store: Path, jobs: int, say: Callable[[s
     earlier, pending = len(runs), [trial for trial in trials if trial not in runs]
     say(f"{earlier} of {len(trials)} trainings are in {store} already; {len(pending)} to do in {jobs} processes.")
     spent: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for trial, outcome in _finished(pending, jobs):
+    for trial, outcome in finished(pending, run_trial, jobs):
         runs[trial] = {"key": keys[trial], **dataclasses.asdict(trial), **outcome}
         append_run(store, runs[trial])
         spent[trial.algorithm, trial.recipe].append(outcome["wall_seconds"])
@@ -213,16 +213,19 @@ def minutes_left(pending: Sequence[Trial], spent: Mapping[tuple[str, str], Seque
     return sum(means.get((trial.algorithm, trial.recipe), unseen) for trial in pending) / jobs / 60
 
 
-def _finished(trials: Sequence[Trial], jobs: int) -> Iterator[tuple[Trial, Run]]:
-    """Yield trials as they end. Fresh processes: a forked one would inherit the locks of torch's threads."""
+def finished(trials: Sequence[Any], run: Callable[[Any], Run], jobs: int) -> Iterator[tuple[Any, Run]]:
+    """Yield trials and what ``run`` says of them, as they end.
+
+    Fresh processes: a forked one would inherit the locks of torch's threads.
+    """
     if jobs == 1 or len(trials) < 2:
         for trial in trials:
-            yield trial, run_trial(trial)
+            yield trial, run(trial)
         return
     os.environ["OMP_NUM_THREADS"] = "1"  # read by the new processes as they import torch
     pool = ProcessPoolExecutor(min(jobs, len(trials)), multiprocessing.get_context("spawn"))
     try:
-        futures = {pool.submit(run_trial, trial): trial for trial in trials}
+        futures = {pool.submit(run, trial): trial for trial in trials}
         for future in as_completed(futures):
             try:
                 outcome = future.result()
