@@ -179,7 +179,7 @@ TINY = {
     "dpg_weeks": lambda: {"chosen": tiny("dpg"), "stacks": (1, 2), "repeats": 1},
     "env_steps_1024": lambda: {"portfolios": 8, "vector_steps": 60, "loop_steps": 60, "repeats": 1},
     "forecast_backfill_cpu_seconds": lambda: {"years": 1, "forecasters": ("lstm",), "repeats": 1, "beside": False},
-    "forecast_cost_by_stocks": lambda: {"stocks": (8, 5), "forecasters": ("lstm",), "repeats": 1},
+    "forecast_cost_by_stocks": lambda: {"stocks": (8, 5), "forecasters": ("lstm", "ridge"), "repeats": 1},
     "gpu_env_steps": lambda: {"where": "cpu", "portfolios": 8, "repeats": 1},
     "gpu_ppo_steps": lambda: {"where": "cpu", "portfolios": 8, "repeats": 1},
     "lstm_vs_loop": lambda: {"data": small_material(), "batches": (16,), "windows": 32, "repeats": 1},

@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from allocator_pipeline.forecasters.inputs import CONTEXT
+from benchmarks import forecasting
 from benchmarks.forecasting import (
     backfill,
     fit,
     fit_by_windows,
-    forecaster,
     material,
+    network_forecaster,
     sample_years,
     targets_a_step,
     targets_read,
@@ -55,13 +56,13 @@ def outputs_of(kind):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_dense_training_reads_each_known_target_once_an_epoch(name, data):
-    fitted = fit(forecaster(name, epochs=2), data)
+    fitted = fit(network_forecaster(name, epochs=2), data)
     assert targets_read(fitted, data) == 2 * (DAYS - WARM_UP - UNKNOWN) * STOCKS
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_targets_in_a_step_are_the_outputs_that_are_read(name, data):
-    fresh = forecaster(name, epochs=1)
+    fresh = network_forecaster(name, epochs=1)
     with outputs_of(type(fresh.build()).__name__) as shapes:
         fit(fresh, data)
     rows, outputs = max(shapes)
@@ -70,7 +71,7 @@ def test_targets_in_a_step_are_the_outputs_that_are_read(name, data):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_loop_learns_one_target_from_each_window(name, data):
-    fresh = forecaster(name)
+    fresh = network_forecaster(name)
     with outputs_of(type(fresh.build()).__name__) as shapes:
         fit_by_windows(fresh, data, batch=10, steps=3)
     assert [rows for rows, _ in shapes] == [10, 10, 10]
@@ -80,35 +81,35 @@ def test_the_loop_learns_one_target_from_each_window(name, data):
 @pytest.mark.parametrize("name", NAMES)
 def test_both_sides_compute_the_same_network(name, data):
     """What the loop trains scores a chunk's days as it scores the windows that end on them."""
-    fresh = forecaster(name)
+    fresh = network_forecaster(name)
     network = fit_by_windows(fresh, data, batch=32, steps=5)
-    chunk = torch.from_numpy(data.relative[-fresh.config.chunk :].T.copy())
+    chunk = torch.from_numpy(data.values[-fresh.config.chunk :]).permute(1, 2, 0)
     with torch.inference_mode():
         dense = network(chunk)
         for days in (CONTEXT, CONTEXT + 20, fresh.config.chunk):
-            alone = window_scores(network, chunk[:, :days])
+            alone = window_scores(network, chunk[..., :days])
             torch.testing.assert_close(alone, dense[:, days // fresh.config.stride - 1], rtol=1e-4, atol=1e-6)
     assert dense.std() > 1e-3, "a head of zeros would make any two networks equal"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_loop_scores_a_window_as_the_forecaster_does(name, data):
-    fitted = fit(forecaster(name, epochs=1), data)
-    windows = np.ascontiguousarray(data.relative[-CONTEXT:].T)
+    fitted = fit(network_forecaster(name, epochs=1), data)
+    windows = data.values[-CONTEXT:].transpose(1, 0, 2)
     with torch.inference_mode():
-        scored = window_scores(fitted._fitted(), torch.from_numpy(windows)).numpy()
+        scored = window_scores(fitted._fitted(), torch.from_numpy(windows).transpose(1, 2)).numpy()
     np.testing.assert_allclose(scored, fitted.predict(windows), rtol=1e-4, atol=1e-6)
     assert scored.std() > 1e-3
 
 
 def test_the_loop_learns(data):
     """A loop that did not train would be no reference: it fits a target that its windows hold."""
-    easy = type(data)(data.relative, np.where(np.isfinite(data.targets), data.relative, np.nan))
-    windows = torch.from_numpy(easy.relative).unfold(0, CONTEXT, 1)[WARM_UP - CONTEXT + 1 :].flatten(0, 1)
-    network = fit_by_windows(forecaster("lstm"), easy, batch=64, steps=150)
+    easy = type(data)(data.values, np.where(np.isfinite(data.targets), data.values[..., 0], np.nan))
+    windows = torch.from_numpy(easy.values).unfold(0, CONTEXT, 1)[WARM_UP - CONTEXT + 1 :].flatten(0, 1)
+    network = fit_by_windows(network_forecaster("lstm"), easy, batch=64, steps=150)
     with torch.inference_mode():
         scored = window_scores(network, windows)
-    assert np.corrcoef(scored.numpy(), windows[:, -1].numpy())[0, 1] > 0.9
+    assert np.corrcoef(scored.numpy(), windows[:, 0, -1].numpy())[0, 1] > 0.9
 
 
 def test_the_start_of_a_training_is_not_counted():
@@ -132,7 +133,25 @@ def test_memory_over_what_was_held_is_seen():
 def test_a_back_fill_forecasts_every_week_of_every_stock():
     (year,) = sample_years(1)
     assert (year.year, year.prices["date"].min().year) == (2022, 2016)
-    assert backfill("lstm", [year]) == 52 * 15
+    assert backfill("ridge", [year]) == 52 * 15
+
+
+@pytest.mark.parametrize(
+    ("name", "chains"),
+    [("lstm", [[2018, 2019], [2020, 2021, 2022]]), ("ridge", [[year] for year in range(2018, 2023)])],
+)
+def test_a_back_fill_follows_the_chains_of_warm_starts(name, chains, monkeypatch):
+    fitted = []
+
+    def chain(asked, years, prices):
+        assert (asked, sorted(prices)) == (name, years)
+        fitted.append(years)
+        return [None] * len(years)
+
+    monkeypatch.setattr(forecasting, "fit_chain", chain)
+    monkeypatch.setattr(forecasting, "forecast_year", lambda model, year, prices, universe: [year])
+    assert forecasting.backfill(name, [forecasting.Year(year, None, None) for year in range(2018, 2023)]) == 5
+    assert fitted == chains
 
 
 @pytest.mark.skipif(importlib.util.find_spec("neuralforecast") is None, reason="neuralforecast is not installed")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +14,14 @@ import torch
 from torch import nn
 
 from allocator_pipeline.config import FORECAST_TRAINING_YEARS, N_STOCKS
-from allocator_pipeline.forecasters.base import Forecaster, reproducible
+from allocator_pipeline.forecasters.base import Forecaster, ForecasterConfig, reproducible
+from allocator_pipeline.forecasters.chains import chain_start, fit_chain
 from allocator_pipeline.forecasters.inputs import CONTEXT, build_inputs
 from allocator_pipeline.forecasters.models import new_forecaster
+from allocator_pipeline.forecasters.network import NetworkForecaster
+from allocator_pipeline.forecasters.panel import PricePanel
 from allocator_pipeline.forecasters.targets import rank_targets, weekly_returns
-from allocator_pipeline.forecasters.walk_forward import fit_forecaster, forecast_year
+from allocator_pipeline.forecasters.walk_forward import forecast_year
 from allocator_pipeline.market.sample import SampleMarket
 from allocator_pipeline.market.universe import universe_of
 
@@ -26,17 +31,17 @@ DAYS, WARM_UP_DAYS = 1512, 252
 
 @dataclass(frozen=True)
 class Material:
-    """What a forecaster trains on.
+    """What a forecaster trains on, of a source that has closes only.
 
     Parameters
     ----------
-    relative : ndarray of float32, shape (T, N)
-        Inputs.
+    values : ndarray of float32, shape (T, N, C)
+        Inputs; the first channel is the day's relative return.
     targets : ndarray of float64, shape (T, N)
         NaN where there is nothing to learn from.
     """
 
-    relative: np.ndarray
+    values: np.ndarray
     targets: np.ndarray
 
 
@@ -44,37 +49,42 @@ def material(stocks: int = N_STOCKS, days: int = DAYS, warm_up: int = WARM_UP_DA
     """Return what a model is fitted on, of returns that are noise: speed does not depend on what they say."""
     returns = np.random.default_rng(seed).normal(0.0, 0.02, (days, stocks))
     close = 100.0 * np.exp(np.cumsum(returns, axis=0))
-    features = build_inputs(close)
+    dates = np.datetime64("2000-01-03") + np.arange(days)
+    symbols = tuple(f"S{stock:03d}" for stock in range(stocks))
+    features = build_inputs(PricePanel(dates, symbols, close, close), ForecasterConfig().channels)
     learnt = features.usable & (np.arange(days) >= warm_up)[:, None]
     weekly = np.where(learnt, weekly_returns(close), np.nan)
-    return Material(features.relative, rank_targets(weekly))
+    return Material(features.values, rank_targets(weekly))
 
 
-def forecaster(name: str, **changes: object) -> Forecaster:
-    """Return an untrained forecaster with its own recipe, but for the changes."""
+def network_forecaster(name: str, **changes: Any) -> NetworkForecaster:
+    """Return an untrained network with its own recipe, but for the changes."""
     fresh = new_forecaster(name)
-    return new_forecaster(name, dataclasses.replace(fresh.config, **changes)) if changes else fresh
+    if not isinstance(fresh, NetworkForecaster):
+        raise TypeError(f"{name} has no network.")
+    fresh.config = dataclasses.replace(fresh.config, **changes)
+    return fresh
 
 
-def fit(fresh: Forecaster, data: Material, seed: int = 0) -> Forecaster:
-    """Train as the pipeline does: every epoch of the recipe, dense targets."""
-    return fresh.fit(data.relative, data.targets, seed)
+def fit(fresh: NetworkForecaster, data: Material, seed: int = 0) -> NetworkForecaster:
+    """Train as the pipeline does from a cold start: every epoch of the recipe, dense targets."""
+    return fresh.fit(data.values, data.targets, seed)
 
 
-def targets_read(fitted: Forecaster, data: Material) -> int:
+def targets_read(fitted: NetworkForecaster, data: Material) -> int:
     """Return the targets that all epochs of a training read: those of the days that it scores, once an epoch."""
-    read = np.isfinite(fitted.scores(data.relative)) & np.isfinite(data.targets)
+    read = np.isfinite(fitted.scores(data.values)) & np.isfinite(data.targets)
     return int(read.sum()) * fitted.config.epochs
 
 
-def fit_by_windows(fresh: Forecaster, data: Material, batch: int, steps: int, seed: int = 0) -> nn.Module:
+def fit_by_windows(fresh: NetworkForecaster, data: Material, batch: int, steps: int, seed: int = 0) -> nn.Module:
     """Train the very same network window by window: `CONTEXT` days of one stock give one target, its last output's.
 
     Loss, optimiser, schedule and clipping are those of the dense training; windows are gathered from a view.
 
     Parameters
     ----------
-    fresh : Forecaster
+    fresh : NetworkForecaster
         Gives the network and the numbers of its training.
     data : Material
     batch : int
@@ -87,7 +97,7 @@ def fit_by_windows(fresh: Forecaster, data: Material, batch: int, steps: int, se
     torch.nn.Module
     """
     config = fresh.config
-    windows = torch.from_numpy(data.relative).unfold(0, CONTEXT, 1)  # (days - 59, N, 60), a view
+    windows = torch.from_numpy(data.values).unfold(0, CONTEXT, 1)  # (days - 59, N, C, 60), a view
     targets = torch.from_numpy(data.targets[CONTEXT - 1 :].astype(np.float32))
     days, stocks = targets.isfinite().nonzero(as_tuple=True)
     with reproducible(seed):
@@ -107,24 +117,27 @@ def fit_by_windows(fresh: Forecaster, data: Material, batch: int, steps: int, se
 
 
 def window_scores(network: nn.Module, windows: torch.Tensor) -> torch.Tensor:
-    """Return the score of the last day of each window, (B,), of windows (B, days)."""
+    """Return the score of the last day of each window, (B,), of windows (B, C, days)."""
     return network(windows)[:, -1]
 
 
-def targets_a_step(fresh: Forecaster, data: Material) -> int:
+def targets_a_step(fresh: NetworkForecaster, data: Material) -> int:
     """Return the targets in an optimiser step of the dense training, where all are known."""
     config = fresh.config
-    return config.chunks_per_step * data.relative.shape[1] * (config.chunk - CONTEXT) // config.stride
+    return config.chunks_per_step * data.values.shape[1] * (config.chunk - CONTEXT) // config.stride
 
 
-def fit_epochs(name: str, data: Material, epochs: int) -> Forecaster:
-    """Train for some epochs; all there is to do where a forecaster has no epochs."""
-    return fit(forecaster(name, epochs=epochs), data)
+def fit_epoch(name: str, data: Material) -> Forecaster:
+    """Train for an epoch: a pass over the days. A forecaster without epochs takes one anyway."""
+    fresh = new_forecaster(name)
+    if isinstance(fresh, NetworkForecaster):
+        fresh = network_forecaster(name, epochs=1)
+    return fresh.fit(data.values, data.targets)
 
 
-def fit_and_score(name: str, data: Material, epochs: int) -> np.ndarray:
-    """Train for some epochs and score every day, as a year's fit does; return the scores, (T, N)."""
-    return fit_epochs(name, data, epochs).scores(data.relative)
+def fit_and_score(name: str, data: Material) -> np.ndarray:
+    """Train for an epoch and score every day, as a year's fit does; return the scores, (T, N)."""
+    return fit_epoch(name, data).scores(data.values)
 
 
 @dataclass(frozen=True)
@@ -159,9 +172,11 @@ def sample_years(count: int) -> list[Year]:
 
 
 def backfill(name: str, years: Sequence[Year]) -> int:
-    """Fit and forecast years one after another, as the asset does; return how many forecasts that gave."""
+    """Fit and forecast years, chain after chain of warm starts; return how many forecasts that gave."""
     count = 0
-    for each in years:
-        model = fit_forecaster(name, each.year, each.prices)
-        count += len(forecast_year(model, each.year, each.prices, each.universe))
+    for _, chain in groupby(years, key=lambda each: chain_start(name, each.year, years[0].year)):
+        linked = {each.year: each for each in chain}
+        prices = {year: each.prices for year, each in linked.items()}
+        for each, model in zip(linked.values(), fit_chain(name, list(linked), prices), strict=True):
+            count += len(forecast_year(model, each.year, each.prices, each.universe))
     return count

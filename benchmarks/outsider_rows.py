@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from benchmarks.clock import cpu_seconds
-from benchmarks.forecasting import Material, fit, forecaster, material, targets_a_step, targets_read
+from benchmarks.forecasting import Material, fit, material, network_forecaster, targets_a_step, targets_read
 from benchmarks.outsiders import Trainer, absent, cpu_seconds_a_step, neuralforecast_trainer, transformers_trainer
 from benchmarks.row import Row, Skipped
 
@@ -46,12 +46,12 @@ def _row(
         return missing
     torch.set_num_threads(1)
     trained_on = material() if data is None else data
-    same = targets_a_step(forecaster(name), trained_on)
-    each = targets_read(fit(forecaster(name), trained_on), trained_on)
+    same = targets_a_step(network_forecaster(name), trained_on)
+    each = targets_read(fit(network_forecaster(name), trained_on), trained_on)
     theirs = trainer(trained_on, same)
 
     def ours() -> float:
-        return each / cpu_seconds(lambda: fit(forecaster(name), trained_on))
+        return each / cpu_seconds(lambda: fit(network_forecaster(name), trained_on))
 
     def reference() -> float:
         return same / cpu_seconds_a_step(theirs, few, many)
@@ -69,13 +69,13 @@ def _row(
         return {
             "targets that our training reads": each,
             "targets a step, on both sides": same,
-            "weights": f"ours {_weights(forecaster(name).build())}, theirs {_weights(theirs(1))}",
+            "weights": f"ours {_weights(network_forecaster(name).build())}, theirs {_weights(theirs(1))}",
             "versions": f"{library} {version(library)}, torch {torch.__version__}",
         }
 
-    stocks = trained_on.relative.shape[1]
+    stocks = trained_on.values.shape[1]
     return Row(
-        recipe=f"{name}, {stocks} stocks x {len(trained_on.relative):,} days, a cold training of its recipe with dense "
+        recipe=f"{name}, {stocks} stocks x {len(trained_on.values):,} days, a cold training of its recipe with dense "
         f"targets; one of the same sizes out of {library}, 60 days to one, {same} windows a step, start-up not counted "
         f"({many} steps less {few})",
         unit="training targets per CPU second",

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from allocator_pipeline.forecasters.inputs import CONTEXT
-from benchmarks.forecasting import Material, forecaster
+from benchmarks.forecasting import Material, network_forecaster
 from benchmarks.row import Skipped
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
@@ -67,7 +67,7 @@ def neuralforecast_trainer(name: str, data: Material, windows: int) -> Trainer:
         from neuralforecast.models import LSTM, PatchTST
 
     first = int(np.flatnonzero(np.isfinite(data.targets).any(axis=1))[0])
-    series = data.relative[max(first - CONTEXT, 0) :]  # its targets are the values themselves: as many as we have
+    series = data.values[max(first - CONTEXT, 0) :, :, 0]  # its targets are the values themselves: as many as we have
     days, stocks = series.shape
     frame = pd.DataFrame(
         {
@@ -76,7 +76,7 @@ def neuralforecast_trainer(name: str, data: Material, windows: int) -> Trainer:
             "y": series.T.ravel(),
         }
     )
-    ours: Any = forecaster(name).config
+    ours: Any = network_forecaster(name).config
     make, sizes = {
         "lstm": lambda: (LSTM, _lstm_sizes(ours)),
         "patchtst": lambda: (PatchTST, _patchtst_sizes(ours)),
@@ -130,10 +130,10 @@ def transformers_network(data: Material) -> nn.Module:
     with _quiet():
         from transformers import PatchTSTConfig, PatchTSTForPrediction
 
-        ours: Any = forecaster("patchtst").config
+        ours: Any = network_forecaster("patchtst").config
         return PatchTSTForPrediction(
             PatchTSTConfig(
-                num_input_channels=data.relative.shape[1],
+                num_input_channels=data.values.shape[1],
                 context_length=CONTEXT,
                 prediction_length=1,
                 patch_length=ours.stride,
@@ -151,10 +151,11 @@ def transformers_network(data: Material) -> nn.Module:
 
 def transformers_trainer(data: Material, windows: int) -> Trainer:
     """Return a plain loop over transformers' PatchTST; a step is so many windows, those of all stocks on some days."""
-    ours: Any = forecaster("patchtst").config
-    past = torch.from_numpy(data.relative).unfold(0, CONTEXT, 1)[:-1].transpose(1, 2)  # (days, 60, N), a view
-    future = torch.from_numpy(data.relative)[CONTEXT:, None]
-    days, rest = divmod(windows, data.relative.shape[1])
+    ours: Any = network_forecaster("patchtst").config
+    series = torch.from_numpy(data.values)[..., 0]
+    past = series.unfold(0, CONTEXT, 1)[:-1].transpose(1, 2)  # (days, 60, N), a view
+    future = series[CONTEXT:, None]
+    days, rest = divmod(windows, data.values.shape[1])
     if rest:
         raise ValueError(f"{windows} windows are no whole number of days of all stocks.")
 

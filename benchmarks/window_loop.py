@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.clock import cpu_seconds
-from benchmarks.forecasting import Material, fit, fit_by_windows, forecaster, material, targets_a_step, targets_read
+from benchmarks.forecasting import (
+    Material,
+    fit,
+    fit_by_windows,
+    material,
+    network_forecaster,
+    targets_a_step,
+    targets_read,
+)
 from benchmarks.row import REPEATS, Row
 
 BATCHES = (32, 64, 128, 256)
@@ -29,15 +37,15 @@ def loop_row(
     the scores are computed; what other batch sizes cost is in the breakdown.
     """
     trained_on = material() if data is None else data
-    same = targets_a_step(forecaster(name), trained_on)
-    each = targets_read(fit(forecaster(name), trained_on), trained_on)
+    same = targets_a_step(network_forecaster(name), trained_on)
+    each = targets_read(fit(network_forecaster(name), trained_on), trained_on)
 
     def ours() -> float:
-        return each / cpu_seconds(lambda: fit(forecaster(name), trained_on))
+        return each / cpu_seconds(lambda: fit(network_forecaster(name), trained_on))
 
     def loop(batch: int) -> float:
         steps = -(-windows // batch)
-        return batch * steps / cpu_seconds(lambda: fit_by_windows(forecaster(name), trained_on, batch, steps))
+        return batch * steps / cpu_seconds(lambda: fit_by_windows(network_forecaster(name), trained_on, batch, steps))
 
     costs: dict[int, float] = {}
 
@@ -54,9 +62,9 @@ def loop_row(
             f"ratio against the loop at its fastest batch size here, {fastest}": costs[fastest] * ours() / 1e6,
         }
 
-    stocks = trained_on.relative.shape[1]
+    stocks = trained_on.values.shape[1]
     return Row(
-        recipe=f"{name}, {stocks} stocks x {len(trained_on.relative):,} days, a cold training of its recipe with dense "
+        recipe=f"{name}, {stocks} stocks x {len(trained_on.values):,} days, a cold training of its recipe with dense "
         f"targets; the same network trained on 60-day windows, a target each, in batches of {same}",
         unit="training targets per CPU second",
         ours=ours,

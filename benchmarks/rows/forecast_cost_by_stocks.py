@@ -9,7 +9,7 @@ import torch
 
 from allocator_pipeline.config import FORECASTERS
 from benchmarks.clock import cpu_seconds
-from benchmarks.forecasting import fit_and_score, fit_epochs, material
+from benchmarks.forecasting import fit_and_score, fit_epoch, material
 from benchmarks.memory import extra_mebibytes
 from benchmarks.row import Row, number
 
@@ -22,16 +22,16 @@ def row(stocks: Sequence[int] = STOCKS, forecasters: Sequence[str] = FORECASTERS
     markets = {count: material(count) for count in counts}
     spent: dict[tuple[str, int], list[float]] = {(name, count): [] for name in forecasters for count in counts}
     for name in forecasters:
-        fit_and_score(name, markets[counts[0]], epochs=1)  # what torch loads once is not the stocks'
+        fit_and_score(name, markets[counts[0]])  # what torch loads once is not the stocks'
     # Smaller work first: what larger work leaves to the process would hide what it takes.
     memory = {
-        key: extra_mebibytes(lambda key=key: fit_and_score(key[0], markets[key[1]], epochs=1))
+        key: extra_mebibytes(lambda key=key: fit_and_score(key[0], markets[key[1]]))
         for key in sorted(spent, key=lambda key: key[1])
     }
 
     def ours() -> float:
         for name, count in spent:
-            spent[name, count].append(cpu_seconds(lambda name=name, count=count: fit_epochs(name, markets[count], 1)))
+            spent[name, count].append(cpu_seconds(lambda name=name, count=count: fit_epoch(name, markets[count])))
         return sum(spent[name, counts[-1]][-1] for name in forecasters)
 
     def least(name: str, count: int) -> float:
@@ -60,7 +60,7 @@ def row(stocks: Sequence[int] = STOCKS, forecasters: Sequence[str] = FORECASTERS
 
     return Row(
         recipe=f"{', '.join(forecasters)}: an epoch of training on {', '.join(map(str, counts))} simulated stocks x "
-        f"{len(markets[counts[0]].relative):,} days; the number is that of {counts[-1]}, all forecasters together",
+        f"{len(markets[counts[0]].values):,} days; the number is that of {counts[-1]}, all forecasters together",
         unit="CPU seconds (less is better)",
         ours=ours,
         breakdown=breakdown,
