@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import threading
 from collections.abc import Callable
@@ -63,15 +64,16 @@ def _proportional(process: int) -> float:
 def extra_mebibytes(work: Callable[[], object]) -> float | None:
     """Return by how much the memory of this process peaks, while it works, over what it held before, MiB.
 
-    The kernel keeps the peak and is told to forget the earlier one; None where it cannot be told. What a process has
-    freed and not given back counts as held before, so that smaller work is measured first.
+    What earlier work has freed is first given back to the kernel, which keeps the peak and is told to forget the
+    earlier one; None where it cannot be told.
     """
     try:
+        ctypes.CDLL(None).malloc_trim(0)
         before = _status("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # proc(5): reset the peak resident set size
         work()
         return (_status("VmHWM") - before) / 1024
-    except OSError:
+    except (OSError, AttributeError):  # another kernel, another C library
         return None
 
 

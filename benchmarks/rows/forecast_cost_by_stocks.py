@@ -23,11 +23,7 @@ def row(stocks: Sequence[int] = STOCKS, forecasters: Sequence[str] = FORECASTERS
     spent: dict[tuple[str, int], list[float]] = {(name, count): [] for name in forecasters for count in counts}
     for name in forecasters:
         fit_and_score(name, markets[counts[0]])  # what torch loads once is not the stocks'
-    # Smaller work first: what larger work leaves to the process would hide what it takes.
-    memory = {
-        key: extra_mebibytes(lambda key=key: fit_and_score(key[0], markets[key[1]]))
-        for key in sorted(spent, key=lambda key: key[1])
-    }
+    memory = {key: extra_mebibytes(lambda key=key: fit_and_score(key[0], markets[key[1]])) for key in spent}
 
     def ours() -> float:
         for name, count in spent:
