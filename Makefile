@@ -18,10 +18,10 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help setup demo dev test test-slow lint format bench learnability audit pins clean clean-data
+.PHONY: help setup demo dev test test-slow lint format bench learnability forecast-control audit pins clean clean-data
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Install everything into .venv (PYTHON=python3.12 chooses the interpreter)
 	@echo ".venv is ready."
@@ -57,6 +57,9 @@ bench: $(STAMP) ## Measure the benchmarks (ONLY=name for one)
 
 learnability: $(STAMP) ## Measure what the recipes learn from a planted signal (QUICK=1 for a look in two minutes)
 	$(BIN)/python -m allocator_pipeline.studies.learnability $(if $(QUICK),--quick)
+
+forecast-control: $(STAMP) ## Measure what the forecasters find of planted signals (QUICK=1 for a look in minutes)
+	$(BIN)/python -m allocator_pipeline.studies.forecast_control $(if $(QUICK),--quick)
 
 audit: $(STAMP) ## Look the pinned versions up in the advisory database (needs the network)
 	$(BIN)/python scripts/audit.py

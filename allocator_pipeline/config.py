@@ -39,6 +39,9 @@ PLANNED_ALLOCATORS = tuple(name for name in ALLOCATORS if name.split("_", 1)[0] 
 STATE_SIZE = N_STOCKS * len(SIGNALS) + N_STOCKS + N_STOCKS + 1  # 136
 
 FORECAST_TRAINING_YEARS = 5
+FORECAST_CHAIN_YEARS = 5
+"""Networks of years whose number is divisible by this start cold, the others from the year before's weights."""
+
 WEEKS_PER_YEAR = 52
 FINETUNE_WEEKS = 26
 MIN_JUDGED_WEEKS = 26

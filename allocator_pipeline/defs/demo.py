@@ -86,7 +86,13 @@ def stages(window: Window) -> Iterator[tuple[str, list[Task]]]:
         "forecasts, states, baselines",
         [
             *(
-                Task(f"{name} forecasts and states", ("forecasts", "state_tensors"), f"{name}|{a}", f"{name}|{b}")
+                Task(
+                    f"{name} forecasts and states",
+                    ("forecasts", "state_tensors"),
+                    f"{name}|{a}",
+                    f"{name}|{b}",
+                    config={"forecasts": {"processes": 1}},  # the runs themselves go side by side
+                )
                 for name in reversed(FORECASTERS)
                 for a, b in spans(map(str, window.state_years), 2)
             ),

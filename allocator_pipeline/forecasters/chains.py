@@ -12,11 +12,9 @@ from typing import Any
 import pandas as pd
 
 from allocator_pipeline.artifact import Artifact, Identity
+from allocator_pipeline.config import FORECAST_CHAIN_YEARS
 from allocator_pipeline.forecasters.models import new_forecaster
 from allocator_pipeline.forecasters.walk_forward import ArtifactLike, fit_forecaster, forecaster_identity
-
-CHAIN_YEARS = 5
-"""Years whose number is divisible by this start cold, chosen on the planted control (docs/forecasters.md)."""
 
 
 def chain_start(name: str, year: int, first_year: int) -> int:
@@ -30,7 +28,7 @@ def chain_start(name: str, year: int, first_year: int) -> int:
     first_year : int
         The first year with enough prices before it: what would start earlier starts there.
     """
-    return max(first_year, year - year % CHAIN_YEARS) if new_forecaster(name).warm else year
+    return max(first_year, year - year % FORECAST_CHAIN_YEARS) if new_forecaster(name).warm else year
 
 
 def chain_identities(

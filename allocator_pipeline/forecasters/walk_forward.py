@@ -106,12 +106,10 @@ def fit_forecaster(
     CorruptArtifactError
         If the parent's files are not what its network expects.
     """
-    started, version, start = None, None, None
-    if parent is not None:
-        manifest, files = _parts(parent)
-        started, version = manifest["config"], str(manifest["version"])
-        start = load_forecaster(name, files).forecaster.tensors()
+    manifest, files = (None, {}) if parent is None else parts_of(parent)
+    started, version = (None, None) if manifest is None else (manifest["config"], str(manifest["version"]))
     forecaster = _forecaster(name, year, prices, has_open, has_volume, config, started)
+    start = None if version is None else load_forecaster(name, files).forecaster.tensors()
     channels = forecaster.config.channels
     fold = training_fold(year, prices, has_open, channels)
     identity = _identity(forecaster, year, seed, has_open, fold, version)
@@ -164,7 +162,7 @@ def forecast_year(artifact: ArtifactLike, year: int, prices: pd.DataFrame, unive
     CorruptArtifactError
         If the model's files are not what its network expects.
     """
-    manifest, files = _parts(artifact)
+    manifest, files = parts_of(artifact)
     name = str(manifest["name"])
     model = load_forecaster(name, files)
     chunk, channels = model.forecaster.config.chunk, model.forecaster.config.channels
@@ -235,7 +233,8 @@ def _check_context(
         )
 
 
-def _parts(artifact: ArtifactLike) -> tuple[Mapping[str, Any], Files]:
+def parts_of(artifact: ArtifactLike) -> tuple[Mapping[str, Any], Files]:
+    """Return the manifest and the files of a model."""
     return (artifact.manifest(), artifact.files) if isinstance(artifact, Artifact) else artifact
 
 

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from allocator_pipeline.atomic import canonical_json, sha256
+from allocator_pipeline.config import FORECAST_CHAIN_YEARS
 from allocator_pipeline.forecasters.base import ForecasterConfig
-from allocator_pipeline.forecasters.chains import CHAIN_YEARS, chain_start
+from allocator_pipeline.forecasters.chains import chain_start
 from allocator_pipeline.forecasters.models import new_forecaster
 from allocator_pipeline.forecasters.quality import rank_ic
 from allocator_pipeline.forecasters.walk_forward import fit_forecaster, forecast_year
@@ -25,7 +26,7 @@ from allocator_pipeline.studies.control_market import ControlMarket, control_mar
 from allocator_pipeline.studies.trials import code_digest
 
 SHAPING = ("forecasters/", "studies/control_market.py", "studies/control_trials.py")
-NOT_SHAPING = tuple(f"forecasters/{name}.py" for name in ("models", "quality", "walk_forward", "worker", "workers"))
+NOT_SHAPING = tuple(f"forecasters/{name}.py" for name in ("chains", "models", "quality", "walk_forward", "workers"))
 """What computes a result, and, of the same rooms, what only stores, passes on or judges."""
 
 LIBRARIES = ("numpy", "pandas", "torch")
@@ -59,7 +60,7 @@ class ControlTrial:
         shape = {
             **dataclasses.asdict(self),
             "config": dataclasses.asdict(new_forecaster(self.forecaster).config),
-            "chain": CHAIN_YEARS,
+            "chain": FORECAST_CHAIN_YEARS,
             "code": code_digest(SHAPING, NOT_SHAPING),
             "libraries": [importlib.metadata.version(name) for name in LIBRARIES],
         }

@@ -52,13 +52,16 @@ def null_of(shape: str) -> str:
 
 
 def plan(draws: Sequence[int], null_draws: Sequence[int], years: tuple[int, int]) -> list[ControlTrial]:
-    """Return all walks of a study, cheap forecasters first."""
+    """Return all walks of a study: those with a signal first, and of each kind cheap forecasters first."""
     nulls = sorted({null_of(shape) for shape in SHAPES})
-    trials = []
-    for forecaster in ("ridge", "lstm", "patchtst"):
-        trials += [ControlTrial(forecaster, shape, STRENGTH, draw, years) for shape in SHAPES for draw in draws]
-        trials += [ControlTrial(forecaster, shape, 0.0, draw, years) for shape in nulls for draw in null_draws]
-    return trials
+    kinds = [(shape, STRENGTH, draws) for shape in SHAPES], [(shape, 0.0, null_draws) for shape in nulls]
+    return [
+        ControlTrial(forecaster, shape, strength, draw, years)
+        for kind in kinds
+        for forecaster in ("ridge", "lstm", "patchtst")
+        for shape, strength, numbers in kind
+        for draw in numbers
+    ]
 
 
 def run_plan(

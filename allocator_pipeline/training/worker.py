@@ -1,19 +1,13 @@
-"""A process that trains policies one after the other: tasks as JSON lines on stdin, answers as JSON lines on stdout.
+"""A process that trains policies one after the other, started by `workers` (see `processes`).
 
-``python -m allocator_pipeline.training.worker FOLDER`` is started by `workers`. State tensors lie in the folder and are
-mapped into memory, not copied; finished files are left there. It ends when stdin does, hence with its parent.
+State tensors lie in its folder and are mapped into memory, not copied.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import queue
 import sys
-import threading
-import traceback
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,13 +17,13 @@ import torch
 
 from allocator_pipeline.artifact import Artifact
 from allocator_pipeline.config import CostConfig
-from allocator_pipeline.errors import AllocatorError
 from allocator_pipeline.portfolio.objective import Objective
 from allocator_pipeline.portfolio.state import StateTensors
+from allocator_pipeline.processes import serve
 from allocator_pipeline.training.full import train_full
 from allocator_pipeline.training.progress import Progress
 
-STATES, RESULTS = "states", "results"
+STATES = "states"
 
 FIELDS = tuple(item.name for item in dataclasses.fields(StateTensors))
 
@@ -64,6 +58,11 @@ class Task:
     objective: Objective | None = None
     checkpoints: Path | None = None
     tensorboard: Path | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name in messages."""
+        return f"{self.allocator} {self.year} {self.recipe}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the task as JSON values."""
@@ -110,52 +109,16 @@ def shared_states(folder: Path) -> StateTensors:
     )
 
 
-def _answer(folder: Path, number: int, task: Task, tell: Callable[..., None]) -> None:
-    try:
-        artifact = task.run(
-            shared_states(folder / STATES / task.states), lambda message: tell(kind="progress", message=message)
-        )
-        target = folder / RESULTS / str(number)
-        target.mkdir(parents=True, exist_ok=True)
-        for name, payload in artifact.files.items():
-            (target / name).write_bytes(payload)
-        tell(
-            kind="done",
-            number=number,
-            identity=dataclasses.asdict(artifact.identity),
-            facts=dict(artifact.facts),
-            files=sorted(artifact.files),
-        )
-    except AllocatorError as error:
-        fields = {name: getattr(error, name) for name in ("problem", "todo", "source", "symbol", "week")}
-        tell(kind="failed", error=type(error).__name__, fields=fields)
-    except Exception:
-        tell(kind="crashed", trace=traceback.format_exc())
-
-
-def _listen(tasks: queue.SimpleQueue[str]) -> None:
-    for line in sys.stdin:
-        tasks.put(line)
-    os._exit(0)  # the parent is gone or wants no more; checkpoints are whole at any moment
+def perform(folder: Path, values: dict[str, Any], progress: Progress) -> Iterator[Artifact]:
+    """Train the policy of a task that has crossed over."""
+    task = Task.from_json(values)
+    yield task.run(shared_states(folder / STATES / task.states), progress)
 
 
 def main() -> None:
     """Train what comes in until no more can come."""
-    folder = Path(sys.argv[1])
-    # Whatever prints to stdout goes to stderr, so that the answers stay JSON.
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
     torch.set_num_threads(1)
-    tasks: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
-
-    def tell(**values: Any) -> None:
-        answers.write(json.dumps(values) + "\n")
-        answers.flush()
-
-    while True:
-        values = json.loads(tasks.get())
-        _answer(folder, values["number"], Task.from_json(values["task"]), tell)
+    serve(Path(sys.argv[1]), perform)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -9,26 +11,27 @@ from allocator_pipeline.forecasters.base import Forecaster, reproducible
 from allocator_pipeline.forecasters.models import CLASSES
 from allocator_pipeline_tests.forecasters.conftest import SMALL
 
-NAMES = tuple(CLASSES)
+NAMES = ("lstm", "patchtst")
+CHANNELS = len(SMALL["lstm"].channels)
 
 
 def fitted(name: str, seed: int = 0, days: int = 400) -> Forecaster:
     random = np.random.default_rng(1)
-    relative = random.standard_normal((days, 6)).astype(np.float32)
-    return CLASSES[name](SMALL[name]).fit(relative, random.standard_normal((days, 6)), seed)
+    values = random.standard_normal((days, 6, CHANNELS)).astype(np.float32)
+    return CLASSES[name](SMALL[name]).fit(values, random.standard_normal((days, 6)), seed)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_output_depends_on_its_day_and_the_days_before_only(name):
     network = fitted(name).network_
     stride = SMALL[name].stride
-    before = torch.randn(4, 120, generator=torch.Generator().manual_seed(0))
+    before = torch.randn(4, CHANNELS, 120, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         base = network(before)
         assert base.shape == (4, 120 // stride)
         for cut in (0, 7, 64, 119):
             after = before.clone()
-            after[:, cut:] += 1.0
+            after[..., cut:] += 1.0
             changed = network(after)
             assert torch.equal(changed[:, : cut // stride], base[:, : cut // stride])
             assert (changed[:, cut // stride :] != base[:, cut // stride :]).any(dim=0).all()
@@ -37,7 +40,7 @@ def test_an_output_depends_on_its_day_and_the_days_before_only(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_fresh_network_has_no_opinion(name):
     network = CLASSES[name](CLASSES[name].config_type()).build().eval()
-    assert not network(torch.randn(3, 120)).any()
+    assert not network(torch.randn(3, CHANNELS, 120)).any()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -66,10 +69,10 @@ def test_reproducible_gives_threads_back_after_an_error():
 @pytest.mark.parametrize("name", NAMES)
 def test_scores_of_a_day_equal_the_prediction_from_its_chunk(name):
     forecaster = fitted(name)
-    relative = np.random.default_rng(2).standard_normal((300, 6)).astype(np.float32)
-    scores = forecaster.scores(relative)
+    values = np.random.default_rng(2).standard_normal((300, 6, CHANNELS)).astype(np.float32)
+    scores = forecaster.scores(values)
     assert np.isfinite(scores[-60:]).all()
-    np.testing.assert_allclose(forecaster.predict(relative[-120:].T), scores[-1], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(forecaster.predict(values[-120:].transpose(1, 0, 2)), scores[-1], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -86,9 +89,9 @@ def test_every_target_is_read_once_an_epoch(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_unknown_targets_teach_nothing(name):
     random = np.random.default_rng(1)
-    relative, targets = random.standard_normal((2, 300, 6))
+    values, targets = random.standard_normal((300, 6, CHANNELS)), random.standard_normal((300, 6))
     holes = np.where(random.random(targets.shape) < 0.5, np.nan, targets)
-    forecaster = CLASSES[name](SMALL[name]).fit(relative.astype(np.float32), holes)
+    forecaster = CLASSES[name](SMALL[name]).fit(values.astype(np.float32), holes)
     assert all(np.isfinite(forecaster.losses_))
     assert all(bool(tensor.isfinite().all()) for tensor in forecaster.tensors().values())
 
@@ -97,18 +100,18 @@ def test_unknown_targets_teach_nothing(name):
 def test_short_or_empty_folds_and_unfitted_models_are_errors(name):
     forecaster = CLASSES[name](SMALL[name])
     with pytest.raises(NotEnoughDataError):
-        forecaster.fit(np.zeros((119, 6), dtype=np.float32), np.zeros((119, 6)))
+        forecaster.fit(np.zeros((119, 6, CHANNELS), dtype=np.float32), np.zeros((119, 6)))
     with pytest.raises(NotEnoughDataError):
-        forecaster.fit(np.zeros((300, 6), dtype=np.float32), np.full((300, 6), np.nan))
+        forecaster.fit(np.zeros((300, 6, CHANNELS), dtype=np.float32), np.full((300, 6), np.nan))
     with pytest.raises(NotEnoughDataError):
-        CLASSES[name](SMALL[name]).predict(np.zeros((2, 120), dtype=np.float32))
+        CLASSES[name](SMALL[name]).predict(np.zeros((2, 120, CHANNELS), dtype=np.float32))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_only_its_own_tensors_are_loaded(name):
     forecaster = fitted(name)
     good = forecaster.tensors()
-    window = np.random.default_rng(3).standard_normal((5, 120)).astype(np.float32)
+    window = np.random.default_rng(3).standard_normal((5, 120, CHANNELS)).astype(np.float32)
     again = CLASSES[name](SMALL[name]).load(good)
     np.testing.assert_array_equal(again.predict(window), forecaster.predict(window))
     key = "head.weight"
@@ -124,3 +127,35 @@ def test_only_its_own_tensors_are_loaded(name):
     for tensors in bad:
         with pytest.raises(CorruptArtifactError):
             CLASSES[name](SMALL[name]).load(tensors)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_windows_are_views(name):
+    values = np.zeros((300, 6, CHANNELS), dtype=np.float32)
+    windows = CLASSES[name](SMALL[name])._windows(values)
+    assert windows.shape == (181, 6, CHANNELS, 120)
+    assert np.shares_memory(windows.numpy(), values)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_warm_start_goes_on_from_the_weights_it_is_given(name):
+    cold = fitted(name)
+    before = cold.tensors()
+    random = np.random.default_rng(5)
+    values, targets = random.standard_normal((300, 6, CHANNELS)).astype(np.float32), random.standard_normal((300, 6))
+    still = dataclasses.replace(SMALL[name], learning_rate=1e-12, warm_epochs=2)
+    warm = CLASSES[name](still).fit(values, targets, start=before)
+    assert len(warm.losses_) == 2
+    for key, tensor in warm.tensors().items():
+        torch.testing.assert_close(tensor, before[key], rtol=1e-6, atol=1e-8)
+    moved = CLASSES[name](SMALL[name]).fit(values, targets, start=before).tensors()
+    again = CLASSES[name](SMALL[name]).fit(values, targets, start=before).tensors()
+    assert all(torch.equal(moved[key], again[key]) for key in moved)
+    assert any(not torch.equal(moved[key], before[key]) for key in moved)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_state_of_another_shape_is_no_start(name):
+    start = {key: value[..., :1] for key, value in fitted(name).tensors().items()}
+    with pytest.raises(CorruptArtifactError):
+        CLASSES[name](SMALL[name]).fit(np.zeros((300, 6, CHANNELS), dtype=np.float32), np.zeros((300, 6)), start=start)

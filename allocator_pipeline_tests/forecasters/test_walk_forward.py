@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from safetensors.torch import load, save
 
+from allocator_pipeline.config import QUANTILES
 from allocator_pipeline.errors import (
     ConfigurationError,
     CorruptArtifactError,
@@ -22,9 +23,12 @@ from allocator_pipeline_tests.forecasters.conftest import SMALL
 NAMES = tuple(CLASSES)
 
 
+WHOLE = {"has_open": True, "has_volume": True}
+
+
 @pytest.fixture(scope="module")
 def models(market):
-    return {name: fit_forecaster(name, 2015, market, has_open=True, config=SMALL[name]) for name in NAMES}
+    return {name: fit_forecaster(name, 2015, market, **WHOLE, config=SMALL[name]) for name in NAMES}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -36,26 +40,27 @@ def test_forecasts_fit_their_schema(name, models, market, universe):
     assert table["decision_at"].iloc[::15].tolist() == weeks["decision_at"].tolist()
     assert table["symbol"].iloc[:15].tolist() == universe(2015)["symbol"].tolist()
     assert set(table["model_version"]) == {models[name].version}
-    assert np.isfinite(table["forecast"]).all()
+    assert np.isfinite(table[["forecast", *QUANTILES]]).all(axis=None)
+    assert (table["q05"] < table["q95"]).all()
     assert table.groupby("week")["forecast"].nunique().min() > 1
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_seed_gives_the_same_files(name, models, market):
-    again = fit_forecaster(name, 2015, market, has_open=True, config=SMALL[name])
-    other = fit_forecaster(name, 2015, market, seed=1, has_open=True, config=SMALL[name])
+    again = fit_forecaster(name, 2015, market, **WHOLE, config=SMALL[name])
+    other = fit_forecaster(name, 2015, market, seed=1, **WHOLE, config=SMALL[name])
     assert again.files == models[name].files
     assert again.version == models[name].version
-    assert other.files["model.safetensors"] != models[name].files["model.safetensors"]
+    assert (other.files["model.safetensors"] != models[name].files["model.safetensors"]) == (name != "ridge")
     assert other.version != models[name].version
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_identity_is_known_before_training(name, models, market):
-    identity = forecaster_identity(name, 2015, market, has_open=True, config=SMALL[name])
+    identity = forecaster_identity(name, 2015, market, **WHOLE, config=SMALL[name])
     assert identity == models[name].identity
     assert identity.version.startswith("v2015-01-02-")
-    assert forecaster_identity(name, 2015, market, has_open=True).version != identity.version
+    assert (forecaster_identity(name, 2015, market, **WHOLE).version != identity.version) == (name != "ridge")
     assert forecaster_identity(name, 2015, market, config=SMALL[name]).version != identity.version
 
 
@@ -74,13 +79,41 @@ def test_half_a_year_of_prices_gives_the_first_half_bit_for_bit(name, models, ma
     half = forecast_year(models[name], 2015, known, universe(2015))
     assert half["week"].max() == pd.Timestamp("2015-06-22")
     pd.testing.assert_frame_equal(half, table.iloc[: len(half)])
-    assert fit_forecaster(name, 2015, known, has_open=True, config=SMALL[name]).files == models[name].files
+    assert fit_forecaster(name, 2015, known, **WHOLE, config=SMALL[name]).files == models[name].files
+
+
+def test_manifest_and_model_list_the_channels_read_and_those_missing(models, market):
+    closes = fit_forecaster("patchtst", 2015, market, config=SMALL["patchtst"])
+    opens = fit_forecaster("patchtst", 2015, market.assign(high=np.nan), has_open=True, config=SMALL["patchtst"])
+    slow = ["return_20", "return_60", "return_252"]
+    for model, read, missing in (
+        (models["patchtst"], ["return", "overnight", "high", "low", "volume", *slow, "volume_20"], []),
+        (opens, ["return", "overnight", *slow], ["high", "low", "volume", "volume_20"]),
+        (closes, ["return", *slow], ["overnight", "high", "low", "volume", "volume_20"]),
+    ):
+        assert model.facts["channels"] == read
+        assert model.facts["channels_missing"] == missing
+        assert json.loads(model.files["model.json"])["config"]["channels"] == read
+        assert model.manifest()["config"]["hyperparameters"]["channels"] == read
+    assert len({closes.version, opens.version, models["patchtst"].version}) == 3
+
+
+@pytest.mark.parametrize("column", ["high", "low", "volume"])
+def test_the_identity_reads_what_the_model_reads(column, market):
+    changed = market.copy()
+    changed.loc[5000, column] *= 1 + 1e-9
+    versions = {
+        name: [forecaster_identity(name, 2015, bars, **WHOLE).version for bars in (market, changed)]
+        for name in ("ridge", "patchtst")
+    }
+    assert versions["patchtst"][0] != versions["patchtst"][1]
+    assert (versions["ridge"][0] != versions["ridge"][1]) == (column == "volume")
 
 
 def test_a_later_listing_changes_nothing(models, market, universe):
     late = market[(market["symbol"] == "S00") & (market["date"] >= "2015-03-02")].assign(symbol="AAA")
     more = pd.concat([market, late]).sort_values(["date", "symbol"], ignore_index=True)
-    assert forecaster_identity("lstm", 2015, more, has_open=True, config=SMALL["lstm"]) == models["lstm"].identity
+    assert forecaster_identity("lstm", 2015, more, **WHOLE, config=SMALL["lstm"]) == models["lstm"].identity
     pd.testing.assert_frame_equal(
         forecast_year(models["lstm"], 2015, more, universe(2015)),
         forecast_year(models["lstm"], 2015, market, universe(2015)),
@@ -90,7 +123,7 @@ def test_a_later_listing_changes_nothing(models, market, universe):
 def test_years_outside_the_window_change_nothing(models, market, universe):
     recent = market[market["date"] >= "2009-01-01"]
     assert len(recent) < len(market)
-    assert forecaster_identity("lstm", 2015, recent, has_open=True, config=SMALL["lstm"]) == models["lstm"].identity
+    assert forecaster_identity("lstm", 2015, recent, **WHOLE, config=SMALL["lstm"]) == models["lstm"].identity
     pd.testing.assert_frame_equal(
         forecast_year(models["lstm"], 2015, recent, universe(2015)),
         forecast_year(models["lstm"], 2015, market, universe(2015)),
@@ -138,7 +171,7 @@ def test_progress_is_told(market):
 def damaged(model) -> list[dict[str, bytes]]:
     files, tensors = dict(model.files), load(model.files["model.safetensors"])
     description = json.loads(files["model.json"])
-    name = "head.weight"
+    name = "coefficients" if "coefficients" in tensors else "head.weight"
 
     def with_json(**changes):
         return files | {"model.json": json.dumps(description | changes).encode()}
@@ -148,16 +181,20 @@ def damaged(model) -> list[dict[str, bytes]]:
         {"model.safetensors": files["model.safetensors"]},
         files | {"model.safetensors": files["model.safetensors"][:-1]},
         files | {"model.safetensors": b"\x80\x04K\x01."},
-        files | {"model.safetensors": save(tensors | {name: tensors[name].double()})},
-        files | {"model.safetensors": save(tensors | {name: tensors[name].T.contiguous()})},
+        files | {"model.safetensors": save(tensors | {name: tensors[name].half()})},
+        files | {"model.safetensors": save(tensors | {name: tensors[name].flatten()[1:].contiguous()})},
         files | {"model.safetensors": save({key: tensor for key, tensor in tensors.items() if key != name})},
         files | {"model.json": b"{"},
         files | {"model.json": b"[]"},
         with_json(forecaster="other"),
         with_json(slope=None),
+        with_json(quantiles=description["quantiles"][1:]),
+        with_json(quantiles=description["quantiles"][::-1]),
         with_json(symbols=[1]),
         with_json(config=description["config"] | {"unheard_of": 1}),
         with_json(config=description["config"] | {"hidden": 10**7, "width": 10**7}),
+        with_json(config=description["config"] | {"channels": ["unheard_of"]}),
+        with_json(config=description["config"] | {"channels": ["return"]}),
     ]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import allocator_pipeline
+from allocator_pipeline import processes
 from allocator_pipeline.artifact import Artifact
 from allocator_pipeline.config import CostConfig
 from allocator_pipeline.errors import ConfigurationError, NotEnoughDataError, WorkerError
@@ -48,7 +49,7 @@ class Counted(subprocess.Popen[str]):
 
 @pytest.fixture(autouse=True)
 def count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers.subprocess, "Popen", Counted)
+    monkeypatch.setattr(processes.subprocess, "Popen", Counted)
     monkeypatch.setattr(Counted, "started", [])
 
 

@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from allocator_pipeline import schemas
-from allocator_pipeline.config import FORECAST_TRAINING_YEARS, SIGNALS
+from allocator_pipeline.config import FORECAST_CHAIN_YEARS, FORECAST_TRAINING_YEARS, SIGNALS
 from allocator_pipeline.defs.metadata import column_schema, markdown, picture, table_facts
 from allocator_pipeline.defs.partitions import Partitions, time_window
 from allocator_pipeline.defs.resources import MarketResource
@@ -14,6 +14,9 @@ from allocator_pipeline.market.universe import universe_of
 
 GROUP = {"group_name": "features", "owners": ["team:research"], "backfill_policy": dg.BackfillPolicy.single_run()}
 ALL_BEFORE = -100
+
+WINDOW_YEARS = FORECAST_TRAINING_YEARS + 1 + FORECAST_CHAIN_YEARS - 1
+"""Years before its own that a price window reaches back: those of the first model of the longest chain."""
 
 
 def feature_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
@@ -108,16 +111,16 @@ def feature_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
     @dg.asset(
         partitions_def=years,
         kinds={"parquet"},
-        ins={"prices": dg.AssetIn(partition_mapping=time_window(-FORECAST_TRAINING_YEARS - 1, 0))},
+        ins={"prices": dg.AssetIn(partition_mapping=time_window(-WINDOW_YEARS, 0))},
         metadata=column_schema(schemas.PRICES),
         description="The daily bars that a year's forecaster and baselines may read: the year itself, the five years "
-        "before it and one more for context.",
+        "before it and one more for context, and the same of the years whose models its own may start from.",
         **GROUP,
     )
     def price_windows(context: dg.AssetExecutionContext, prices):
         tables = {}
         for key in context.partition_keys:
-            tables[key] = prices.table(str(int(key) - FORECAST_TRAINING_YEARS - 1), key)
+            tables[key] = prices.table(str(int(key) - WINDOW_YEARS), key)
             listed = tables[key].groupby("date")["adj_close"].count().astype("float64")
             drawn = picture({"symbols": listed}, "symbols with a bar in each session")
             context.add_asset_metadata({**table_facts(tables[key], "date"), "coverage": drawn}, partition_key=key)

@@ -2,16 +2,23 @@
 
 import dagster as dg
 import pandas as pd
+from pydantic import Field
 
 from allocator_pipeline import schemas
+from allocator_pipeline.defs.forecasting import fit_years
 from allocator_pipeline.defs.metadata import column_schema, fields, numbers, picture, table_facts
-from allocator_pipeline.defs.models import trained
 from allocator_pipeline.defs.partitions import SAME_YEAR, Partitions, split
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.portfolio.assemble import build_states
 
 OWNERS = ["team:research"]
 ONE_RUN = dg.BackfillPolicy.single_run()
+
+
+class ForecastConfig(dg.Config):
+    """Choices of one run. ``processes`` changes nothing but the time: chains of years run in them, one thread each."""
+
+    processes: int = Field(default=2, ge=1)
 
 
 def forecast_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
@@ -26,43 +33,40 @@ def forecast_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         pool="training",
         ins={name: dg.AssetIn(partition_mapping=SAME_YEAR) for name in ("price_windows", "universe")},
         metadata=column_schema(schemas.FORECASTS),
-        description="Expected weekly log return of each stock at each decision of the year, by a network fitted on the "
-        "five years before the year's first decision, purged of every target that was not known by then.",
+        description="Expected weekly log return of each stock at each decision of the year and its quantiles, by a "
+        "model fitted on the five years before the year's first decision, purged of every target that was not known by "
+        "then. Networks start from the model of the year before, and every fifth year from nothing.",
     )
     def forecasts(
         context: dg.AssetExecutionContext,
+        config: ForecastConfig,
         market: MarketResource,
         store: StoreResource,
         price_windows,
         universe,
     ):
-        from allocator_pipeline.forecasters.walk_forward import fit_forecaster, forecast_year, forecaster_identity
+        from allocator_pipeline.forecasters.walk_forward import forecast_year
 
-        coverage = market.source.coverage()
+        wanted = {key: (name, int(year)) for key in context.partition_keys for name, year in [split(key)]}
+        models = fit_years(
+            wanted,
+            price_windows,
+            partitions.first_forecast_year,
+            market.source.coverage(),
+            store,
+            config.processes,
+            context.log.info,
+        )
         tables = {}
-        for key in context.partition_keys:
-            name, text = split(key)
-            year, bars = int(text), price_windows[text]
-            identity = forecaster_identity(name, year, bars, has_open=coverage.has_open, has_volume=coverage.has_volume)
-            model = trained(
-                store.models,
-                identity,
-                lambda: fit_forecaster(
-                    name,  # noqa: B023 (called at once, in the same round of the loop)
-                    year,  # noqa: B023
-                    bars,  # noqa: B023
-                    has_open=coverage.has_open,
-                    has_volume=coverage.has_volume,
-                    progress=context.log.info,
-                ),
-                context.log.info,
-            )
-            table = forecast_year((model.manifest, model.files), year, bars, universe[text])
+        for key, (name, year) in wanted.items():
+            model = models[key]
+            bars, stocks = price_windows[str(year)], universe[str(year)]
+            table = forecast_year((model.manifest, model.files), year, bars, stocks)
             tables[key] = schemas.validate(table, schemas.FORECASTS, name)
             context.add_asset_metadata(
                 {
                     **table_facts(table, "decision_at"),
-                    "model_version": identity.version,
+                    "model_version": model.version,
                     "training": dg.MetadataValue.json(model.manifest["facts"]),
                     "forecasts": picture(
                         {kind: table.groupby("week")["forecast"].agg(kind) for kind in ("max", "mean", "min")},
