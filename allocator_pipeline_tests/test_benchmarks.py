@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.util
 import itertools
 import json
 import math
@@ -27,6 +28,7 @@ from allocator_pipeline.portfolio.constraints import N_ASSETS, check_weights, pr
 from benchmarks import rows
 from benchmarks.__main__ import keep
 from benchmarks.capture import NOT_MEASURED, capture_facts
+from benchmarks.forecasting import material
 from benchmarks.projections import euclidean, euclidean_by_bisection, kullback_leibler_by_bisection
 from benchmarks.row import Row, Skipped, lines, measure
 from benchmarks.table import table
@@ -161,12 +163,27 @@ def tiny(algorithm):
     return dataclasses.replace(base, **changes)
 
 
+def small_material():
+    return material(stocks=6, days=300, warm_up=130)
+
+
+OPTIONAL = {
+    "lstm_vs_neuralforecast": "neuralforecast",
+    "patchtst_vs_neuralforecast": "neuralforecast",
+    "patchtst_vs_transformers": "transformers",
+}
+"""Rows by the library that they need and that need not be installed."""
+
 TINY = {
     "constraint_map": lambda: {"rows": 16, "loops": 5},
     "dpg_weeks": lambda: {"chosen": tiny("dpg"), "stacks": (1, 2), "repeats": 1},
     "env_steps_1024": lambda: {"portfolios": 8, "vector_steps": 60, "loop_steps": 60, "repeats": 1},
+    "forecast_backfill_cpu_seconds": lambda: {"years": 1, "forecasters": ("lstm",), "repeats": 1, "beside": False},
+    "forecast_cost_by_stocks": lambda: {"stocks": (8, 5), "forecasters": ("lstm", "ridge"), "repeats": 1},
     "gpu_env_steps": lambda: {"where": "cpu", "portfolios": 8, "repeats": 1},
     "gpu_ppo_steps": lambda: {"where": "cpu", "portfolios": 8, "repeats": 1},
+    "lstm_vs_loop": lambda: {"data": small_material(), "batches": (16,), "windows": 32, "repeats": 1},
+    "patchtst_vs_loop": lambda: {"data": small_material(), "batches": (16,), "windows": 32, "repeats": 1},
     "ppo_per_learner": lambda: {"chosen": tiny("ppo"), "steps": 52, "folds": 2, "repeats": 1},
     "ppo_steps": lambda: {"chosen": tiny("ppo"), "reference_steps": 52, "repeats": 1},
     "ppo_throughput": lambda: {"portfolios": 8, "reference_steps": 52, "repeats": 1},
@@ -187,7 +204,19 @@ def test_every_row_measures(name):
 
 
 def test_no_row_is_left_out():
-    assert set(NAMES) == {*TINY, "walk_forward"}
+    assert set(NAMES) == {*TINY, *OPTIONAL, "walk_forward"}
+
+
+@pytest.mark.parametrize(("name", "library"), OPTIONAL.items())
+def test_a_row_of_an_optional_library_measures_or_says_what_is_missing(name, library):
+    row = importlib.import_module(f"benchmarks.rows.{name}").row(data=small_material(), few=1, many=11, repeats=1)
+    if importlib.util.find_spec(library) is None:
+        assert isinstance(row, Skipped)
+        assert f"{library} is not installed" in row.reason
+        return
+    result = measure(name, row)
+    assert result["ratio"] > 0
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -205,3 +234,13 @@ def test_a_short_walk_forward_measures():
     result = measure("walk_forward", row)
     assert result["ratio"] > 0
     assert result["facts"]["measured"] == "1 time"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_back_fill_in_dagster_is_measured_beside_it():
+    row = importlib.import_module("benchmarks.rows.forecast_backfill_cpu_seconds")
+    facts = measure("r", row.row(years=1, forecasters=("ridge",), repeats=1))["facts"]
+    assert facts["forecasts"] == "ridge 780"
+    assert all(seconds > 0 for told, seconds in facts.items() if told.startswith("not counted"))
+    assert len(facts) == 4

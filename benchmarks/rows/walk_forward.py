@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from allocator_pipeline.config import FORECASTERS, PLANNED_ALGORITHMS, PLANNED_ALLOCATORS, forecaster_of
+from allocator_pipeline.config import PLANNED_ALGORITHMS, PLANNED_ALLOCATORS, STATE_FORECASTERS, forecaster_of
 from allocator_pipeline.market import calendar
 from allocator_pipeline.studies.planted import FIRST_WEEK, planted_states
 from allocator_pipeline.training.worker import Task
@@ -48,7 +48,7 @@ def row(years: int | None = None, allocators: tuple[str, ...] = PLANNED_ALLOCATO
     count = int(os.environ.get("BENCH_YEARS", YEARS)) if years is None else years
     last = FIRST_YEAR + count - 1
     weeks = len(calendar.weeks(FIRST_WEEK, f"{last}-12-31"))
-    states = {name: planted_states(number, weeks, IC) for number, name in enumerate(FORECASTERS)}
+    states = {name: planted_states(number, weeks, IC) for number, name in enumerate(STATE_FORECASTERS)}
     workers = min(len(allocators) * count, os.cpu_count() or 1)
     ours, reference = Spent(), Spent()
 
