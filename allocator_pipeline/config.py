@@ -23,12 +23,18 @@ SIGNALS = (
     "fundamental_age",
 )
 RATIOS = SIGNALS[1:6]
-FORECASTERS = ("lstm", "patchtst")
+FORECASTERS = ("lstm", "patchtst", "ridge")
+STATE_FORECASTERS = ("lstm", "patchtst")
+"""Those whose forecasts enter a state; the others are judged only."""
+
+QUANTILES = {"q05": 0.05, "q10": 0.10, "q25": 0.25, "q50": 0.50, "q75": 0.75, "q90": 0.90, "q95": 0.95}
+"""Columns of a forecast's quantiles, and their levels."""
+
 ALGORITHMS = ("ppo", "sac", "dpg")
 PLANNED_ALGORITHMS = ("ppo", "sac")
 """Those whose hyperparameters the plan names: they have a `reference` recipe."""
 
-ALLOCATORS = tuple(f"{algorithm}_{forecaster}" for algorithm in ALGORITHMS for forecaster in FORECASTERS)
+ALLOCATORS = tuple(f"{algorithm}_{forecaster}" for algorithm in ALGORITHMS for forecaster in STATE_FORECASTERS)
 PLANNED_ALLOCATORS = tuple(name for name in ALLOCATORS if name.split("_", 1)[0] in PLANNED_ALGORITHMS)
 STATE_SIZE = N_STOCKS * len(SIGNALS) + N_STOCKS + N_STOCKS + 1  # 136
 

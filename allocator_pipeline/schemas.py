@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pandera.pandas as pa
 
-from allocator_pipeline.config import FORECASTERS, N_STOCKS, RATIOS, SIGNALS
+from allocator_pipeline.config import FORECASTERS, N_STOCKS, QUANTILES, RATIOS, SIGNALS
 from allocator_pipeline.errors import MarketDataError
 
 _DAY = "datetime64[us]"
@@ -108,6 +108,7 @@ FORECASTS = pa.DataFrameSchema(
         "slot": pa.Column("int64", pa.Check.in_range(0, N_STOCKS - 1)),
         "symbol": pa.Column(str),
         "forecast": pa.Column("float64"),
+        **{name: pa.Column("float64") for name in QUANTILES},
         "forecaster": pa.Column(str, pa.Check.isin(FORECASTERS)),
         "model_version": pa.Column(str),
     },
@@ -116,7 +117,7 @@ FORECASTS = pa.DataFrameSchema(
     ordered=True,
     name="forecasts",
 )
-"""Expected weekly log return of the year's 15 stocks, sorted by week and slot."""
+"""Expected weekly log return of the year's 15 stocks and its quantiles, sorted by week and slot."""
 
 OUTCOMES = pa.DataFrameSchema(
     {

@@ -13,6 +13,7 @@ from allocator_pipeline.config import (
     FORECAST_TRAINING_YEARS,
     FORECASTERS,
     PLANNED_ALLOCATORS,
+    STATE_FORECASTERS,
     forecaster_of,
 )
 
@@ -32,7 +33,7 @@ def time_window(start: int, end: int) -> dg.TimeWindowPartitionMapping:
 
 
 FORECASTER_OF_ALLOCATOR = dg.StaticPartitionMapping(
-    {forecaster: [name for name in ALLOCATORS if forecaster_of(name) == forecaster] for forecaster in FORECASTERS}
+    {forecaster: [name for name in ALLOCATORS if forecaster_of(name) == forecaster] for forecaster in STATE_FORECASTERS}
 )
 ITS_REFERENCE = dg.StaticPartitionMapping({name: name for name in PLANNED_ALLOCATORS})
 SAME_ALLOCATOR = dg.MultiToSingleDimensionPartitionMapping("allocator")

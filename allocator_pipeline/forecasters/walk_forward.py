@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from allocator_pipeline.artifact import Artifact, Identity
-from allocator_pipeline.config import FORECAST_TRAINING_YEARS
+from allocator_pipeline.config import FORECAST_TRAINING_YEARS, QUANTILES
 from allocator_pipeline.errors import MarketDataError, NotEnoughDataError
 from allocator_pipeline.forecasters import inputs, panel, targets
 from allocator_pipeline.forecasters.base import Forecaster, ForecasterConfig
@@ -158,6 +159,7 @@ def forecast_year(artifact: ArtifactLike, year: int, prices: pd.DataFrame, unive
         )
     _check_context(features, rows, columns, weeks, stocks)
     values = np.empty((len(weeks), len(stocks)))
+    spread = features.sigma[np.ix_(rows, columns)] * np.sqrt(targets.HORIZON)
     for k, row in enumerate(rows):
         # one week at a time: the same shapes, so the same bits, however much of the year is there
         window = features.relative[row + 1 - forecaster.config.chunk : row + 1, columns].T
@@ -168,6 +170,8 @@ def forecast_year(artifact: ArtifactLike, year: int, prices: pd.DataFrame, unive
         slot=np.tile(np.arange(len(stocks), dtype=np.int64), len(weeks)),
         symbol=pd.Series(stocks * len(weeks), dtype="str"),
         forecast=values.ravel(),
+        # Temporary: normal quantiles of the volatility known at the decision, until calibrated ones are merged.
+        **{column: (values + spread * NormalDist().inv_cdf(level)).ravel() for column, level in QUANTILES.items()},
         forecaster=pd.Series([name] * values.size, dtype="str"),
         model_version=pd.Series([version] * values.size, dtype="str"),
     )

@@ -16,6 +16,7 @@ LISTED = "2014-12-17"  # eleven sessions before the first decision of 2015
 SMALL = {
     "lstm": LSTMConfig(epochs=1, hidden=8),
     "patchtst": PatchTSTConfig(epochs=1, layers=1, chunks_per_step=8),
+    "ridge": LSTMConfig(epochs=1, hidden=8),
 }
 """Networks that train in a fraction of a second, for tests of everything but skill."""
 
