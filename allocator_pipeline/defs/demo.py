@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
 warnings.filterwarnings("ignore", category=UserWarning, module="dagster")
 
-from allocator_pipeline.config import ALLOCATORS, CASH, FORECASTERS, Settings  # noqa: E402 (the environment comes first)
+from allocator_pipeline.config import ALLOCATORS, CASH, FORECASTERS, OPPONENTS, Settings  # noqa: E402 (the environment comes first)
 from allocator_pipeline.defs.asset_checks import BLOCKING  # noqa: E402
 from allocator_pipeline.defs.home import dagster_home  # noqa: E402
 from allocator_pipeline.defs.partitions import BASELINES, Partitions  # noqa: E402
@@ -37,6 +37,8 @@ class Window:
     market_years, state_years, policy_years, report_years : list of int
     decision_weeks, label_weeks : list of str
         Mondays.
+    external : tuple of str
+        Forecasters of the user's table.
     """
 
     market_years: list[int]
@@ -45,6 +47,7 @@ class Window:
     report_years: list[int]
     decision_weeks: list[str]
     label_weeks: list[str]
+    external: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, partitions: Partitions) -> Window:
@@ -65,6 +68,7 @@ class Window:
             report_years=reports,
             decision_weeks=decisions,
             label_weeks=[week for week in decisions if week in labels],
+            external=partitions.external,
         )
 
 
@@ -82,6 +86,8 @@ def stages(window: Window) -> Iterator[tuple[str, list[Task]]]:
         "features",
         [Task("universe, signals, outcomes", ("universe", "signals", "outcomes", "price_windows"), first, last)],
     )
+    if window.external:  # the user's table may have grown since
+        yield "forecasts from elsewhere", [Task("their table", ("external_forecasts",), first, last, again=True)]
     yield (
         "forecasts, states, baselines",
         [
@@ -93,9 +99,23 @@ def stages(window: Window) -> Iterator[tuple[str, list[Task]]]:
             Task(
                 "baseline weights",
                 ("baseline_weights",),
-                f"{BASELINES[0]}|{window.report_years[0]}",
-                f"{BASELINES[-1]}|{window.report_years[-1]}",
+                f"{BASELINES[0]}|{first}",
+                f"{BASELINES[-1]}|{last}",
             ),
+            Task("optional opponents", ("opponent_forecasts",), first, last),
+        ],
+    )
+    yield (
+        "forecast panel",
+        [
+            Task(
+                f"panel of {name}",
+                ("forecast_panel",),
+                f"{name}|{first}",
+                f"{name}|{last}",
+                again=name in window.external,
+            )
+            for name in (*FORECASTERS, *OPPONENTS, *window.external)
         ],
     )
     frozen = window.policy_years[0]
@@ -167,7 +187,8 @@ def todo(tasks: Sequence[Task], store: AssetStore, failed: Collection[str] = fro
     return [
         task
         for task in tasks
-        if not set(task.assets).isdisjoint(failed)
+        if task.again
+        or not set(task.assets).isdisjoint(failed)
         or not all(store.has(name, key) for name in task.assets for key in _keys(task))
     ]
 
@@ -190,7 +211,7 @@ def _keys(task: Task) -> list[str]:
             [str(year) for year in range(int(task.first), int(task.last) + 1)] if task.first.isdigit() else [task.first]
         )
     (name_a, a), (name_b, b) = task.first.split("|"), task.last.split("|")
-    names = next(row for row in (ALLOCATORS, FORECASTERS, BASELINES) if name_a in row)
+    names = next((row for row in (ALLOCATORS, FORECASTERS, BASELINES) if name_a in row), (name_a,))
     chosen = names[names.index(name_a) : names.index(name_b) + 1]
     times = [str(year) for year in range(int(a), int(b) + 1)] if a.isdigit() else [a]
     return [f"{name}|{time}" for name in chosen for time in times]
@@ -245,8 +266,9 @@ def _run(settings: Settings) -> int:
                 ran += 1
                 progress.say(f"  {done.title} ({seconds:.0f} s)")
         ran += _promote(workers, resource, progress)
-        for _, seconds in workers.run([Task("report", ("allocation_report",))] if ran else []):
-            progress.say(f"  report ({seconds:.0f} s)")
+        for title, asset in (("forecasts in words", "forecast_summary"), ("report", "allocation_report")):
+            for _, seconds in workers.run([Task(title, (asset,))] if ran else []):
+                progress.say(f"  {title} ({seconds:.0f} s)")
     finally:
         workers.close()
     _summary(settings, window, resource, progress)
@@ -281,6 +303,8 @@ def _summary(settings: Settings, window: Window, resource: StoreResource, progre
     week = window.decision_weeks[-1]
     print(f"\n{inputs.summary()}\n")
     print("\n".join(findings(inputs.reports)))
+    if inputs.forecasts is not None:
+        print("\nForecasts:\n" + "\n".join(f"- {line}" for line in inputs.forecasts["words"]))
     print(f"\nTarget weights for the week of {week}:\n")
     print(weights_table({name: decision["target"] for name, decision in inputs.decisions.items()}))
     print(f"{'by':8}" + "".join(f"{decision['version']:>20}" for decision in inputs.decisions.values()))
