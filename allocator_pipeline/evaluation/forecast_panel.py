@@ -156,4 +156,6 @@ def _comparisons(panel: pd.DataFrame, runs: Mapping[str, Rollout]) -> dict[str, 
 
 
 def _ratio(numerator: Any, denominator: Any) -> dict[str, Any] | None:
-    return ratio_interval(numerator, denominator) if denominator.sum() > 0 else None
+    """Return a ratio of sums over the weeks that hold anything; None if those are fewer than 26."""
+    there = denominator > 0
+    return ratio_interval(numerator[there], denominator[there]) if there.sum() >= MIN_JUDGED_WEEKS else None

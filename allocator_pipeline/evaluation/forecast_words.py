@@ -76,15 +76,13 @@ def _quantiles(judgement: Judgement) -> Iterator[str]:
     worst = max(off, key=lambda name: abs(off[name]))
     wrong = [name for name in QUANTILES if compared_with(compared[f"coverage_{name}"]) in ("above", "below")]
     told = (
-        f"off by more than chance explains at {', '.join(f'{100 * QUANTILES[name]:g} %' for name in wrong)}"
+        f"more than chance explains at {', '.join(f'{100 * QUANTILES[name]:g} %' for name in wrong)}"
         if wrong
         else "not distinguishable from nominal at any level"
         if compared[f"coverage_{worst}"] is not None
         else "too few weeks to tell"
     )
-    yield (
-        f"Coverage is off by {100 * off[worst]:+.1f} points at most (at {100 * QUANTILES[worst]:g} %), which is {told}."
-    )
+    yield (f"Coverage is off by {100 * off[worst]:+.1f} points at most (at {100 * QUANTILES[worst]:g} %): {told}.")
 
 
 def _portfolio(judgement: Judgement) -> Iterator[str]:
