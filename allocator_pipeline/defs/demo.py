@@ -297,6 +297,7 @@ def _promote(workers: Workers, resource: StoreResource, progress: Progress) -> i
 def _summary(settings: Settings, window: Window, resource: StoreResource, progress: Progress) -> None:
     """Print the closing table, the last week's weights, and where everything is."""
     from allocator_pipeline.defs.report import FILE, latest_inputs
+    from allocator_pipeline.evaluation.forecast_words import as_lines
     from allocator_pipeline.evaluation.summary import findings
 
     inputs = latest_inputs(resource)
@@ -304,7 +305,7 @@ def _summary(settings: Settings, window: Window, resource: StoreResource, progre
     print(f"\n{inputs.summary()}\n")
     print("\n".join(findings(inputs.reports)))
     if inputs.forecasts is not None:
-        print("\nForecasts:\n" + "\n".join(f"- {line}" for line in inputs.forecasts["words"]))
+        print("\nForecasts:\n" + "\n".join(as_lines(inputs.forecasts["words"])))
     print(f"\nTarget weights for the week of {week}:\n")
     print(weights_table({name: decision["target"] for name, decision in inputs.decisions.items()}))
     print(f"{'by':8}" + "".join(f"{decision['version']:>20}" for decision in inputs.decisions.values()))

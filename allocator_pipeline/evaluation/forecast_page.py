@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -34,7 +34,7 @@ def forecast_page(summary: Mapping[str, Any], market: str) -> str:
         A whole HTML document; equal summaries give equal text.
     """
     judged = summary["forecasters"]
-    sections = [("words", "In words", _words(summary["words"]))]
+    sections = [("words", "In words", words_list(summary["words"]))]
     figures: dict[str, Any] = {}
     if judged:
         figures = {
@@ -46,7 +46,7 @@ def forecast_page(summary: Mapping[str, Any], market: str) -> str:
             "growth": plots.growth(judged),
         }
         sections += [
-            ("figures", "Figures", figures_table(judged) + _comparisons(judged) + f'<p class="note">{NOTE}</p>'),
+            ("numbers", "Numbers", figures_table(judged) + _comparisons(judged) + f'<p class="note">{NOTE}</p>'),
             ("order", "Order: rank correlation by year", chart("correlations", "Rank correlation by year")),
             ("size", "Size: losses against plain opponents", chart("losses", "Relative losses with intervals")),
             ("calibration", "Calibration of the quantiles", chart("coverage", "Coverage less nominal, by quantile")),
@@ -55,8 +55,12 @@ def forecast_page(summary: Mapping[str, Any], market: str) -> str:
     return page("Forecast panel", f"Market: {market}. Out of sample, year by year.", sections, figures)
 
 
-def _words(lines: list[str]) -> str:
-    return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
+def words_list(words: Mapping[str, Sequence[str]]) -> str:
+    """Return what the numbers say as an HTML list, a list of sentences for each forecaster."""
+    return "".join(
+        f"<p><strong>{escape(name)}</strong></p><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
+        for name, lines in words.items()
+    )
 
 
 def figures_table(judged: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ Shape of a summary (JSON values only; equal inputs give an equal one)::
                      by_year  {year: {weeks, rank_ic: interval or None}}
                      weekly   {weeks: [ISO], net: {top, equal_weight, hrp: [...]}}}
     absent       {name: why it was not judged}
-    words        [what the numbers say, a paragraph each]
+    words        {name, or "together": [sentences]}
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from allocator_pipeline.config import QUANTILES
@@ -12,8 +12,11 @@ from allocator_pipeline.evaluation.summary import LABELS, compared_with, percent
 
 Judgement = Mapping[str, Any]
 
+TOGETHER = "together"
+"""Key of what is said about all forecasters at once."""
 
-def forecast_findings(judgements: Mapping[str, Judgement], absent: Mapping[str, str]) -> list[str]:
+
+def forecast_findings(judgements: Mapping[str, Judgement], absent: Mapping[str, str]) -> dict[str, list[str]]:
     """Say what the panel found, forecaster by forecaster, and what chance alone would do.
 
     Parameters
@@ -25,11 +28,18 @@ def forecast_findings(judgements: Mapping[str, Judgement], absent: Mapping[str, 
 
     Returns
     -------
-    list of str
-        One paragraph for each forecaster, then one about the number of comparisons, then one for each absent one.
+    dict of str to list of str
+        Forecaster -> sentences; then `TOGETHER` -> the number of comparisons, and who was not judged.
     """
-    lines = [f"{name}: {' '.join(sentences(judgement))}" for name, judgement in judgements.items()]
-    return [*lines, *_multiplicity(judgements), *(f"{name} was not judged: {why}" for name, why in absent.items())]
+    return {
+        **{name: list(sentences(judgement)) for name, judgement in judgements.items()},
+        TOGETHER: [*_multiplicity(judgements), *(f"{name} was not judged: {why}" for name, why in absent.items())],
+    }
+
+
+def as_lines(words: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the words as one line for each forecaster, and one about all together."""
+    return [f"- {name}: {' '.join(lines)}" for name, lines in words.items() if lines]
 
 
 def sentences(judgement: Judgement) -> Iterator[str]:
@@ -103,9 +113,13 @@ def _multiplicity(judgements: Mapping[str, Judgement]) -> Iterator[str]:
     count = sum(item is not None for one in judgements.values() for item in one["comparisons"].values())
     if not count:
         return
-    found = {f"{who} {name}": good for who, one in judgements.items() for name, good in significant(one).items()}
+    found = {
+        f"{who}: {COMPARISONS[name].label}": good
+        for who, one in judgements.items()
+        for name, good in significant(one).items()
+    }
     good = [name for name, speaks_for in found.items() if speaks_for]
-    named = f" ({', '.join(good)})" if good else ""
+    named = f" ({'; '.join(good)})" if good else ""
     yield (
         f"These are {count} comparisons at {100 * LEVEL:g} %: if nothing differed at all, about "
         f"{(1 - LEVEL) * count:.1f} of them would still seem to. {len(found)} do, "

@@ -14,7 +14,7 @@ import numpy as np
 
 from allocator_pipeline.config import CASH
 from allocator_pipeline.evaluation import charts
-from allocator_pipeline.evaluation.forecast_page import figures_table
+from allocator_pipeline.evaluation.forecast_page import figures_table, words_list
 from allocator_pipeline.evaluation.forecast_plots import rank_correlations
 from allocator_pipeline.evaluation.page import chart, page, table
 from allocator_pipeline.evaluation.summary import (
@@ -194,7 +194,7 @@ def _forecasts(summary: Mapping[str, Any] | None) -> str:
         return '<p class="note">No forecasts have been judged yet.</p>'
     more = '<p class="note">More pictures, and every comparison: forecasts.html beside this file.</p>'
     return (
-        _list(summary["words"])
+        words_list(summary["words"])
         + figures_table(summary["forecasters"])
         + chart("forecasts", "Rank correlation by year")
         + more

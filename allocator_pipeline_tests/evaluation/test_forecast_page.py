@@ -30,6 +30,8 @@ def test_the_page_is_whole_deterministic_and_safe(summary):
     figures = json.loads(re.search(r'<script type="application/json" id="figures">(.*?)</script>', html, re.DOTALL)[1])
     places = re.findall(r'<div id="([a-z]+)" role="img"', html)
     assert sorted(figures) == sorted(places) == ["correlations", "coverage", "growth", "losses"]
+    ids = re.findall(r'id="([a-z]+)"', html.split("<script>", 1)[0])
+    assert len(ids) == len(set(ids))
     assert all(re.search(rf"--{name}:", html) for name in re.findall(r"var\(--([a-z0-9-]+)\)", json.dumps(figures)))
     assert "These are 28 comparisons" in html
 

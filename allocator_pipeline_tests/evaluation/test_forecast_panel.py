@@ -121,8 +121,9 @@ def test_few_weeks_have_figures_but_no_intervals():
     assert judgement["figures"]["rank_ic"] is not None
     assert set(judgement["comparisons"].values()) == {None}
     assert rank_ic_interval(made_up_panel(0.1).iloc[:20]) is None
-    (line,) = forecast_findings({"short": judgement}, {})
-    assert "too few weeks to tell" in line
+    words = forecast_findings({"short": judgement}, {})
+    assert "Rank IC n/a: too few weeks to tell." in words["short"]
+    assert words["together"] == []
 
 
 def test_a_forecaster_without_quantiles_says_so():
@@ -132,19 +133,21 @@ def test_a_forecaster_without_quantiles_says_so():
     )
     assert judgement["figures"]["pinball_ratio"] is None
     assert judgement["comparisons"]["pinball_of_history"] is None
-    assert "It gives no quantiles." in forecast_findings({"bare": judgement}, {})[0]
+    assert "It gives no quantiles." in forecast_findings({"bare": judgement}, {})["bare"]
 
 
 def test_the_words_say_what_is_significant_and_out_of_how_many(judged):
-    skilled, noise, many, absent = forecast_findings(judged, {"lightgbm": "the library is not installed."})
-    assert skilled.startswith("skilled: 52 weeks from 2015-01-05 to 2015-12-28, 780 forecasts.")
+    words = forecast_findings(judged, {"lightgbm": "the library is not installed."})
+    skilled, noise = (" ".join(words[name]) for name in ("skilled", "noise"))
+    many, absent = words["together"]
+    assert skilled.startswith("52 weeks from 2015-01-05 to 2015-12-28, 780 forecasts.")
     assert "above zero, more than chance explains" in skilled
     assert "not distinguishable from zero" in noise
     assert "These are 28 comparisons at 95 %" in many
     assert "about 1.4 of them would still seem to" in many
     named = sum(len(significant(one)) for one in judged.values())
     assert f"{named} do" in many
-    assert "skilled rank_ic" in many
+    assert "skilled: weekly rank correlation" in many
     assert absent == "lightgbm was not judged: the library is not installed."
 
 
@@ -155,7 +158,7 @@ def test_a_worse_forecaster_is_called_worse(judged):
             for name, item in judged["skilled"]["comparisons"].items()
         }
     }
-    line = forecast_findings({"bad": upside_down}, {})[0]
+    line = " ".join(forecast_findings({"bad": upside_down}, {})["bad"])
     assert "below zero, more than chance explains" in line
     assert "worse, more than chance explains" in line
     assert "better" not in line
@@ -186,7 +189,7 @@ def test_the_summary_covers_the_years_without_a_hole_and_says_who_is_absent(summ
     assert list(one["by_year"]) == [str(YEAR - 1), str(YEAR)]
     assert summary["absent"]["lightgbm"] == "it is not installed."
     assert "no forecasts" in summary["absent"]["toto"]
-    assert sum("was not judged" in line for line in summary["words"]) == 2
+    assert sum("was not judged" in line for line in summary["words"]["together"]) == 2
     json.dumps(summary, allow_nan=False)
 
 

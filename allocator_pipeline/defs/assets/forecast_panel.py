@@ -152,7 +152,9 @@ def forecast_panel_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         group_name="evaluation",
         owners=["team:risk"],
         kinds={"json", "html"},
-        metadata=fields(forecasters="object", absent="object of string", words="list of string", sha256="string"),
+        metadata=fields(
+            forecasters="object", absent="object of string", words="object of list of string", sha256="string"
+        ),
         description="The forecast panel over all years: each forecaster's figures with block-bootstrap intervals, in "
         "words what is significant and what is not, and a page of pictures (forecasts.html).",
     )
@@ -165,6 +167,7 @@ def forecast_panel_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         baseline_weights,
     ):
         from allocator_pipeline.evaluation.forecast_summary import forecast_summary as summarise
+        from allocator_pipeline.evaluation.forecast_words import as_lines
         from allocator_pipeline.evaluation.lightgbm_opponent import NOT_INSTALLED
 
         panels = panels_of(forecast_panel)
@@ -186,7 +189,7 @@ def forecast_panel_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             f"{name}_comparisons": dg.MetadataValue.md(comparison_table(one))
             for name, one in summary["forecasters"].items()
         }
-        words = "\n".join(f"- {line}" for line in summary["words"])
+        words = "\n".join(as_lines(summary["words"]))
         context.add_output_metadata(
             {"path": dg.MetadataValue.path(str(path)), "words": dg.MetadataValue.md(words), **tables, **pictures}
         )
