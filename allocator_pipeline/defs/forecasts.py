@@ -33,7 +33,7 @@ def forecasts_of(key: str, ours: Partitioned, opponents: Partitioned, external: 
 
 
 def panels_of(forecast_panel: Partitioned) -> dict[str, dict[int, pd.DataFrame]]:
-    """Return the stored panels by forecaster and year, forecasters in the order of the partitions' names.
+    """Return the stored panels by forecaster and year.
 
     Raises
     ------
@@ -48,8 +48,7 @@ def panels_of(forecast_panel: Partitioned) -> dict[str, dict[int, pd.DataFrame]]
         raise MissingPartitionError(
             "There is no forecast panel to sum up.", todo="materialise forecast_panel of a year first."
         )
-    ours = [name for name in FORECASTERS if name in panels]
-    return {name: panels[name] for name in [*ours, *(name for name in panels if name not in ours)]}
+    return panels
 
 
 def write_forecast_page(summary: Mapping[str, Any], market: str, path: Path) -> str:

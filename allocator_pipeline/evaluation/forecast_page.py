@@ -55,11 +55,12 @@ def forecast_page(summary: Mapping[str, Any], market: str) -> str:
     return page("Forecast panel", f"Market: {market}. Out of sample, year by year.", sections, figures)
 
 
-def words_list(words: Mapping[str, Sequence[str]]) -> str:
+def words_list(words: Sequence[Mapping[str, Any]]) -> str:
     """Return what the numbers say as an HTML list, a list of sentences for each forecaster."""
     return "".join(
-        f"<p><strong>{escape(name)}</strong></p><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
-        for name, lines in words.items()
+        f"<p><strong>{escape(item['about'])}</strong></p><ul>"
+        f"{''.join(f'<li>{escape(line)}</li>' for line in item['says'])}</ul>"
+        for item in words
     )
 
 

@@ -8,7 +8,7 @@ Shape of a summary (JSON values only; equal inputs give an equal one)::
                      by_year  {year: {weeks, rank_ic: interval or None}}
                      weekly   {weeks: [ISO], net: {top, equal_weight, hrp: [...]}}}
     absent       {name: why it was not judged}
-    words        {name, or "together": [sentences]}
+    words        [{about: name, or "all of them", says: [sentences]}]
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def forecast_summary(
     """
     judged: dict[str, Any] = {}
     unjudged: dict[str, str] = {}
-    for name, by_year in panels.items():
+    for name, by_year in sorted(panels.items()):
         filled = {year: panel for year, panel in by_year.items() if len(panel)}
         years = without_hole(filled)
         table = pd.concat([filled[year] for year in years], ignore_index=True) if years else pd.DataFrame()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import NormalDist
 from typing import Any
 
 from allocator_pipeline.config import QUANTILES
@@ -12,11 +13,8 @@ from allocator_pipeline.evaluation.summary import LABELS, compared_with, percent
 
 Judgement = Mapping[str, Any]
 
-TOGETHER = "together"
-"""Key of what is said about all forecasters at once."""
 
-
-def forecast_findings(judgements: Mapping[str, Judgement], absent: Mapping[str, str]) -> dict[str, list[str]]:
+def forecast_findings(judgements: Mapping[str, Judgement], absent: Mapping[str, str]) -> list[dict[str, Any]]:
     """Say what the panel found, forecaster by forecaster, and what chance alone would do.
 
     Parameters
@@ -28,18 +26,17 @@ def forecast_findings(judgements: Mapping[str, Judgement], absent: Mapping[str, 
 
     Returns
     -------
-    dict of str to list of str
-        Forecaster -> sentences; then `TOGETHER` -> the number of comparisons, and who was not judged.
+    list of dict
+        ``about`` (a forecaster, last "all of them") and ``says`` (sentences).
     """
-    return {
-        **{name: list(sentences(judgement)) for name, judgement in judgements.items()},
-        TOGETHER: [*_multiplicity(judgements), *(f"{name} was not judged: {why}" for name, why in absent.items())],
-    }
+    together = [*_multiplicity(judgements), *(f"{name} was not judged: {why}" for name, why in absent.items())]
+    words = [{"about": name, "says": list(sentences(judgement))} for name, judgement in judgements.items()]
+    return [*words, {"about": "all of them", "says": together}] if together else words
 
 
-def as_lines(words: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the words as one line for each forecaster, and one about all together."""
-    return [f"- {name}: {' '.join(lines)}" for name, lines in words.items() if lines]
+def as_lines(words: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the words as one line for each forecaster, and one about all of them."""
+    return [f"- {item['about']}: {' '.join(item['says'])}" for item in words]
 
 
 def sentences(judgement: Judgement) -> Iterator[str]:
@@ -113,18 +110,25 @@ def _multiplicity(judgements: Mapping[str, Judgement]) -> Iterator[str]:
     count = sum(item is not None for one in judgements.values() for item in one["comparisons"].values())
     if not count:
         return
-    found = {
-        f"{who}: {COMPARISONS[name].label}": good
-        for who, one in judgements.items()
-        for name, good in significant(one).items()
-    }
-    good = [name for name, speaks_for in found.items() if speaks_for]
-    named = f" ({'; '.join(good)})" if good else ""
+    found = [(who, name, good) for who, one in judgements.items() for name, good in significant(one).items()]
+    good = [(who, name) for who, name, speaks_for in found if speaks_for]
+    strict = [(who, name) for who, name in good if _remains(judgements[who]["comparisons"][name], count)]
     yield (
         f"These are {count} comparisons at {100 * LEVEL:g} %: if nothing differed at all, about "
         f"{(1 - LEVEL) * count:.1f} of them would still seem to. {len(found)} do, "
-        f"{len(good)} of them in the forecaster's favour{named}."
+        f"{len(good)} of them in the forecaster's favour{_named(good)}."
     )
+    yield f"Allowing for their number (Bonferroni), {len(strict)} of those in favour remain{_named(strict)}."
+
+
+def _remains(item: Mapping[str, Any], count: int) -> bool:
+    """Tell whether zero is also outside an interval at the level ``1 - 5 % / count``, by the normal distribution."""
+    wider = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / count) / NormalDist().inv_cdf((1 + LEVEL) / 2)
+    return bool(abs(item["estimate"]) > wider * (item["high"] - item["low"]) / 2)
+
+
+def _named(pairs: Sequence[tuple[str, str]]) -> str:
+    return f" ({'; '.join(f'{who}: {COMPARISONS[name].label}' for who, name in pairs)})" if pairs else ""
 
 
 def _interval(item: Mapping[str, Any] | None, scale: float, decimals: int) -> str:

@@ -164,8 +164,10 @@ def _block_length(influence: np.ndarray) -> int:
 
     if influence.std() < 1e-12:  # nothing varies, so no dependence either
         return 1
-    length = float(optimal_block_length(influence)["stationary"].iloc[0])
-    return int(min(max(1, math.ceil(length)), len(influence) // 4))
+    longest = len(influence) // 4
+    with np.errstate(divide="ignore", invalid="ignore"):  # a series that hardly ever moves has no optimum
+        length = float(optimal_block_length(influence)["stationary"].iloc[0])
+    return int(min(max(1, math.ceil(length)), longest)) if math.isfinite(length) else longest
 
 
 @lru_cache(maxsize=8)  # every series of one report asks for the same few

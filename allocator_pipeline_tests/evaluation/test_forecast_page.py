@@ -40,8 +40,8 @@ def test_figures_show_every_forecaster(summary):
     html = forecast_page(summary, "made up")
     figures = json.loads(re.search(r'<script type="application/json" id="figures">(.*?)</script>', html, re.DOTALL)[1])
     for key in ("correlations", "coverage", "losses"):
-        assert [trace["name"] for trace in figures[key]["data"]] == ["lstm", EVIL]
-    assert [trace["name"] for trace in figures["growth"]["data"]] == ["lstm", EVIL, "equal weight", "HRP"]
+        assert [trace["name"] for trace in figures[key]["data"]] == [EVIL, "lstm"]
+    assert [trace["name"] for trace in figures["growth"]["data"]] == [EVIL, "lstm", "equal weight", "HRP"]
     assert len(figures["coverage"]["data"][0]["x"]) == 7
 
 

@@ -121,9 +121,9 @@ def test_few_weeks_have_figures_but_no_intervals():
     assert judgement["figures"]["rank_ic"] is not None
     assert set(judgement["comparisons"].values()) == {None}
     assert rank_ic_interval(made_up_panel(0.1).iloc[:20]) is None
-    words = forecast_findings({"short": judgement}, {})
-    assert "Rank IC n/a: too few weeks to tell." in words["short"]
-    assert words["together"] == []
+    (words,) = forecast_findings({"short": judgement}, {})
+    assert words["about"] == "short"
+    assert "Rank IC n/a: too few weeks to tell." in words["says"]
 
 
 def test_a_forecaster_without_quantiles_says_so():
@@ -133,13 +133,14 @@ def test_a_forecaster_without_quantiles_says_so():
     )
     assert judgement["figures"]["pinball_ratio"] is None
     assert judgement["comparisons"]["pinball_of_history"] is None
-    assert "It gives no quantiles." in forecast_findings({"bare": judgement}, {})["bare"]
+    assert "It gives no quantiles." in forecast_findings({"bare": judgement}, {})[0]["says"]
 
 
 def test_the_words_say_what_is_significant_and_out_of_how_many(judged):
     words = forecast_findings(judged, {"lightgbm": "the library is not installed."})
-    skilled, noise = (" ".join(words[name]) for name in ("skilled", "noise"))
-    many, absent = words["together"]
+    assert [item["about"] for item in words] == ["skilled", "noise", "all of them"]
+    skilled, noise = (" ".join(item["says"]) for item in words[:2])
+    many, strict, absent = words[-1]["says"]
     assert skilled.startswith("52 weeks from 2015-01-05 to 2015-12-28, 780 forecasts.")
     assert "above zero, more than chance explains" in skilled
     assert "not distinguishable from zero" in noise
@@ -148,6 +149,8 @@ def test_the_words_say_what_is_significant_and_out_of_how_many(judged):
     named = sum(len(significant(one)) for one in judged.values())
     assert f"{named} do" in many
     assert "skilled: weekly rank correlation" in many
+    assert "Bonferroni" in strict
+    assert "skilled: weekly rank correlation" in strict
     assert absent == "lightgbm was not judged: the library is not installed."
 
 
@@ -158,7 +161,7 @@ def test_a_worse_forecaster_is_called_worse(judged):
             for name, item in judged["skilled"]["comparisons"].items()
         }
     }
-    line = " ".join(forecast_findings({"bad": upside_down}, {})["bad"])
+    line = " ".join(forecast_findings({"bad": upside_down}, {})[0]["says"])
     assert "below zero, more than chance explains" in line
     assert "worse, more than chance explains" in line
     assert "better" not in line
@@ -189,7 +192,7 @@ def test_the_summary_covers_the_years_without_a_hole_and_says_who_is_absent(summ
     assert list(one["by_year"]) == [str(YEAR - 1), str(YEAR)]
     assert summary["absent"]["lightgbm"] == "it is not installed."
     assert "no forecasts" in summary["absent"]["toto"]
-    assert sum("was not judged" in line for line in summary["words"]["together"]) == 2
+    assert sum("was not judged" in line for line in summary["words"][-1]["says"]) == 2
     json.dumps(summary, allow_nan=False)
 
 

@@ -135,6 +135,12 @@ def test_a_mean_has_students_interval_where_weeks_are_independent():
     assert (found["high"] - found["low"]) / 2 == pytest.approx(half, rel=0.12)
 
 
+def test_a_series_that_hardly_ever_moves_gets_the_longest_blocks():
+    rare = np.zeros(51)
+    rare[[8, 9]] = 1 / 15, -1 / 15
+    assert ratio_interval(rare, np.ones(51))["block_weeks"] == 12
+
+
 def test_too_few_or_unknown_weeks_are_refused():
     with pytest.raises(NotEnoughDataError, match="25 weeks are too few"):
         sharpe_interval(returns(15, 25))

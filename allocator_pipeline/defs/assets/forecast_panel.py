@@ -152,9 +152,7 @@ def forecast_panel_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         group_name="evaluation",
         owners=["team:risk"],
         kinds={"json", "html"},
-        metadata=fields(
-            forecasters="object", absent="object of string", words="object of list of string", sha256="string"
-        ),
+        metadata=fields(forecasters="object", absent="object of string", words="list of object", sha256="string"),
         description="The forecast panel over all years: each forecaster's figures with block-bootstrap intervals, in "
         "words what is significant and what is not, and a page of pictures (forecasts.html).",
     )
