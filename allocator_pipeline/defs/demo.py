@@ -108,14 +108,14 @@ def stages(window: Window) -> Iterator[tuple[str, list[Task]]]:
     yield (
         "forecast panel",
         [
-            Task(
-                f"panel of {name}",
-                ("forecast_panel",),
-                f"{name}|{first}",
-                f"{name}|{last}",
-                again=name in window.external,
-            )
-            for name in (*FORECASTERS, *OPPONENTS, *window.external)
+            *(
+                Task("panel", ("forecast_panel",), f"{FORECASTERS[0]}|{a}", f"{OPPONENTS[-1]}|{b}")
+                for a, b in spans(map(str, window.state_years), 2)
+            ),
+            *(
+                Task(f"panel of {name}", ("forecast_panel",), f"{name}|{first}", f"{name}|{last}", again=True)
+                for name in window.external
+            ),
         ],
     )
     frozen = window.policy_years[0]
@@ -211,7 +211,7 @@ def _keys(task: Task) -> list[str]:
             [str(year) for year in range(int(task.first), int(task.last) + 1)] if task.first.isdigit() else [task.first]
         )
     (name_a, a), (name_b, b) = task.first.split("|"), task.last.split("|")
-    names = next((row for row in (ALLOCATORS, FORECASTERS, BASELINES) if name_a in row), (name_a,))
+    names = next((row for row in (ALLOCATORS, (*FORECASTERS, *OPPONENTS), BASELINES) if name_a in row), (name_a,))
     chosen = names[names.index(name_a) : names.index(name_b) + 1]
     times = [str(year) for year in range(int(a), int(b) + 1)] if a.isdigit() else [a]
     return [f"{name}|{time}" for name in chosen for time in times]
