@@ -80,12 +80,20 @@ class MarketResource(dg.ConfigurableResource):
         return {
             "market": coverage.name,
             "universe": self.universe,
-            "notes": list(coverage.notes),
+            "notes": [*coverage.notes, *self._injected()],
             "simulated": list(coverage.simulated),
             "execution": (
                 "open of the week's first session" if coverage.has_open else "close of the week's first session"
             ),
         }
+
+    def _injected(self) -> list[str]:
+        """Say whose forecasts the states of a forecaster hold, where they are not its own."""
+        table = Path(self.external_forecasts or "").name
+        return [
+            f"The states of {ours} hold the forecasts of {theirs} ({table}), which were made elsewhere."
+            for ours, theirs in sorted(self.state_forecasts.items())
+        ]
 
 
 class StoreResource(dg.ConfigurableResource):

@@ -15,6 +15,7 @@ from allocator_pipeline.config import N_STOCKS, Settings, SimulatedConfig
 from allocator_pipeline.defs.build import build_definitions, partitions_of
 from allocator_pipeline.defs.forecasts import FORECAST_PAGE
 from allocator_pipeline.defs.home import dagster_home
+from allocator_pipeline.defs.resources import MarketResource
 from allocator_pipeline.defs.runner import Task, run_task
 from allocator_pipeline.defs.storage import AssetStore
 from allocator_pipeline.errors import AllocatorError, ConfigurationError, MarketDataError
@@ -89,6 +90,13 @@ def test_states_hold_the_tables_forecasts_in_place_of_ours(ran):
     assert states.forecasts.tolist() == external["forecast"].to_numpy().reshape(-1, N_STOCKS).tolist()
     ours = store.read("forecasts", "lstm|2015")["forecast"].to_numpy().reshape(-1, N_STOCKS)
     assert not np.array_equal(states.forecasts, ours)
+
+
+def test_reports_say_whose_forecasts_the_states_hold(ran):
+    settings, _, _ = ran
+    told = "The states of lstm hold the forecasts of toto (table.parquet), which were made elsewhere."
+    assert MarketResource.of(settings).context["notes"][-1] == told
+    assert told not in MarketResource.of(replace(settings, state_forecasts=())).context["notes"]
 
 
 def test_the_panel_judges_ours_and_theirs_over_the_same_weeks(ran):
