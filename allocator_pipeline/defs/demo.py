@@ -88,36 +88,8 @@ def stages(window: Window) -> Iterator[tuple[str, list[Task]]]:
     )
     if window.external:  # the user's table may have grown since
         yield "forecasts from elsewhere", [Task("their table", ("external_forecasts",), first, last, again=True)]
-    yield (
-        "forecasts, states, baselines",
-        [
-            *(
-                Task(f"{name} forecasts and states", ("forecasts", "state_tensors"), f"{name}|{a}", f"{name}|{b}")
-                for name in reversed(FORECASTERS)
-                for a, b in spans(map(str, window.state_years), 2)
-            ),
-            Task(
-                "baseline weights",
-                ("baseline_weights",),
-                f"{BASELINES[0]}|{first}",
-                f"{BASELINES[-1]}|{last}",
-            ),
-            Task("optional opponents", ("opponent_forecasts",), first, last),
-        ],
-    )
-    yield (
-        "forecast panel",
-        [
-            *(
-                Task("panel", ("forecast_panel",), f"{FORECASTERS[0]}|{a}", f"{OPPONENTS[-1]}|{b}")
-                for a, b in spans(map(str, window.state_years), 2)
-            ),
-            *(
-                Task(f"panel of {name}", ("forecast_panel",), f"{name}|{first}", f"{name}|{last}", again=True)
-                for name in window.external
-            ),
-        ],
-    )
+    yield "forecasts, states, baselines", list(_forecast_tasks(window))
+    yield "forecast panel", list(_panel_tasks(window))
     frozen = window.policy_years[0]
     yield (
         "policies",
@@ -156,6 +128,23 @@ def stages(window: Window) -> Iterator[tuple[str, list[Task]]]:
             for name in ALLOCATORS
         ],
     )
+
+
+def _forecast_tasks(window: Window) -> Iterator[Task]:
+    first, last = str(window.state_years[0]), str(window.state_years[-1])
+    for name in reversed(FORECASTERS):
+        for a, b in spans(map(str, window.state_years), 2):
+            yield Task(f"{name} forecasts and states", ("forecasts", "state_tensors"), f"{name}|{a}", f"{name}|{b}")
+    yield Task("baseline weights", ("baseline_weights",), f"{BASELINES[0]}|{first}", f"{BASELINES[-1]}|{last}")
+    yield Task("optional opponents", ("opponent_forecasts",), first, last)
+
+
+def _panel_tasks(window: Window) -> Iterator[Task]:
+    first, last = str(window.state_years[0]), str(window.state_years[-1])
+    for a, b in spans(map(str, window.state_years), 2):
+        yield Task("panel", ("forecast_panel",), f"{FORECASTERS[0]}|{a}", f"{OPPONENTS[-1]}|{b}")
+    for name in window.external:  # anew, as their table may have grown
+        yield Task(f"panel of {name}", ("forecast_panel",), f"{name}|{first}", f"{name}|{last}", again=True)
 
 
 def weekly_tasks(window: Window) -> Iterator[Task]:

@@ -89,7 +89,7 @@ def _quantiles(judgement: Judgement) -> Iterator[str]:
         if compared[f"coverage_{worst}"] is not None
         else "too few weeks to tell"
     )
-    yield (f"Coverage is off by {100 * off[worst]:+.1f} points at most (at {100 * QUANTILES[worst]:g} %): {told}.")
+    yield f"Coverage is off by {100 * off[worst]:+.1f} points at most (at {100 * QUANTILES[worst]:g} %): {told}."
 
 
 def _portfolio(judgement: Judgement) -> Iterator[str]:
