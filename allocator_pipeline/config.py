@@ -25,7 +25,10 @@ SIGNALS = (
 RATIOS = SIGNALS[1:6]
 FORECASTERS = ("lstm", "patchtst", "ridge")
 STATE_FORECASTERS = ("lstm", "patchtst")
-"""Those whose forecasts states hold and allocators are named after; the others are opponents in the panel."""
+"""Those whose forecasts states hold and allocators are named after; the others are judged only."""
+
+OPPONENTS = ("lightgbm",)
+"""Those that the panel judges beside ours where their library is installed; nothing else reads them."""
 
 QUANTILES = {"q05": 0.05, "q10": 0.10, "q25": 0.25, "q50": 0.50, "q75": 0.75, "q90": 0.90, "q95": 0.95}
 """Columns of a forecast's quantiles and their levels, rising."""
@@ -131,6 +134,11 @@ class Settings:
     simulated : SimulatedConfig
         The generated market (``ALLOCATOR_SIMULATED_SEED``, ``_START``, ``_END``, ``_SYMBOLS``, ``_IC``,
         ``_PERSISTENCE``).
+    external_forecasts : Path or None
+        Table of forecasts from elsewhere (``ALLOCATOR_EXTERNAL_FORECASTS``, docs/external-forecasts.md).
+    state_forecasts : tuple of (str, str)
+        Which of our state forecasters are replaced by which of that table (``ALLOCATOR_STATE_FORECASTS``, such as
+        ``lstm=toto``).
     costs : CostConfig
         Trading rules.
     """
@@ -142,6 +150,8 @@ class Settings:
     universe: UniverseMode = "point_in_time"
     min_training_years: int = 10
     simulated: SimulatedConfig = field(default_factory=SimulatedConfig)
+    external_forecasts: Path | None = None
+    state_forecasts: tuple[tuple[str, str], ...] = ()
     costs: CostConfig = field(default_factory=CostConfig)
 
     @property
@@ -152,6 +162,7 @@ class Settings:
     def shaping(self) -> dict[str, object]:
         """Return the settings that shape results, as JSON values: a data folder holds results of one choice of them."""
         files = self.market == "files"
+        table = self.external_forecasts
         return {
             "market": self.market,
             "universe": self.universe,
@@ -161,6 +172,10 @@ class Settings:
             if self.market == "simulated"
             else None,
             "costs": asdict(self.costs),
+            # None where no state reads the table: then it adds rows to the panel and changes nothing of ours
+            "state_forecasts": {**dict(self.state_forecasts), "table": str(table.absolute())}
+            if self.state_forecasts and table
+            else None,
         }
 
     @classmethod
@@ -196,6 +211,7 @@ class Settings:
                 "ALLOCATOR_MARKET is 'files' but ALLOCATOR_FILES_DIR is not set.",
                 todo="set ALLOCATOR_FILES_DIR to the folder that holds prices.parquet or prices.csv.",
             )
+        table = env.get("ALLOCATOR_EXTERNAL_FORECASTS")
         default = SimulatedConfig()
         simulated = SimulatedConfig(
             seed=_number(env, "ALLOCATOR_SIMULATED_SEED", int, default.seed),
@@ -218,6 +234,8 @@ class Settings:
             universe=universe,  # type: ignore[arg-type]
             min_training_years=years,
             simulated=simulated,
+            external_forecasts=Path(table) if table else None,
+            state_forecasts=_replacements(env.get("ALLOCATOR_STATE_FORECASTS", ""), table),
         )
 
 
@@ -226,6 +244,24 @@ def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...], default
     if value not in allowed:
         raise ConfigurationError(f"{name} is {value!r}.", todo=f"set it to one of {', '.join(allowed)}.")
     return value
+
+
+def _replacements(text: str, table: str | None) -> tuple[tuple[str, str], ...]:
+    """Read ``lstm=toto,patchtst=kronos``."""
+    pairs = [tuple(part.strip() for part in item.split("=")) for item in text.split(",") if item.strip()]
+    if any(len(pair) != 2 or pair[0] not in STATE_FORECASTERS or not pair[1] for pair in pairs) or (
+        len({pair[0] for pair in pairs}) < len(pairs)
+    ):
+        raise ConfigurationError(
+            f"ALLOCATOR_STATE_FORECASTS is {text!r}.",
+            todo=f"write one of {', '.join(STATE_FORECASTERS)}, '=' and a forecaster of your table: lstm=toto.",
+        )
+    if pairs and not table:
+        raise ConfigurationError(
+            "ALLOCATOR_STATE_FORECASTS is set but ALLOCATOR_EXTERNAL_FORECASTS is not.",
+            todo="set ALLOCATOR_EXTERNAL_FORECASTS to the table that holds those forecasts.",
+        )
+    return tuple(sorted((pair[0], pair[1]) for pair in pairs))
 
 
 def _number(env, name, parse, default):  # type: ignore[no-untyped-def]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pandera.pandas as pa
 
-from allocator_pipeline.config import FORECASTERS, N_STOCKS, QUANTILES, RATIOS, SIGNALS
+from allocator_pipeline.config import FORECASTERS, N_STOCKS, OPPONENTS, QUANTILES, RATIOS, SIGNALS
 from allocator_pipeline.errors import MarketDataError
 
 _DAY = "datetime64[us]"
@@ -123,7 +123,74 @@ FORECASTS = pa.DataFrameSchema(
     ordered=True,
     name="forecasts",
 )
-"""Expected weekly log return of the year's 15 stocks and quantiles of it, sorted by week and slot."""
+"""Expected weekly log return of the year's 15 stocks and its quantiles, sorted by week and slot."""
+
+OTHER_FORECASTS = pa.DataFrameSchema(
+    {
+        "week": pa.Column(_DAY),
+        "decision_at": pa.Column(_INSTANT),
+        "slot": pa.Column("int64", pa.Check.in_range(0, N_STOCKS - 1)),
+        "symbol": pa.Column(str),
+        "forecast": pa.Column("float64", nullable=True),
+        **{name: pa.Column("float64", nullable=True) for name in QUANTILES},
+        "forecaster": pa.Column(str, pa.Check.notin(FORECASTERS)),
+        "model_version": pa.Column(str),
+    },
+    unique=["forecaster", "week", "slot"],
+    strict=True,
+    ordered=True,
+    name="other_forecasts",
+)
+"""Forecasts that are not of our forecasters, as `FORECASTS`, sorted by forecaster, week and slot; NaN where missing."""
+
+EXTERNAL_FORECASTS = pa.DataFrameSchema(
+    {
+        "forecaster": pa.Column(str, pa.Check.notin((*FORECASTERS, *OPPONENTS))),
+        "symbol": pa.Column(str),
+        "week": pa.Column(_DAY),
+        "known_at": pa.Column(_INSTANT),
+        "forecast": pa.Column("float64", pa.Check.in_range(-1, 1)),
+        **{name: pa.Column("float64", pa.Check.in_range(-1, 1), nullable=True) for name in QUANTILES},
+        "model_version": pa.Column(str),
+    },
+    unique=["forecaster", "symbol", "week", "known_at"],
+    strict=True,
+    ordered=True,
+    name="external_forecasts",
+)
+"""The rows of a user's table of forecasts, sorted by forecaster, week, symbol and known_at: weekly log returns, and
+when each was made. Whether a row was known in time is not decided here but by `features.panel`."""
+
+_COUNT = pa.Column("int64", pa.Check.ge(0))
+_SUM = pa.Column("float64", pa.Check.ge(0))
+
+FORECAST_PANEL = pa.DataFrameSchema(
+    {
+        "week": pa.Column(_DAY),
+        "stocks": _COUNT,
+        "missing": _COUNT,
+        "squared_error": _SUM,
+        "squared_error_of_zero": _SUM,
+        "squared_error_of_mean": _SUM,
+        "hits": _COUNT,
+        "ups": _COUNT,
+        "rank_ic": pa.Column("float64", pa.Check.in_range(-1, 1), nullable=True),
+        "with_quantiles": _COUNT,
+        **{
+            f"{kind}_{name}": column
+            for name in QUANTILES
+            for kind, column in (("pinball", _SUM), ("pinball_of_history", _SUM), ("below", _COUNT))
+        },
+        "held": pa.Column(str),
+    },
+    unique=["week"],
+    strict=True,
+    ordered=True,
+    name="forecast_panel",
+)
+"""What one forecaster's forecasts were worth in each week with known returns: counts of stocks with and without a
+forecast, sums over those with one (log returns), rank correlation (NaN where undefined), sums over the stocks with
+quantiles, and the symbols with the highest forecasts. No rows where the forecaster is not there."""
 
 OUTCOMES = pa.DataFrameSchema(
     {

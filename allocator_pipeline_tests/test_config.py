@@ -42,8 +42,12 @@ def test_every_variable_is_read():
             "ALLOCATOR_SIMULATED_SYMBOLS": "30",
             "ALLOCATOR_SIMULATED_IC": "0",
             "ALLOCATOR_SIMULATED_PERSISTENCE": "0.5",
+            "ALLOCATOR_EXTERNAL_FORECASTS": "/somewhere/table.parquet",
+            "ALLOCATOR_STATE_FORECASTS": "patchtst=kronos, lstm=toto",
         }
     )
+    assert settings.external_forecasts == Path("/somewhere/table.parquet")
+    assert settings.state_forecasts == (("lstm", "toto"), ("patchtst", "kronos"))
     assert settings.market_dir == Path("/somewhere/simulated")
     assert settings.universe == "fixed"
     assert settings.simulated.end == date(2020, 12, 31)
@@ -61,12 +65,24 @@ def test_every_variable_is_read():
         ({"ALLOCATOR_SIMULATED_START": "yesterday"}, "ALLOCATOR_SIMULATED_START"),
         ({"ALLOCATOR_SIMULATED_SYMBOLS": "14"}, "15 symbols"),
         ({"ALLOCATOR_SIMULATED_IC": "1.5"}, "IC"),
+        ({"ALLOCATOR_STATE_FORECASTS": "lstm=toto"}, "ALLOCATOR_EXTERNAL_FORECASTS"),
+        *(
+            ({"ALLOCATOR_STATE_FORECASTS": text, "ALLOCATOR_EXTERNAL_FORECASTS": "t.parquet"}, "ALLOCATOR_STATE")
+            for text in ("toto", "ridge=toto", "lstm=", "lstm=a,lstm=b", "lstm=a=b")
+        ),
     ],
 )
 def test_a_bad_setting_is_named_with_what_to_do(env, named):
     with pytest.raises(ConfigurationError, match=named) as caught:
         Settings.from_env(env)
     assert caught.value.todo
+
+
+def test_a_table_shapes_results_only_where_states_read_it():
+    plain, beside = Settings(), Settings(external_forecasts=Path("t.parquet"))
+    assert plain.shaping() == beside.shaping()
+    injected = Settings(external_forecasts=Path("t.parquet"), state_forecasts=(("lstm", "toto"),))
+    assert injected.shaping()["state_forecasts"] == {"lstm": "toto", "table": str(Path("t.parquet").absolute())}
 
 
 def test_errors_cross_processes_with_all_they_say():

@@ -14,6 +14,7 @@ from allocator_pipeline.defs.asset_checks import asset_checks
 from allocator_pipeline.defs.assets.allocation import allocation_assets
 from allocator_pipeline.defs.assets.evaluation import evaluation_assets
 from allocator_pipeline.defs.assets.features import feature_assets
+from allocator_pipeline.defs.assets.forecast_panel import forecast_panel_assets
 from allocator_pipeline.defs.assets.forecasts import forecast_assets
 from allocator_pipeline.defs.assets.market import market_assets
 from allocator_pipeline.defs.assets.policies import policy_assets
@@ -26,6 +27,7 @@ from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.defs.schedules import schedules
 from allocator_pipeline.defs.sensors import sensors
 from allocator_pipeline.defs.storage import AssetStore
+from allocator_pipeline.errors import ConfigurationError
 from allocator_pipeline.market.sources import open_market
 
 
@@ -40,7 +42,25 @@ def partitions_of(settings: Settings) -> Partitions:
         min_training_years=settings.min_training_years,
         last_week=last_week,
         last_label=last_label,
+        external=_external(settings),
     )
+
+
+def _external(settings: Settings) -> tuple[str, ...]:
+    """Return the forecasters of the user's table, having checked that those which states are to read are there."""
+    if settings.external_forecasts is None:
+        return ()
+    from allocator_pipeline.market.external import external_names
+
+    names = external_names(settings.external_forecasts)
+    absent = [name for _, name in settings.state_forecasts if name not in names]
+    if absent:
+        raise ConfigurationError(
+            f"ALLOCATOR_STATE_FORECASTS names {absent[0]!r}, which the table does not hold: it has {', '.join(names)}.",
+            todo="name one of those, or complete the table.",
+            source=str(settings.external_forecasts),
+        )
+    return names
 
 
 def _last_weeks(last_session: date) -> tuple[date, date]:
@@ -80,6 +100,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *market_assets(partitions),
             *feature_assets(partitions),
             *forecast_assets(partitions),
+            *forecast_panel_assets(partitions),
             *policy_assets(partitions),
             *evaluation_assets(partitions),
             *promotion_assets(partitions),

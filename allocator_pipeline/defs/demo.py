@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
 warnings.filterwarnings("ignore", category=UserWarning, module="dagster")
 
-from allocator_pipeline.config import ALLOCATORS, CASH, FORECASTERS, Settings  # noqa: E402 (the environment comes first)
+from allocator_pipeline.config import ALLOCATORS, CASH, FORECASTERS, OPPONENTS, Settings  # noqa: E402 (the environment comes first)
 from allocator_pipeline.defs.asset_checks import BLOCKING  # noqa: E402
 from allocator_pipeline.defs.home import dagster_home  # noqa: E402
 from allocator_pipeline.defs.partitions import BASELINES, Partitions  # noqa: E402
@@ -37,6 +37,8 @@ class Window:
     market_years, state_years, policy_years, report_years : list of int
     decision_weeks, label_weeks : list of str
         Mondays.
+    external : tuple of str
+        Forecasters of the user's table.
     """
 
     market_years: list[int]
@@ -45,6 +47,7 @@ class Window:
     report_years: list[int]
     decision_weeks: list[str]
     label_weeks: list[str]
+    external: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, partitions: Partitions) -> Window:
@@ -65,6 +68,7 @@ class Window:
             report_years=reports,
             decision_weeks=decisions,
             label_weeks=[week for week in decisions if week in labels],
+            external=partitions.external,
         )
 
 
@@ -82,28 +86,10 @@ def stages(window: Window) -> Iterator[tuple[str, list[Task]]]:
         "features",
         [Task("universe, signals, outcomes", ("universe", "signals", "outcomes", "price_windows"), first, last)],
     )
-    yield (
-        "forecasts, states, baselines",
-        [
-            *(
-                Task(
-                    f"{name} forecasts and states",
-                    ("forecasts", "state_tensors"),
-                    f"{name}|{a}",
-                    f"{name}|{b}",
-                    config={"forecasts": {"processes": 1}},  # the runs themselves go side by side
-                )
-                for name in reversed(FORECASTERS)
-                for a, b in spans(map(str, window.state_years), 2)
-            ),
-            Task(
-                "baseline weights",
-                ("baseline_weights",),
-                f"{BASELINES[0]}|{window.report_years[0]}",
-                f"{BASELINES[-1]}|{window.report_years[-1]}",
-            ),
-        ],
-    )
+    if window.external:  # the user's table may have grown since
+        yield "forecasts from elsewhere", [Task("their table", ("external_forecasts",), first, last, again=True)]
+    yield "forecasts, states, baselines", list(_forecast_tasks(window))
+    yield "forecast panel", list(_panel_tasks(window))
     frozen = window.policy_years[0]
     yield (
         "policies",
@@ -144,6 +130,23 @@ def stages(window: Window) -> Iterator[tuple[str, list[Task]]]:
     )
 
 
+def _forecast_tasks(window: Window) -> Iterator[Task]:
+    first, last = str(window.state_years[0]), str(window.state_years[-1])
+    for name in reversed(FORECASTERS):
+        for a, b in spans(map(str, window.state_years), 2):
+            yield Task(f"{name} forecasts and states", ("forecasts", "state_tensors"), f"{name}|{a}", f"{name}|{b}")
+    yield Task("baseline weights", ("baseline_weights",), f"{BASELINES[0]}|{first}", f"{BASELINES[-1]}|{last}")
+    yield Task("optional opponents", ("opponent_forecasts",), first, last)
+
+
+def _panel_tasks(window: Window) -> Iterator[Task]:
+    first, last = str(window.state_years[0]), str(window.state_years[-1])
+    for a, b in spans(map(str, window.state_years), 2):
+        yield Task("panel", ("forecast_panel",), f"{FORECASTERS[0]}|{a}", f"{OPPONENTS[-1]}|{b}")
+    for name in window.external:  # anew, as their table may have grown
+        yield Task(f"panel of {name}", ("forecast_panel",), f"{name}|{first}", f"{name}|{last}", again=True)
+
+
 def weekly_tasks(window: Window) -> Iterator[Task]:
     """Yield the runs of the last weeks in calendar order: decide, label, score; fine-tune once, in the middle."""
     one, other = ALLOCATORS[0], ALLOCATORS[-1]
@@ -173,7 +176,8 @@ def todo(tasks: Sequence[Task], store: AssetStore, failed: Collection[str] = fro
     return [
         task
         for task in tasks
-        if not set(task.assets).isdisjoint(failed)
+        if task.again
+        or not set(task.assets).isdisjoint(failed)
         or not all(store.has(name, key) for name in task.assets for key in _keys(task))
     ]
 
@@ -196,7 +200,7 @@ def _keys(task: Task) -> list[str]:
             [str(year) for year in range(int(task.first), int(task.last) + 1)] if task.first.isdigit() else [task.first]
         )
     (name_a, a), (name_b, b) = task.first.split("|"), task.last.split("|")
-    names = next(row for row in (ALLOCATORS, FORECASTERS, BASELINES) if name_a in row)
+    names = next((row for row in (ALLOCATORS, (*FORECASTERS, *OPPONENTS), BASELINES) if name_a in row), (name_a,))
     chosen = names[names.index(name_a) : names.index(name_b) + 1]
     times = [str(year) for year in range(int(a), int(b) + 1)] if a.isdigit() else [a]
     return [f"{name}|{time}" for name in chosen for time in times]
@@ -251,8 +255,9 @@ def _run(settings: Settings) -> int:
                 ran += 1
                 progress.say(f"  {done.title} ({seconds:.0f} s)")
         ran += _promote(workers, resource, progress)
-        for _, seconds in workers.run([Task("report", ("allocation_report",))] if ran else []):
-            progress.say(f"  report ({seconds:.0f} s)")
+        for title, asset in (("forecasts in words", "forecast_summary"), ("report", "allocation_report")):
+            for _, seconds in workers.run([Task(title, (asset,))] if ran else []):
+                progress.say(f"  {title} ({seconds:.0f} s)")
     finally:
         workers.close()
     _summary(settings, window, resource, progress)
@@ -281,12 +286,15 @@ def _promote(workers: Workers, resource: StoreResource, progress: Progress) -> i
 def _summary(settings: Settings, window: Window, resource: StoreResource, progress: Progress) -> None:
     """Print the closing table, the last week's weights, and where everything is."""
     from allocator_pipeline.defs.report import FILE, latest_inputs
+    from allocator_pipeline.evaluation.forecast_words import as_lines
     from allocator_pipeline.evaluation.summary import findings
 
     inputs = latest_inputs(resource)
     week = window.decision_weeks[-1]
     print(f"\n{inputs.summary()}\n")
     print("\n".join(findings(inputs.reports)))
+    if inputs.forecasts is not None:
+        print("\nForecasts:\n" + "\n".join(as_lines(inputs.forecasts["words"])))
     print(f"\nTarget weights for the week of {week}:\n")
     print(weights_table({name: decision["target"] for name, decision in inputs.decisions.items()}))
     print(f"{'by':8}" + "".join(f"{decision['version']:>20}" for decision in inputs.decisions.values()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 MARKET = ("prices", "sentiment", "fundamentals")
-FEATURES = ("universe", "signals", "outcomes", "price_windows")
+FEATURES = ("universe", "signals", "outcomes", "price_windows", "external_forecasts")
 
 
 def jobs():
@@ -21,8 +21,14 @@ def jobs():
 
     return [
         job("market_job", *MARKET, description="Raw market data of a year."),
-        job("features_job", *FEATURES, description="Universe, signals, outcomes and price windows of a year."),
+        job(
+            "features_job",
+            *FEATURES,
+            description="Universe, signals, outcomes and price windows of a year, forecasts from elsewhere.",
+        ),
         job("forecasts_job", "forecasts", "state_tensors", description="Forecasts and states of a year."),
+        job("opponents_job", "opponent_forecasts", description="Forecasts of a year by optional opponents."),
+        job("panel_job", "forecast_panel", description="What a forecaster's forecasts of a year were worth."),
         job("baselines_job", "baseline_weights", description="Baseline weights of a year."),
         job(
             "training_job", "trained_policies", description="Full training of an allocator on the weeks through a year."

@@ -12,6 +12,7 @@ from allocator_pipeline.config import (
     ALLOCATORS,
     FORECAST_TRAINING_YEARS,
     FORECASTERS,
+    OPPONENTS,
     PLANNED_ALLOCATORS,
     STATE_FORECASTERS,
     forecaster_of,
@@ -94,6 +95,25 @@ def allocator_weeks(start: int, end: int) -> dg.MultiPartitionMapping:
     )
 
 
+OUR_FORECASTS = dg.MultiPartitionMapping(
+    {
+        "forecaster": dg.DimensionPartitionMapping(
+            "forecaster", dg.StaticPartitionMapping({name: name for name in FORECASTERS})
+        ),
+        "year": dg.DimensionPartitionMapping("year", dg.IdentityPartitionMapping()),
+    }
+)
+"""Maps what the panel judges to our forecasts of the same forecaster and year; what is not ours has none there."""
+
+EVERY_BASELINE = dg.MultiPartitionMapping(
+    {
+        "baseline": dg.DimensionPartitionMapping("forecaster", dg.AllPartitionMapping()),
+        "year": dg.DimensionPartitionMapping("year", dg.IdentityPartitionMapping()),
+    }
+)
+"""Maps forecaster x year to every baseline of the same year."""
+
+
 def baselines_by_year(start: int, end: int) -> dg.MultiPartitionMapping:
     """Map allocator x year to every baseline x years."""
     return dg.MultiPartitionMapping(
@@ -118,6 +138,8 @@ class Partitions:
         Years of states that a policy needs.
     last_week, last_label : date
         Mondays of the last week that a static market can decide and of the last whose outcome it knows.
+    external : tuple of str
+        Forecasters of the user's table of forecasts.
     """
 
     first: date
@@ -126,6 +148,7 @@ class Partitions:
     min_training_years: int
     last_week: date
     last_label: date
+    external: tuple[str, ...] = ()
 
     def years(self, start: int) -> dg.TimeWindowPartitionsDefinition:
         """Years from ``start``; the running year is a partition too."""
@@ -194,6 +217,14 @@ class Partitions:
         """Forecaster x year."""
         return dg.MultiPartitionsDefinition(
             {"forecaster": dg.StaticPartitionsDefinition(list(FORECASTERS)), "year": self.feature_years}
+        )
+
+    @cached_property
+    def panel_years(self) -> dg.MultiPartitionsDefinition:
+        """Everything that the forecast panel judges x year: our forecasters, opponents, the user's table."""
+        names = [*FORECASTERS, *OPPONENTS, *self.external]
+        return dg.MultiPartitionsDefinition(
+            {"forecaster": dg.StaticPartitionsDefinition(names), "year": self.feature_years}
         )
 
     @cached_property

@@ -6,15 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from allocator_pipeline.atomic import sha256, write_bytes
 from allocator_pipeline.config import ALLOCATORS
 from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.errors import MissingPartitionError
 from allocator_pipeline.evaluation.report import format_table, html_report, summary_table
-from allocator_pipeline.forecasters.quality import forecast_quality
 
 FILE = "report.html"
 
@@ -29,15 +26,15 @@ class ReportInputs:
         Allocator -> its latest evaluation report.
     verdicts : dict
         Allocator -> its verdicts, oldest first.
-    forecast_panel : DataFrame
-        Forecast quality by forecaster and year.
+    forecasts : dict or None
+        The forecast panel over years, if it has been summed up.
     decisions : dict
         Allocator -> its last decision: ``week``, ``version``, ``target`` and ``turnover``.
     """
 
     reports: dict[str, dict[str, Any]]
     verdicts: dict[str, list[dict[str, Any]]]
-    forecast_panel: pd.DataFrame
+    forecasts: dict[str, Any] | None
     decisions: dict[str, dict[str, Any]]
 
     def summary(self) -> str:
@@ -46,7 +43,7 @@ class ReportInputs:
 
     def html(self) -> str:
         """Return the HTML report."""
-        return html_report(self.reports, self.verdicts, self.forecast_panel, self.decisions)
+        return html_report(self.reports, self.verdicts, self.forecasts, self.decisions)
 
 
 def latest_inputs(store: StoreResource) -> ReportInputs:
@@ -66,7 +63,7 @@ def latest_inputs(store: StoreResource) -> ReportInputs:
     return ReportInputs(
         reports=reports,
         verdicts={name: [asdict(item) for item in store.verdicts(name).history()] for name in reports},
-        forecast_panel=_forecast_panel(store),
+        forecasts=store.assets.read("forecast_summary", "all") if store.assets.has("forecast_summary", "all") else None,
         decisions={
             name: _decision(store.assets.read("target_weights", key), split(key)[1])
             for name, key in _newest(store, "target_weights").items()
@@ -99,14 +96,3 @@ def _decision(value: dict[str, Any], week: str) -> dict[str, Any]:
         "target": value["target_weights"],
         "turnover": value["turnover"],
     }
-
-
-def _forecast_panel(store: StoreResource) -> pd.DataFrame:
-    rows = []
-    for key in store.assets.keys("state_tensors"):
-        forecaster, year = split(key)
-        states = store.assets.read("state_tensors", key)
-        quality = forecast_quality(store.assets.read("forecasts", key), states.returns)
-        del quality["by_year"]
-        rows.append({"forecaster": forecaster, "year": int(year), **quality})
-    return pd.DataFrame(rows)

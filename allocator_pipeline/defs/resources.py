@@ -28,6 +28,8 @@ class MarketResource(dg.ConfigurableResource):
     files_source: str | None
     universe: str
     min_training_years: int
+    external_forecasts: str | None
+    state_forecasts: dict[str, str]
     simulated: str
     costs: str
 
@@ -41,6 +43,8 @@ class MarketResource(dg.ConfigurableResource):
             files_source=settings.files_source,
             universe=settings.universe,
             min_training_years=settings.min_training_years,
+            external_forecasts=str(settings.external_forecasts) if settings.external_forecasts else None,
+            state_forecasts=dict(settings.state_forecasts),
             simulated=json.dumps(asdict(settings.simulated), default=str, sort_keys=True),
             costs=json.dumps(asdict(settings.costs), sort_keys=True),
         )
@@ -58,6 +62,8 @@ class MarketResource(dg.ConfigurableResource):
             files_source=self.files_source,
             universe=self.universe,  # type: ignore[arg-type]
             min_training_years=self.min_training_years,
+            external_forecasts=Path(self.external_forecasts) if self.external_forecasts else None,
+            state_forecasts=tuple(sorted(self.state_forecasts.items())),
             simulated=SimulatedConfig(**simulated),
             costs=CostConfig(**json.loads(self.costs)),
         )
@@ -74,12 +80,20 @@ class MarketResource(dg.ConfigurableResource):
         return {
             "market": coverage.name,
             "universe": self.universe,
-            "notes": list(coverage.notes),
+            "notes": [*coverage.notes, *self._injected()],
             "simulated": list(coverage.simulated),
             "execution": (
                 "open of the week's first session" if coverage.has_open else "close of the week's first session"
             ),
         }
+
+    def _injected(self) -> list[str]:
+        """Say whose forecasts the states of a forecaster hold, where they are not its own."""
+        table = Path(self.external_forecasts or "").name
+        return [
+            f"The states of {ours} hold the forecasts of {theirs} ({table}), which were made elsewhere."
+            for ours, theirs in sorted(self.state_forecasts.items())
+        ]
 
 
 class StoreResource(dg.ConfigurableResource):

@@ -36,6 +36,8 @@ class Task:
         Further tags of the run.
     config : mapping of str to mapping
         Run config by asset.
+    again : bool
+        Whether it is to run also where all it makes is stored, because what it reads may have changed.
     """
 
     title: str
@@ -44,6 +46,7 @@ class Task:
     last: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     config: dict[str, dict[str, object]] = field(default_factory=dict)
+    again: bool = False
 
 
 def run_task(task: Task, settings: Settings, definitions: dg.Definitions | None = None) -> float:

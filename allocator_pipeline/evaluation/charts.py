@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from allocator_pipeline.config import ALLOCATORS, CASH
 from allocator_pipeline.evaluation.metrics import drawdowns, wealth
@@ -54,16 +53,16 @@ def growth(rows: Sequence[Row], last_exit: Mapping[str, str]) -> Figure:
             "legendgroup": row.label,
             "line": line,
         }
-        data.append({**common, "y": _short([1.0, *wealth(net)]), "hovertemplate": "%{y:.3f}"})
-        falls = _short([0.0, *drawdowns(net)])
+        data.append({**common, "y": short([1.0, *wealth(net)]), "hovertemplate": "%{y:.3f}"})
+        falls = short([0.0, *drawdowns(net)])
         data.append({**common, "y": falls, "yaxis": "y2", "showlegend": False, "hovertemplate": "%{y:.1%}"})
     return {
         "data": data,
-        "layout": _layout(
+        "layout": layout(
             height=600,
-            xaxis=_axis(anchor="y2"),
-            yaxis=_axis(domain=[0.36, 1], type="log", tickvals=_WEALTH_TICKS, title={"text": "wealth, start = 1"}),
-            yaxis2=_axis(domain=[0, 0.30], tickformat=".0%", title={"text": "drawdown"}),
+            xaxis=axis(anchor="y2"),
+            yaxis=axis(domain=[0.36, 1], type="log", tickvals=_WEALTH_TICKS, title={"text": "wealth, start = 1"}),
+            yaxis2=axis(domain=[0, 0.30], tickformat=".0%", title={"text": "drawdown"}),
             hovermode="x unified",
         ),
     }
@@ -86,12 +85,12 @@ def differences(rows: Sequence[Row]) -> Figure:
                 "offsetgroup": name,
                 "name": f"against {LABELS.get(name, name)}",
                 "y": [label for label, _ in pairs],
-                "x": _short(estimates),
+                "x": short(estimates),
                 "error_x": {
                     "type": "data",
                     "symmetric": False,
-                    "array": _short([item["high"] - item["estimate"] for _, item in pairs]),
-                    "arrayminus": _short([item["estimate"] - item["low"] for _, item in pairs]),
+                    "array": short([item["high"] - item["estimate"] for _, item in pairs]),
+                    "arrayminus": short([item["estimate"] - item["low"] for _, item in pairs]),
                     "thickness": 2,
                     "width": 0,
                 },
@@ -105,10 +104,10 @@ def differences(rows: Sequence[Row]) -> Figure:
         )
     return {
         "data": data,
-        "layout": _layout(
+        "layout": layout(
             height=150 + 44 * len(policies),
-            xaxis=_axis(title={"text": "Sharpe ratio less the baseline's"}, zeroline=True),
-            yaxis=_axis(type="category", categoryorder="array", categoryarray=[row.label for row in policies]),
+            xaxis=axis(title={"text": "Sharpe ratio less the baseline's"}, zeroline=True),
+            yaxis=axis(type="category", categoryorder="array", categoryarray=[row.label for row in policies]),
             scattermode="group",
             scattergap=0.55,
         ),
@@ -128,7 +127,7 @@ def weights(row: Row, colours: Mapping[str, str]) -> Figure:
             "mode": "lines",
             "stackgroup": "all",
             "x": row.series["weekly"]["weeks"],
-            "y": _short(table[name], 4),
+            "y": short(table[name], 4),
             "name": name,
             "line": {"width": 0, "shape": "hv"},
             "fillcolor": colours[name],
@@ -137,66 +136,16 @@ def weights(row: Row, colours: Mapping[str, str]) -> Figure:
         for name in [*held, CASH]
         if any(table[name])
     ]
-    axis = _axis(range=[0, 1], tickformat=".0%")
     return {
         "data": data,
-        "layout": _layout(
+        "layout": layout(
             height=300,
-            yaxis=axis,
-            xaxis=_axis(),
+            yaxis=axis(range=[0, 1], tickformat=".0%"),
+            xaxis=axis(),
             showlegend=False,
             hovermode="closest",
             title={"text": row.label, "x": 0, "xref": "paper", "font": {"size": 14}},
             margin={"l": 44, "r": 8, "t": 34, "b": 28},
-        ),
-    }
-
-
-def rank_correlations(panel: pd.DataFrame) -> Figure:
-    """Draw the mean weekly rank correlation of forecast and return by year, with two standard errors each way.
-
-    Parameters
-    ----------
-    panel : DataFrame
-        Columns ``forecaster``, ``year``, ``rank_ic`` and ``rank_ic_error``.
-
-    Returns
-    -------
-    dict
-        ``data`` and ``layout`` of a Plotly figure.
-    """
-    data = []
-    for number, (forecaster, part) in enumerate(panel.groupby("forecaster", sort=True)):
-        known = part.dropna(subset=["rank_ic"]).sort_values("year")
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": str(forecaster),
-                "x": [int(year) for year in known["year"]],
-                "y": _short(known["rank_ic"]),
-                "error_y": {
-                    "type": "data",
-                    "array": _short(2 * known["rank_ic_error"].astype(float).fillna(0.0)),
-                    "thickness": 1.5,
-                    "width": 0,
-                },
-                "marker": {
-                    "size": 7,
-                    "color": f"var(--forecaster-{number % 2})",
-                    "symbol": ["circle", "square"][number % 2],
-                },
-                "hovertemplate": "%{x}: %{y:+.3f}",
-            }
-        )
-    return {
-        "data": data,
-        "layout": _layout(
-            height=330,
-            xaxis=_axis(dtick=2, tickformat="d"),
-            yaxis=_axis(title={"text": "rank correlation, 2 standard errors"}, zeroline=True),
-            scattermode="group",
-            scattergap=0.5,
         ),
     }
 
@@ -217,7 +166,8 @@ def symbol_colours(rows: Sequence[Row]) -> dict[str, str]:
     return {name: f"var(--s{i % SYMBOL_COLOURS})" for i, name in enumerate(names)} | {CASH: "var(--cash)"}
 
 
-def _layout(**changes: Any) -> Figure:
+def layout(**changes: Any) -> Figure:
+    """Return the layout that all charts share, with changes."""
     return {
         "font": {"family": "inherit", "size": 12.5, "color": "var(--ink)"},
         "paper_bgcolor": "rgba(0,0,0,0)",
@@ -229,7 +179,8 @@ def _layout(**changes: Any) -> Figure:
     }
 
 
-def _axis(**changes: Any) -> Figure:
+def axis(**changes: Any) -> Figure:
+    """Return an axis in the style of all charts, with changes."""
     if "title" in changes:
         changes["title"] = {"font": {"size": 13}, "standoff": 8, **changes["title"]}
     return {
@@ -242,6 +193,6 @@ def _axis(**changes: Any) -> Figure:
     }
 
 
-def _short(values: Any, digits: int = 5) -> list[float]:
+def short(values: Any, digits: int = 5) -> list[float]:
     """Return plain numbers with few digits: enough for a screen, and a quarter of the bytes."""
     return [float(f"{float(value):.{digits}g}") for value in values]

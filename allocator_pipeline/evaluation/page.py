@@ -15,7 +15,8 @@ _CSS = """
   --ppo-lstm:#0072b2; --ppo-patchtst:#1fa3dc; --sac-lstm:#c04a00; --sac-patchtst:#e39a1b;
   --dpg-lstm:#00795c; --dpg-patchtst:#3dbb92;
   --equal-weight:#3b444c; --hrp:#8a8f94; --baseline:#a06a9b; --versus-0:#0b5c8a; --versus-1:#b06a12;
-  --forecaster-0:#0072b2; --forecaster-1:#c04a00; --cash:#d9d7d0;
+  --forecaster-0:#0072b2; --forecaster-1:#c04a00; --forecaster-2:#00795c; --forecaster-3:#a06a9b;
+  --forecaster-4:#b8860b; --forecaster-5:#5d6b78; --cash:#d9d7d0;
   --s0:#3d6f9e; --s1:#e0a458; --s2:#5b9a82; --s3:#b5635c; --s4:#8d7bb0; --s5:#93b7d1; --s6:#c7b87a; --s7:#477a6a;
   --s8:#d99a8b; --s9:#62568a; --s10:#6aa3b8; --s11:#b07d3c; --s12:#9bc4a4; --s13:#8c4a5e; --s14:#b9a9d4; --s15:#2f5573;
   --s16:#e3c79a; --s17:#7d8f4e; --s18:#cf7f9c; --s19:#5d6b78; }
@@ -25,7 +26,8 @@ _CSS = """
   --ppo-lstm:#4da6dd; --ppo-patchtst:#9ad8f7; --sac-lstm:#ef7f3a; --sac-patchtst:#f3c25c;
   --dpg-lstm:#2fb28c; --dpg-patchtst:#93e3c8;
   --equal-weight:#e4e6e3; --hrp:#8f979e; --baseline:#c99ac4; --versus-0:#7cc0e8; --versus-1:#e0a458;
-  --forecaster-0:#4da6dd; --forecaster-1:#ef7f3a; --cash:#3a4249; } }
+  --forecaster-0:#4da6dd; --forecaster-1:#ef7f3a; --forecaster-2:#2fb28c; --forecaster-3:#c99ac4;
+  --forecaster-4:#e0c060; --forecaster-5:#98a2ab; --cash:#3a4249; } }
 * { box-sizing: border-box; }
 body { margin:0; background:var(--paper); color:var(--ink);
   font:16px/1.55 "Source Sans 3","Segoe UI",system-ui,-apple-system,"Helvetica Neue",Arial,sans-serif; }

@@ -11,10 +11,11 @@ from html import escape
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from allocator_pipeline.config import CASH
 from allocator_pipeline.evaluation import charts
+from allocator_pipeline.evaluation.forecast_page import figures_table, words_list
+from allocator_pipeline.evaluation.forecast_plots import rank_correlations
 from allocator_pipeline.evaluation.page import chart, page, table
 from allocator_pipeline.evaluation.summary import (
     OUTCOMES,
@@ -42,7 +43,7 @@ UNIVERSES = {
 }
 
 
-def html_report(reports: Reports, verdicts: Verdicts, forecast_panel: pd.DataFrame, decisions: Decisions) -> str:
+def html_report(reports: Reports, verdicts: Verdicts, forecasts: Mapping[str, Any] | None, decisions: Decisions) -> str:
     """Write the report.
 
     Parameters
@@ -51,8 +52,8 @@ def html_report(reports: Reports, verdicts: Verdicts, forecast_panel: pd.DataFra
         Allocator -> its latest report (`walk_forward.eval_report`).
     verdicts : mapping of str to sequence of dict
         Allocator -> its verdicts, oldest first (the fields of `registry.verdicts.Verdict`).
-    forecast_panel : DataFrame
-        One row per ``forecaster`` and ``year`` with the numbers of `forecasters.quality.forecast_quality`, or empty.
+    forecasts : mapping or None
+        The forecast panel over years (`forecast_summary.forecast_summary`), if there is one.
     decisions : mapping of str to dict
         Allocator -> its last decision: ``week``, ``version``, ``target`` (symbol -> weight) and ``turnover``, or empty.
 
@@ -76,15 +77,15 @@ def html_report(reports: Reports, verdicts: Verdicts, forecast_panel: pd.DataFra
         "differences": charts.differences(shown),
         **{f"weights-{row.allocator}": charts.weights(row, colours) for row in policies},
     }
-    if len(forecast_panel):
-        figures["forecasts"] = charts.rank_correlations(forecast_panel)
+    if forecasts is not None and forecasts["forecasters"]:
+        figures["forecasts"] = rank_correlations(forecasts["forecasters"])
     sections = [
         ("about", "What this is and is not", _about(reports)),
         ("results", "Results", _results(shown)),
         ("significance", "More than chance?", _significance(reports, shown)),
         ("growth-and-drawdown", "Growth and drawdown", _growth()),
         ("weights", "Weights over time", _weights(policies, colours)),
-        ("forecasts-panel", "Forecasts", _forecasts(forecast_panel)),
+        ("forecasts-panel", "Forecasts", _forecasts(forecasts)),
         ("decision", "Last target weights", _decisions(decisions)),
         ("verdicts", "Verdicts", _verdicts(verdicts)),
     ]
@@ -188,52 +189,16 @@ def _weights(policies: Sequence[Row], colours: Mapping[str, str]) -> str:
     return f'<div class="pair">{places}</div>\n<ul class="key">{key}</ul>'
 
 
-def _forecasts(panel: pd.DataFrame) -> str:
-    if panel.empty:
-        return '<p class="note">No forecasts have been measured yet.</p>'
-    body = []
-    for forecaster, part in panel.groupby("forecaster", sort=True):
-        zero, skill, error = _mean(part, "mse_of_zero"), _mean(part, "rank_ic", "weeks"), _pooled_error(part)
-        body.append(
-            [
-                f"<strong>{escape(str(forecaster))}</strong>",
-                f"{int(part['year'].min())} to {int(part['year'].max())}",
-                f"{int(part['forecasts'].sum())}",
-                f"{_mean(part, 'mse') / zero:.4f}",
-                percent(_mean(part, "hit_rate")),
-                percent(_mean(part, "always_up")),
-                f"{skill:+.4f}<br><small>standard error {error:.4f}</small>",
-            ]
-        )
-    header = [
-        "",
-        "years",
-        "forecasts",
-        "squared error / that of zero",
-        "right signs",
-        "returns above zero",
-        "rank correlation",
-    ]
-    note = (
-        "Each year is forecast by a model fitted on the five years before. Below 1 beats forecasting zero; right signs "
-        "compare with how often stocks went up at all. The chart shows every year's mean weekly rank correlation; an "
-        "interval that holds zero shows no skill."
+def _forecasts(summary: Mapping[str, Any] | None) -> str:
+    if summary is None or not summary["forecasters"]:
+        return '<p class="note">No forecasts have been judged yet.</p>'
+    more = '<p class="note">More pictures, and every comparison: forecasts.html beside this file.</p>'
+    return (
+        words_list(summary["words"])
+        + figures_table(summary["forecasters"])
+        + chart("forecasts", "Rank correlation by year")
+        + more
     )
-    return table(header, body) + chart("forecasts", "Rank correlation by year") + f'<p class="note">{note}</p>'
-
-
-def _mean(part: pd.DataFrame, column: str, weight: str = "forecasts") -> float:
-    """Return the mean over years, each weighted by its count; years without a known return do not count."""
-    known = part.dropna(subset=[column])
-    counts = known[weight].to_numpy(dtype=float)
-    return float(known[column].to_numpy(dtype=float) @ counts / counts.sum()) if counts.sum() else float("nan")
-
-
-def _pooled_error(part: pd.DataFrame) -> float:
-    """Return the standard error of the mean over years, taking the years as independent."""
-    known = part.dropna(subset=["rank_ic_error"])
-    weeks, errors = known["weeks"].to_numpy(dtype=float), known["rank_ic_error"].to_numpy(dtype=float)
-    return float(np.sqrt(((weeks * errors) ** 2).sum()) / weeks.sum()) if weeks.sum() else float("nan")
 
 
 def _decisions(decisions: Decisions) -> str:

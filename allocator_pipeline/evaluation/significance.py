@@ -1,4 +1,4 @@
-"""How far chance alone could have moved a Sharpe ratio, or the difference of two.
+"""How far chance alone could have moved a Sharpe ratio, the difference of two, or a ratio of sums.
 
 The stationary bootstrap (Politis and Romano 1994) of the `arch` package redraws the weeks in blocks of random length,
 so that volatile spells stay together. The mean block length is the optimal one of Patton, Politis and White (2009) for
@@ -89,6 +89,40 @@ def sharpe_difference(net: ArrayLike, other: ArrayLike, *, draws: int = DRAWS, s
     return _summary(estimate, sharpe_ratio(first[picks]) - sharpe_ratio(second[picks]), block)
 
 
+def ratio_interval(
+    numerator: ArrayLike, denominator: ArrayLike, *, draws: int = DRAWS, seed: int = SEED
+) -> dict[str, Any]:
+    """Bootstrap a ratio of two sums over weeks: a mean, where the denominator is 1 or a count.
+
+    Parameters
+    ----------
+    numerator, denominator : array_like of float, shape (T,)
+        Weekly sums, T >= 26; the denominator is 0 or more, with a positive sum. Weeks that hold nothing are 0 in both.
+    draws : int
+        Bootstrap samples.
+    seed : int
+        Equal seeds and sums give equal intervals.
+
+    Returns
+    -------
+    dict
+        As `sharpe_interval`; ``estimate`` is the sum of the numerator over that of the denominator.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If there are fewer than 26 weeks.
+    WeightsError
+        If a sum is not finite or the lengths differ.
+    """
+    above, below = _checked(numerator, denominator)
+    estimate = float(above.sum() / below.sum())
+    influence = (above - estimate * below) / below.mean()  # first-order term of the delta method
+    block = _block_length(influence)
+    picks = _resampled_weeks(len(above), block, draws, seed)
+    return _summary(estimate, above[picks].sum(axis=1) / below[picks].sum(axis=1), block)
+
+
 def sharpe_influence(net: np.ndarray) -> np.ndarray:
     """Influence of each week on the weekly Sharpe ratio: ``z - SR / 2 * (z^2 - 1)``, ``z`` the standardised return.
 
@@ -130,8 +164,10 @@ def _block_length(influence: np.ndarray) -> int:
 
     if influence.std() < 1e-12:  # nothing varies, so no dependence either
         return 1
-    length = float(optimal_block_length(influence)["stationary"].iloc[0])
-    return int(min(max(1, math.ceil(length)), len(influence) // 4))
+    longest = len(influence) // 4
+    with np.errstate(divide="ignore", invalid="ignore"):  # a series that hardly ever moves has no optimum
+        length = float(optimal_block_length(influence)["stationary"].iloc[0])
+    return int(min(max(1, math.ceil(length)), longest)) if math.isfinite(length) else longest
 
 
 @lru_cache(maxsize=8)  # every series of one report asks for the same few

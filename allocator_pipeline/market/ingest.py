@@ -105,14 +105,14 @@ def read_prices(path: Path, choice: Mapping[str, str]) -> Accepted:
         row.
     """
     rows, source = only_source(read_table(path, PRICE_COLUMNS), path, "prices", choice)
-    _check_symbols(rows, path)
+    check_symbols(rows, path)
     for column in ("open", "high", "low", "close", "adj_close"):
-        _refuse(rows, path, column, pl.col(column) <= 0, "a price must be positive")
-    _refuse(rows, path, "high", pl.col("high") < pl.col("low"), "the high is below the low")
-    _refuse(rows, path, "volume", pl.col("volume") < 0, "a volume cannot be negative")
+        refuse(rows, path, column, pl.col(column) <= 0, "a price must be positive")
+    refuse(rows, path, "high", pl.col("high") < pl.col("low"), "the high is below the low")
+    refuse(rows, path, "volume", pl.col("volume") < 0, "a volume cannot be negative")
     for column in ("open", "volume"):
         if 0 < rows[column].null_count() < rows.height:
-            _refuse(rows, path, column, pl.col(column).is_null(), "there is no value though other rows have one")
+            refuse(rows, path, column, pl.col(column).is_null(), "there is no value though other rows have one")
     rejected: Rejected = Counter()
     rows = _drop_duplicates(rows, path, ["date", "symbol"], "date", rejected)
     days = calendar.sessions(f"{calendar.FIRST_YEAR}-01-01", f"{calendar.LAST_YEAR}-12-31").date.tolist()
@@ -146,8 +146,8 @@ def read_news(path: Path | None, choice: Mapping[str, str]) -> Accepted:
     if path is None:
         return Accepted(empty_table(NEWS_COLUMNS), "", rejected)
     rows, source = only_source(read_table(path, NEWS_COLUMNS), path, "news", choice)
-    _check_symbols(rows, path)
-    _refuse(rows, path, "score", pl.col("score").abs() > 1, "a score lies between -1 and 1")
+    check_symbols(rows, path)
+    refuse(rows, path, "score", pl.col("score").abs() > 1, "a score lies between -1 and 1")
     rows = _reject(rows, pl.col("published_at").is_not_null(), pl.lit(0), NO_KNOWN_AT, rejected)
     year = pl.col("published_at").dt.convert_time_zone(NEW_YORK).dt.year()
     said = pl.col("score").is_not_null() | pl.col("text").is_not_null()
@@ -186,7 +186,7 @@ def read_fundamentals(path: Path | None, choice: Mapping[str, str]) -> Accepted:
     if path is None:
         return Accepted(empty_table(FUNDAMENTAL_COLUMNS), "", rejected)
     rows, source = only_source(read_table(path, FUNDAMENTAL_COLUMNS), path, "fundamentals", choice)
-    _check_symbols(rows, path)
+    check_symbols(rows, path)
     year = pl.col("period_end").dt.year()
     rows = _reject(rows, pl.col("known_at").is_not_null(), year, NO_KNOWN_AT, rejected)
     known_on = pl.col("known_at").dt.convert_time_zone(NEW_YORK).dt.date()
@@ -202,7 +202,7 @@ def read_fundamentals(path: Path | None, choice: Mapping[str, str]) -> Accepted:
     return Accepted(rows, source, rejected)
 
 
-def _check_symbols(rows: pl.DataFrame, path: Path) -> None:
+def check_symbols(rows: pl.DataFrame, path: Path) -> None:
     """Refuse symbols that cannot be a file name, and the one that means cash."""
     for symbol in sorted(rows["symbol"].unique().to_list()):
         row = rows["symbol"].index_of(symbol)
@@ -216,7 +216,7 @@ def _check_symbols(rows: pl.DataFrame, path: Path) -> None:
             raise bad_value(path, "symbol", number, error.problem.rstrip("."), error.todo, symbol[:60]) from error
 
 
-def _refuse(rows: pl.DataFrame, path: Path, column: str, wrong: pl.Expr, problem: str) -> None:
+def refuse(rows: pl.DataFrame, path: Path, column: str, wrong: pl.Expr, problem: str) -> None:
     """Raise for the first row where an expression is true."""
     found = rows.filter(wrong).head(1)
     if found.height:

@@ -1,12 +1,14 @@
 """The demo's plan, the runner, and what blocking checks stop."""
 
 import socket
+from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from allocator_pipeline.config import ALLOCATORS, Settings, SimulatedConfig
+from allocator_pipeline.config import ALLOCATORS, FORECASTERS, OPPONENTS, Settings, SimulatedConfig
 from allocator_pipeline.defs import demo
 from allocator_pipeline.defs.build import build_definitions, partitions_of
 from allocator_pipeline.defs.dev import HOST, free_port
@@ -51,6 +53,17 @@ def test_weeks_are_decided_before_they_are_labelled_and_fine_tuned_once(window):
     assert decided == sorted(decided)
 
 
+def test_the_panel_judges_every_forecaster_and_the_users_table_anew(window):
+    def panels(of):
+        return [task for _, tasks in demo.stages(of) for task in tasks if task.assets == ("forecast_panel",)]
+
+    judged = {key for task in panels(window) for key in demo._keys(task)}
+    names = (*FORECASTERS, *OPPONENTS)
+    assert judged == {f"{name}|{year}" for name in names for year in range(1995, 2023)}
+    external = [task for task in panels(replace(window, external=("toto",))) if task.again]
+    assert [task.first for task in external] == ["toto|1995"]
+
+
 def test_what_is_stored_is_not_run_again(tmp_path):
     store = AssetStore(tmp_path)
     task = Task("t", ("prices",), "2014", "2015")
@@ -58,6 +71,8 @@ def test_what_is_stored_is_not_run_again(tmp_path):
     for year in ("2014", "2015"):
         store.write("prices", year, {"year": year})
     assert demo.todo([task], store) == []
+    again = replace(task, again=True)
+    assert demo.todo([again], store) == [again]
 
 
 def test_a_market_too_short_to_judge_says_what_to_do(tmp_path):
@@ -90,7 +105,12 @@ def test_a_taken_port_is_passed_over():
 
 def test_the_market_resource_carries_the_settings_through_dagster():
     settings = Settings(
-        market="simulated", universe="fixed", min_training_years=4, simulated=SimulatedConfig(end=date(2020, 1, 31))
+        market="simulated",
+        universe="fixed",
+        min_training_years=4,
+        simulated=SimulatedConfig(end=date(2020, 1, 31)),
+        external_forecasts=Path("t.parquet"),
+        state_forecasts=(("lstm", "toto"),),
     )
     assert MarketResource.of(settings).settings == settings
 

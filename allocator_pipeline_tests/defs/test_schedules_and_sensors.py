@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from allocator_pipeline.config import ALLOCATORS, Settings
+from allocator_pipeline.config import ALLOCATORS, FORECASTERS, Settings
 from allocator_pipeline.defs import promotion
 from allocator_pipeline.defs.build import build_definitions
 from allocator_pipeline.defs.resources import StoreResource
@@ -86,8 +86,7 @@ def test_a_refresh_goes_on_stage_by_stage():
     assert [(r.job_name, r.partition_key) for r in features] == [("features_job", "2025"), ("features_job", "2026")]
     later = list(following("features_job", features[1].tags, "r3"))
     assert [(r.job_name, r.partition_key) for r in later] == [
-        ("forecasts_job", "lstm|2026"),
-        ("forecasts_job", "patchtst|2026"),
+        *(("forecasts_job", f"{name}|2026") for name in FORECASTERS),
         ("baselines_job", "equal_weight|2026"),
         ("baselines_job", "hrp|2026"),
     ]

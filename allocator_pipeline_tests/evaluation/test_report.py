@@ -8,25 +8,23 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 
-import pandas as pd
 import pytest
 
-from allocator_pipeline.config import CASH, PLANNED_ALLOCATORS
+from allocator_pipeline.config import CASH, PLANNED_ALLOCATORS, CostConfig
 from allocator_pipeline.errors import NotEnoughDataError
+from allocator_pipeline.evaluation.forecast_summary import forecast_summary
 from allocator_pipeline.evaluation.page import page
 from allocator_pipeline.evaluation.report import html_report
 from allocator_pipeline_tests.evaluation.conftest import VERSIONS
+from allocator_pipeline_tests.evaluation.forecasting import YEAR, made_up_baselines, made_up_outcomes, made_up_panel
 
 VOID = {"meta", "br"}
 
 
 @pytest.fixture(scope="module")
 def panel():
-    numbers = {"forecasts": 780, "weeks": 52, "mse": 1e-3, "mse_of_zero": 1e-3, "mse_ratio": 1.002, "hit_rate": 0.51}
-    numbers |= {"always_up": 0.54, "rank_ic": 0.01, "rank_ic_error": 0.04}
-    return pd.DataFrame(
-        [{"forecaster": name, "year": year} | numbers for name in ("lstm", "patchtst") for year in range(2016, 2019)]
-    )
+    panels = {name: {YEAR: made_up_panel(skill)} for name, skill in (("lstm", 0.1), ("patchtst", 0.0))}
+    return forecast_summary(panels, made_up_outcomes(), made_up_baselines(), CostConfig(), {})
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +139,8 @@ def test_report_says_what_it_carries(structure):
         "Week of 2019-01-07",
         "Net sharpe 0.1 is not above the 0.2 of hrp.",
         "It is the first policy judged.",
+        "These are 28 comparisons at 95 %",
+        "Rank IC",
         f"champion now {VERSIONS[2016]}",
     ):
         assert statement in text, statement
@@ -161,8 +161,8 @@ def test_drawn_wealth_ends_where_the_report_does(html, reports):
 
 
 def test_one_allocator_without_verdicts_forecasts_and_decisions_still_has_a_report(reports):
-    html = html_report({"ppo_lstm": reports["ppo_lstm"]}, {}, pd.DataFrame(), {})
-    for words in ("Nothing has been judged yet", "Nothing has been decided yet", "No forecasts have been measured yet"):
+    html = html_report({"ppo_lstm": reports["ppo_lstm"]}, {}, None, {})
+    for words in ("Nothing has been judged yet", "Nothing has been decided yet", "No forecasts have been judged yet"):
         assert words in html
     assert "waiting" in html
 
@@ -173,14 +173,14 @@ def test_few_weeks_are_said_to_be_few(report_of, states):
     short = report_of(
         policies={2017: (VERSIONS[2017], Tilted((1,)))}, reference={}, states=states.between(last="2018-03-26")
     )
-    html = html_report({"ppo_lstm": short}, {}, pd.DataFrame(), {})
+    html = html_report({"ppo_lstm": short}, {}, None, {})
     assert "too few weeks" in html
     assert figures_of(html)["differences"]["data"][0]["x"] == []
 
 
 def test_no_report_is_an_error():
     with pytest.raises(NotEnoughDataError, match="no report"):
-        html_report({}, {}, pd.DataFrame(), {})
+        html_report({}, {}, None, {})
 
 
 @pytest.mark.slow

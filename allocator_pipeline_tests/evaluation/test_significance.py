@@ -10,7 +10,13 @@ import pytest
 from arch.bootstrap import StationaryBootstrap
 
 from allocator_pipeline.errors import NotEnoughDataError, WeightsError
-from allocator_pipeline.evaluation.significance import SEED, sharpe_difference, sharpe_influence, sharpe_interval
+from allocator_pipeline.evaluation.significance import (
+    SEED,
+    ratio_interval,
+    sharpe_difference,
+    sharpe_influence,
+    sharpe_interval,
+)
 
 
 def returns(seed: int, weeks: int = 416, mean: float = 0.002) -> np.ndarray:
@@ -111,6 +117,28 @@ def test_cash_has_an_interval_of_nothing():
     found = sharpe_interval(np.zeros(60))
     assert found["estimate"] == found["low"] == found["high"] == 0.0
     assert sharpe_difference(returns(14, 60), np.zeros(60))["estimate"] == pytest.approx(naive_sharpe(returns(14, 60)))
+
+
+def test_a_ratio_of_sums_equals_a_loop_over_archs_own_bootstrap():
+    above, below = returns(18), np.random.default_rng(19).uniform(1, 2, 416)
+    found = ratio_interval(above, below, draws=300)
+    bootstrap = StationaryBootstrap(found["block_weeks"], above, below, seed=SEED)
+    draws = [data[0][0].sum() / data[0][1].sum() for data in bootstrap.bootstrap(300)]
+    assert found["estimate"] == pytest.approx(above.sum() / below.sum())
+    assert [found["low"], found["high"]] == pytest.approx(list(np.percentile(draws, [2.5, 97.5])))
+
+
+def test_a_mean_has_students_interval_where_weeks_are_independent():
+    values = returns(20, 800)
+    found = ratio_interval(values, np.ones(800))
+    half = 1.96 * values.std(ddof=1) / math.sqrt(800)
+    assert (found["high"] - found["low"]) / 2 == pytest.approx(half, rel=0.12)
+
+
+def test_a_series_that_hardly_ever_moves_gets_the_longest_blocks():
+    rare = np.zeros(51)
+    rare[[8, 9]] = 1 / 15, -1 / 15
+    assert ratio_interval(rare, np.ones(51))["block_weeks"] == 12
 
 
 def test_too_few_or_unknown_weeks_are_refused():

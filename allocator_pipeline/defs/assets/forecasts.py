@@ -6,9 +6,10 @@ from pydantic import Field
 
 from allocator_pipeline import schemas
 from allocator_pipeline.defs.forecasting import fit_years
-from allocator_pipeline.defs.metadata import column_schema, fields, numbers, picture, table_facts
+from allocator_pipeline.defs.metadata import column_schema, fields, picture, table_facts
 from allocator_pipeline.defs.partitions import SAME_YEAR, Partitions, split
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
+from allocator_pipeline.features.external import for_states
 from allocator_pipeline.portfolio.assemble import build_states
 
 OWNERS = ["team:research"]
@@ -92,17 +93,26 @@ def forecast_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             marks="float64 (T, 15)",
         ),
         backfill_policy=ONE_RUN,
-        ins={name: dg.AssetIn(partition_mapping=SAME_YEAR) for name in ("signals", "outcomes")},
+        ins={name: dg.AssetIn(partition_mapping=SAME_YEAR) for name in ("signals", "outcomes", "external_forecasts")},
         description="The 136-number state of each decision (15 stocks x 7 signals, 15 forecasts; the 16 weights "
-        "are added by the environment), unscaled, with what each week then paid beside it.",
+        "are added by the environment), unscaled, with what each week then paid beside it. ALLOCATOR_STATE_FORECASTS "
+        "puts forecasts from elsewhere in place of ours.",
     )
-    def state_tensors(context: dg.AssetExecutionContext, forecasts, signals, outcomes):
-        from allocator_pipeline.forecasters.quality import forecast_quality
-
+    def state_tensors(
+        context: dg.AssetExecutionContext, market: MarketResource, forecasts, signals, outcomes, external_forecasts
+    ):
         tensors = {}
         for key in context.partition_keys:
-            _, text = split(key)
-            states = build_states(int(text), signals[text], forecasts[key], outcomes[text])
+            name, text = split(key)
+            given = market.state_forecasts.get(name)
+            table = (
+                forecasts[key]
+                if given is None
+                else for_states(
+                    int(text), given, external_forecasts[text], outcomes[text]["week"], str(market.external_forecasts)
+                )
+            )
+            states = build_states(int(text), signals[text], table, outcomes[text])
             context.add_asset_metadata(
                 {
                     "weeks": len(states),
@@ -113,7 +123,7 @@ def forecast_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
                         {"15 stocks": pd.Series(states.forecasts.std(axis=1), index=pd.DatetimeIndex(states.weeks))},
                         "standard deviation of the 15 forecasts at each decision",
                     ),
-                    **numbers(forecast_quality(forecasts[key], states.returns)),
+                    "forecasts_by": name if given is None else given,
                 },
                 partition_key=key,
             )

@@ -17,7 +17,7 @@ def report_assets() -> list[dg.AssetsDefinition]:
         owners=["team:risk"],
         kinds={"html"},
         metadata=fields(file="string", sha256="string"),
-        deps=["eval_reports", "promoted_policies", "target_weights", "state_tensors"],
+        deps=["eval_reports", "promoted_policies", "target_weights", "forecast_summary"],
         description="One page: every allocator's latest report beside the baselines, equity curves and "
         "drawdowns, weights, forecast panel, this week's weights, and every verdict of the gate.",
     )

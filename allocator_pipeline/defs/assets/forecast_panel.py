@@ -1,0 +1,196 @@
+"""Forecasts that are not ours, and the honest judgement of all of them by forecaster and year."""
+
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+
+from allocator_pipeline import schemas
+from allocator_pipeline.config import OPPONENTS
+from allocator_pipeline.defs.forecasts import FORECAST_PAGE, forecasts_of, panels_of, write_forecast_page
+from allocator_pipeline.defs.metadata import column_schema, fields, numbers, table_facts
+from allocator_pipeline.defs.partitions import (
+    BASELINES,
+    EVERY_BASELINE,
+    OUR_FORECASTS,
+    SAME_YEAR,
+    Partitions,
+    split,
+)
+from allocator_pipeline.defs.resources import MarketResource, StoreResource
+from allocator_pipeline.evaluation.forecast_plots import comparison_table, growth_picture, rank_ic_picture
+
+ONE_RUN = dg.BackfillPolicy.single_run()
+RESEARCH = {"owners": ["team:research"], "backfill_policy": ONE_RUN, "kinds": {"parquet"}}
+
+
+def forecast_panel_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
+    """Return the assets."""
+
+    @dg.asset(
+        partitions_def=partitions.feature_years,
+        group_name="forecasts",
+        metadata=column_schema(schemas.OTHER_FORECASTS),
+        description="Forecasts of the table that ALLOCATOR_EXTERNAL_FORECASTS names, as each decision of the year "
+        "could see them: a row known at the decision or later is not seen, and counted. Empty without a table.",
+        **RESEARCH,
+    )
+    def external_forecasts(context: dg.AssetExecutionContext, market: MarketResource, universe):
+        from allocator_pipeline.features import external
+        from allocator_pipeline.market.external import read_external
+
+        path = market.external_forecasts
+        rows = read_external(Path(path)) if path else None
+        last = pd.Timestamp(market.source.coverage().last_session)
+        tables = {}
+        for key in context.partition_keys:
+            table = (
+                external.typed(pd.DataFrame(columns=list(schemas.OTHER_FORECASTS.columns)))
+                if rows is None
+                else external.external_forecasts(int(key), universe[key], rows, last)
+            )
+            tables[key] = schemas.validate(table, schemas.OTHER_FORECASTS, path or "no table")
+            facts = {
+                "missing": int(table["forecast"].isna().sum()),
+                "forecasters": sorted(table["forecaster"].unique()),
+            }
+            late = 0 if rows is None else external.late_rows(int(key), rows)
+            context.add_asset_metadata({**table_facts(table), **facts, "known_too_late": late}, partition_key=key)
+        return tables
+
+    @dg.asset(
+        partitions_def=partitions.feature_years,
+        group_name="forecasts",
+        metadata=column_schema(schemas.OTHER_FORECASTS),
+        description="Forecasts of optional opponents (LightGBM), walked forward over the same folds; empty where the "
+        "library is not installed. They are judged and never used.",
+        **RESEARCH,
+    )
+    def opponent_forecasts(context: dg.AssetExecutionContext, market: MarketResource, price_windows, universe):
+        from allocator_pipeline.evaluation import lightgbm_opponent as lightgbm
+        from allocator_pipeline.features.external import typed
+
+        tables = {}
+        there = lightgbm.installed()
+        for key in context.partition_keys:
+            table = (
+                lightgbm.opponent_forecasts(
+                    int(key), price_windows[key], universe[key], market.source.coverage().has_open
+                )
+                if there
+                else pd.DataFrame(columns=list(schemas.OTHER_FORECASTS.columns))
+            )
+            tables[key] = schemas.validate(typed(table), schemas.OTHER_FORECASTS, lightgbm.NAME)
+            status = "installed" if there else lightgbm.NOT_INSTALLED
+            context.add_asset_metadata({**table_facts(table), lightgbm.NAME: status}, partition_key=key)
+        return tables
+
+    @dg.asset(
+        partitions_def=partitions.panel_years,
+        group_name="evaluation",
+        owners=["team:risk"],
+        kinds={"parquet"},
+        backfill_policy=ONE_RUN,
+        ins={
+            "forecasts": dg.AssetIn(partition_mapping=OUR_FORECASTS),
+            "baseline_weights": dg.AssetIn(partition_mapping=EVERY_BASELINE),
+            **{
+                name: dg.AssetIn(partition_mapping=SAME_YEAR)
+                for name in ("opponent_forecasts", "external_forecasts", "outcomes", "price_windows", "universe")
+            },
+        },
+        metadata=column_schema(schemas.FORECAST_PANEL),
+        description="What a year's forecasts were worth, week by week, beside forecasting zero, the past mean, "
+        "always-up, five-year quantiles, and as a portfolio of the five highest beside equal weight and HRP. No "
+        "rows where the forecaster said nothing about the year.",
+    )
+    def forecast_panel(
+        context: dg.AssetExecutionContext,
+        market: MarketResource,
+        forecasts,
+        baseline_weights,
+        opponent_forecasts,
+        external_forecasts,
+        outcomes,
+        price_windows,
+        universe,
+    ):
+        from allocator_pipeline.evaluation.forecast_panel import judge
+        from allocator_pipeline.evaluation.forecast_weeks import history_of_year, weekly_panel
+
+        tables, past = {}, {}
+        for key in context.partition_keys:
+            name, year = split(key)
+            if year not in past:  # the same for every forecaster
+                has_open = market.source.coverage().has_open
+                past[year] = history_of_year(int(year), price_windows[year], universe[year], has_open)
+            said = forecasts_of(key, forecasts, opponent_forecasts, external_forecasts)
+            table = weekly_panel(said, outcomes[year], past[year])
+            tables[key] = schemas.validate(table, schemas.FORECAST_PANEL, name)
+            if len(table) < 2:
+                context.add_asset_metadata({**table_facts(table), "judged": "no weeks"}, partition_key=key)
+                continue
+            baselines = {baseline: baseline_weights[f"{baseline}|{year}"] for baseline in BASELINES}
+            judgement, runs = judge(table, outcomes[year], baselines, market.settings.costs)
+            context.add_asset_metadata(
+                {
+                    **table_facts(table),
+                    **numbers(judgement["figures"]),
+                    "missing": judgement["missing"],
+                    "coverage": judgement["figures"]["coverage"],
+                    "comparisons": dg.MetadataValue.md(comparison_table(judgement)),
+                    "rank_correlations": dg.MetadataValue.md(rank_ic_picture(name, table)),
+                    "top_five": dg.MetadataValue.md(
+                        growth_picture(judgement, {k: run.net.tolist() for k, run in runs.items()})
+                    ),
+                },
+                partition_key=key,
+            )
+        return tables
+
+    @dg.asset(
+        group_name="evaluation",
+        owners=["team:risk"],
+        kinds={"json", "html"},
+        metadata=fields(forecasters="object", absent="object of string", words="list of object", sha256="string"),
+        description="The forecast panel over all years: each forecaster's figures with block-bootstrap intervals, in "
+        "words what is significant and what is not, and a page of pictures (forecasts.html).",
+    )
+    def forecast_summary(
+        context: dg.AssetExecutionContext,
+        market: MarketResource,
+        store: StoreResource,
+        forecast_panel,
+        outcomes,
+        baseline_weights,
+    ):
+        from allocator_pipeline.evaluation.forecast_summary import forecast_summary as summarise
+        from allocator_pipeline.evaluation.forecast_words import as_lines
+        from allocator_pipeline.evaluation.lightgbm_opponent import NOT_INSTALLED
+
+        panels = panels_of(forecast_panel)
+        years = sorted({str(year) for by_year in panels.values() for year in by_year})
+        summary = summarise(
+            panels,
+            pd.concat([outcomes[year] for year in years], ignore_index=True),
+            {name: pd.concat([baseline_weights[f"{name}|{year}"] for year in years]) for name in BASELINES},
+            market.settings.costs,
+            dict.fromkeys(OPPONENTS, NOT_INSTALLED),
+        )
+        path = Path(store.root) / FORECAST_PAGE
+        digest = write_forecast_page(summary, market.market, path)
+        pictures = {
+            name: dg.MetadataValue.md(growth_picture(one, one["weekly"]["net"]))
+            for name, one in summary["forecasters"].items()
+        }
+        tables = {
+            f"{name}_comparisons": dg.MetadataValue.md(comparison_table(one))
+            for name, one in summary["forecasters"].items()
+        }
+        words = "\n".join(as_lines(summary["words"]))
+        context.add_output_metadata(
+            {"path": dg.MetadataValue.path(str(path)), "words": dg.MetadataValue.md(words), **tables, **pictures}
+        )
+        return {"all": {**summary, "sha256": digest}}
+
+    return [external_forecasts, opponent_forecasts, forecast_panel, forecast_summary]

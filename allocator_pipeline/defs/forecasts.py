@@ -1,0 +1,66 @@
+"""What the assets of the forecast panel share: whose forecasts a partition means, all years' panels, and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from allocator_pipeline.atomic import sha256, write_bytes
+from allocator_pipeline.config import FORECASTERS, OPPONENTS
+from allocator_pipeline.defs.partitions import split
+from allocator_pipeline.defs.storage import Partitioned
+from allocator_pipeline.errors import MissingPartitionError
+
+FORECAST_PAGE = "forecasts.html"
+
+
+def forecasts_of(key: str, ours: Partitioned, opponents: Partitioned, external: Partitioned) -> pd.DataFrame:
+    """Return the forecasts of a partition ``"forecaster|year"`` from wherever that forecaster's are.
+
+    Raises
+    ------
+    MissingPartitionError
+        If they have not been materialised.
+    """
+    name, year = split(key)
+    if name in FORECASTERS:
+        return ours[key]
+    table = (opponents if name in OPPONENTS else external)[year]
+    return table[table["forecaster"] == name].reset_index(drop=True)
+
+
+def panels_of(forecast_panel: Partitioned) -> dict[str, dict[int, pd.DataFrame]]:
+    """Return the stored panels by forecaster and year.
+
+    Raises
+    ------
+    MissingPartitionError
+        If none is stored.
+    """
+    panels: dict[str, dict[int, pd.DataFrame]] = {}
+    for key in forecast_panel.stored():
+        name, year = split(key)
+        panels.setdefault(name, {})[int(year)] = forecast_panel[key]
+    if not panels:
+        raise MissingPartitionError(
+            "There is no forecast panel to sum up.", todo="materialise forecast_panel of a year first."
+        )
+    return panels
+
+
+def write_forecast_page(summary: Mapping[str, Any], market: str, path: Path) -> str:
+    """Write the HTML page of a summary atomically.
+
+    Returns
+    -------
+    str
+        Its sha256.
+    """
+    from allocator_pipeline.evaluation.forecast_page import forecast_page
+
+    payload = forecast_page(summary, market).encode()
+    write_bytes(path, payload)
+    return sha256(payload)

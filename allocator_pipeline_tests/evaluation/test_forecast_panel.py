@@ -1,0 +1,213 @@
+"""The judgement of forecasts: skill is found, noise is not, and every number is the plain one."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from allocator_pipeline.config import N_STOCKS, QUANTILES, CostConfig
+from allocator_pipeline.errors import WeightsError
+from allocator_pipeline.evaluation.forecast_panel import BASELINES, COMPARISONS, judge, rank_ic_interval
+from allocator_pipeline.evaluation.forecast_portfolio import TopForecasts, portfolios
+from allocator_pipeline.evaluation.forecast_summary import forecast_summary, without_hole
+from allocator_pipeline.evaluation.forecast_weeks import weekly_panel
+from allocator_pipeline.evaluation.forecast_words import forecast_findings, significant
+from allocator_pipeline.evaluation.metrics import sharpe_ratio
+from allocator_pipeline.portfolio.constraints import check_weights
+from allocator_pipeline.portfolio.state import Observation
+from allocator_pipeline_tests.evaluation.forecasting import (
+    STOCKS,
+    YEAR,
+    forecast_table,
+    made_up_baselines,
+    made_up_history,
+    made_up_outcomes,
+    made_up_panel,
+    paid,
+)
+
+COSTS = CostConfig()
+
+
+@pytest.fixture(scope="module")
+def judged():
+    return {
+        name: judge(made_up_panel(skill), made_up_outcomes(), made_up_baselines(), COSTS)[0]
+        for name, skill in (("skilled", 0.1), ("noise", 0.0))
+    }
+
+
+def test_skill_is_found_and_noise_is_not(judged):
+    found = significant(judged["skilled"])
+    assert found["rank_ic"]
+    assert found["mse_of_zero"]
+    assert found["mse_of_mean"]
+    assert found["sharpe_of_equal_weight"]
+    assert not {"rank_ic", "sharpe_of_equal_weight", "sharpe_of_hrp"} & set(significant(judged["noise"]))
+
+
+def test_every_comparison_is_made_and_json(judged):
+    for judgement in judged.values():
+        assert set(judgement["comparisons"]) == set(COMPARISONS)
+        assert all(item["low"] <= item["estimate"] <= item["high"] for item in judgement["comparisons"].values())
+        json.dumps(judgement, allow_nan=False)
+
+
+def test_figures_and_comparisons_are_the_same_numbers(judged):
+    figures, compared = judged["skilled"]["figures"], judged["skilled"]["comparisons"]
+    assert figures["mse_of_zero_ratio"] - 1 == pytest.approx(compared["mse_of_zero"]["estimate"])
+    assert figures["pinball_ratio"] - 1 == pytest.approx(compared["pinball_of_history"]["estimate"])
+    assert figures["hit_rate"] - figures["always_up"] == pytest.approx(compared["hits_of_up"]["estimate"])
+    assert figures["rank_ic"] == pytest.approx(compared["rank_ic"]["estimate"])
+    for name, level in QUANTILES.items():
+        assert figures["coverage"][name] - level == pytest.approx(compared[f"coverage_{name}"]["estimate"])
+
+
+def test_true_quantiles_are_not_told_from_themselves(judged):
+    assert judged["noise"]["comparisons"]["pinball_of_history"]["estimate"] == 0
+    assert judged["noise"]["figures"]["pinball_ratio"] == 1
+
+
+def test_shifted_quantiles_are_found_out():
+    outcomes, history = made_up_outcomes(), made_up_history()
+    table = weekly_panel(forecast_table(paid(outcomes), history.quantiles + 0.02), outcomes, history)
+    judgement, _ = judge(table, outcomes, made_up_baselines(), COSTS)
+    assert judgement["figures"]["coverage"]["q50"] > 0.55
+    found = significant(judgement)
+    assert "coverage_q50" in found
+    assert not found["coverage_q50"]
+    assert found["pinball_of_history"] is False
+
+
+def test_the_portfolio_is_settled_by_hand_alike():
+    outcomes = made_up_outcomes()
+    table = made_up_panel(0.1)
+    run = portfolios(table, outcomes, made_up_baselines(), COSTS)["top"]
+    returns = outcomes["return"].to_numpy().reshape(-1, N_STOCKS)
+    held, wealth = np.append(np.zeros(N_STOCKS), 1.0), 1.0
+    for t, symbols in enumerate(table["held"]):
+        target = np.append(np.isin(STOCKS, symbols.split()) * 0.196, 0.02)
+        cost = 0.001 * 0.5 * np.abs(target - held).sum()
+        growth = (1 - cost) * (1 + target[:-1] @ returns[t])
+        assert run.net[t] == pytest.approx(growth - 1, abs=1e-12)
+        wealth *= growth
+        grown = np.append(target[:-1] * (1 + returns[t]), target[-1])
+        held = grown / grown.sum()
+    assert np.prod(1 + run.net) == pytest.approx(wealth)
+
+
+def test_baselines_earn_what_they_earn_alone(judged):
+    runs = portfolios(made_up_panel(0.1), made_up_outcomes(), made_up_baselines(), COSTS)
+    for name in BASELINES:
+        assert judged["skilled"]["portfolios"][name]["sharpe"] == pytest.approx(sharpe_ratio(runs[name].net))
+
+
+@pytest.mark.parametrize("count", range(6))
+def test_a_place_without_a_forecast_stays_in_cash(count):
+    top = TopForecasts({"2015-01-05": " ".join(STOCKS[:count])}, COSTS)
+    blank = np.zeros((15, 8))
+    cash = np.append(np.zeros(15), 1.0)
+    week = np.datetime64("2015-01-05", "D")
+    weights = top.target_weights(Observation(week, np.array(STOCKS), blank, blank[:, :7] > 0, cash))
+    check_weights(weights, COSTS)
+    assert weights[-1] == pytest.approx(1 - 0.196 * count)
+
+
+def test_few_weeks_have_figures_but_no_intervals():
+    judgement, _ = judge(made_up_panel(0.1).iloc[:20], made_up_outcomes(), made_up_baselines(), COSTS)
+    assert judgement["figures"]["rank_ic"] is not None
+    assert set(judgement["comparisons"].values()) == {None}
+    assert rank_ic_interval(made_up_panel(0.1).iloc[:20]) is None
+    (words,) = forecast_findings({"short": judgement}, {})
+    assert words["about"] == "short"
+    assert "Rank IC n/a: too few weeks to tell." in words["says"]
+
+
+def test_a_forecaster_without_quantiles_says_so():
+    outcomes, history = made_up_outcomes(), made_up_history()
+    judgement, _ = judge(
+        weekly_panel(forecast_table(paid(outcomes)), outcomes, history), outcomes, made_up_baselines(), COSTS
+    )
+    assert judgement["figures"]["pinball_ratio"] is None
+    assert judgement["comparisons"]["pinball_of_history"] is None
+    assert "It gives no quantiles." in forecast_findings({"bare": judgement}, {})[0]["says"]
+
+
+def test_the_words_say_what_is_significant_and_out_of_how_many(judged):
+    words = forecast_findings(judged, {"lightgbm": "the library is not installed."})
+    assert [item["about"] for item in words] == ["skilled", "noise", "all of them"]
+    skilled, noise = (" ".join(item["says"]) for item in words[:2])
+    many, strict, absent = words[-1]["says"]
+    assert skilled.startswith("52 weeks from 2015-01-05 to 2015-12-28, 780 forecasts.")
+    assert "above zero, more than chance explains" in skilled
+    assert "not distinguishable from zero" in noise
+    assert "These are 28 comparisons at 95 %" in many
+    assert "about 1.4 of them would still seem to" in many
+    named = sum(len(significant(one)) for one in judged.values())
+    assert f"{named} do" in many
+    assert "skilled: weekly rank correlation" in many
+    assert "Bonferroni" in strict
+    assert "skilled: weekly rank correlation" in strict
+    assert absent == "lightgbm was not judged: the library is not installed."
+
+
+def test_a_worse_forecaster_is_called_worse(judged):
+    upside_down = judged["skilled"] | {
+        "comparisons": {
+            name: item | {"estimate": -item["estimate"], "low": -item["high"], "high": -item["low"]}
+            for name, item in judged["skilled"]["comparisons"].items()
+        }
+    }
+    line = " ".join(forecast_findings({"bad": upside_down}, {})[0]["says"])
+    assert "below zero, more than chance explains" in line
+    assert "worse, more than chance explains" in line
+    assert "better" not in line
+
+
+def test_years_run_without_a_hole_up_to_the_last():
+    assert without_hole({2010: 1, 2012: 1, 2014: 1, 2013: 1}) == [2012, 2013, 2014]
+    assert without_hole({}) == []
+
+
+@pytest.fixture(scope="module")
+def summary():
+    years = (YEAR - 3, YEAR - 1, YEAR)
+    baselines = {name: pd.concat([made_up_baselines(year)[name] for year in years]) for name in ("equal_weight", "hrp")}
+    panels = {
+        "lstm": {year: made_up_panel(0.1, year) for year in years},
+        "lightgbm": {YEAR: made_up_panel(0.1).iloc[:0]},
+        "toto": {YEAR: made_up_panel(0.1).iloc[:0]},
+    }
+    outcomes = pd.concat([made_up_outcomes(year) for year in years])
+    return forecast_summary(panels, outcomes, baselines, COSTS, {"lightgbm": "it is not installed."})
+
+
+def test_the_summary_covers_the_years_without_a_hole_and_says_who_is_absent(summary):
+    one = summary["forecasters"]["lstm"]
+    assert one["years"] == [YEAR - 1, YEAR]
+    assert one["weeks"] == len(one["weekly"]["weeks"]) == 104
+    assert list(one["by_year"]) == [str(YEAR - 1), str(YEAR)]
+    assert summary["absent"]["lightgbm"] == "it is not installed."
+    assert "no forecasts" in summary["absent"]["toto"]
+    assert sum("was not judged" in line for line in summary["words"][-1]["says"]) == 2
+    json.dumps(summary, allow_nan=False)
+
+
+def test_holdings_are_carried_from_year_to_year(summary):
+    """The first week of the second year pays for the change of its holdings, not for buying them all from cash."""
+    one = summary["forecasters"]["lstm"]
+    outcomes = made_up_outcomes()
+    alone = portfolios(made_up_panel(0.1), outcomes, made_up_baselines(), COSTS)["equal_weight"]
+    carried = np.array(one["weekly"]["net"]["equal_weight"][52:])
+    assert carried[0] > alone.net[0]
+    np.testing.assert_allclose(carried[1:], alone.net[1:], atol=1e-7)
+
+
+def test_returns_that_lose_everything_are_refused():
+    outcomes = made_up_outcomes()
+    outcomes.loc[3, "return"] = -1.0
+    with pytest.raises(WeightsError):
+        portfolios(made_up_panel(0.1), outcomes, made_up_baselines(), COSTS)
