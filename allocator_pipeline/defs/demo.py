@@ -134,7 +134,13 @@ def _forecast_tasks(window: Window) -> Iterator[Task]:
     first, last = str(window.state_years[0]), str(window.state_years[-1])
     for name in reversed(FORECASTERS):
         for a, b in spans(map(str, window.state_years), 2):
-            yield Task(f"{name} forecasts and states", ("forecasts", "state_tensors"), f"{name}|{a}", f"{name}|{b}")
+            yield Task(
+                f"{name} forecasts and states",
+                ("forecasts", "state_tensors"),
+                f"{name}|{a}",
+                f"{name}|{b}",
+                config={"forecasts": {"processes": 1}},  # the runs themselves go side by side
+            )
     yield Task("baseline weights", ("baseline_weights",), f"{BASELINES[0]}|{first}", f"{BASELINES[-1]}|{last}")
     yield Task("optional opponents", ("opponent_forecasts",), first, last)
 
