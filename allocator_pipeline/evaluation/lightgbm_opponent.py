@@ -17,14 +17,13 @@ from allocator_pipeline.artifact import Identity
 from allocator_pipeline.config import QUANTILES
 from allocator_pipeline.features.panel import decidable_weeks
 from allocator_pipeline.forecasters import inputs, panel, targets
-from allocator_pipeline.forecasters.base import ForecasterConfig
 from allocator_pipeline.forecasters.calibration import Calibration
 from allocator_pipeline.forecasters.channels import fields_of
 from allocator_pipeline.forecasters.fold import training_fold
 
 NAME = "lightgbm"
 
-CHANNELS = ForecasterConfig().channels
+CHANNELS = ("return", "return_20", "return_60", "return_252")
 """The daily return, of which it reads 60 days, and slow ones, of which it reads the last."""
 
 NOT_INSTALLED = "the library is not installed (pip install 'allocator_pipeline[panel]')."
