@@ -113,12 +113,14 @@ def _multiplicity(judgements: Mapping[str, Judgement]) -> Iterator[str]:
     found = [(who, name, good) for who, one in judgements.items() for name, good in significant(one).items()]
     good = [(who, name) for who, name, speaks_for in found if speaks_for]
     strict = [(who, name) for who, name in good if _remains(judgements[who]["comparisons"][name], count)]
+    do = f"{len(found)} {'does' if len(found) == 1 else 'do'}" if found else "None does"
     yield (
         f"These are {count} comparisons at {100 * LEVEL:g} %: if nothing differed at all, about "
-        f"{(1 - LEVEL) * count:.1f} of them would still seem to. {len(found)} do, "
-        f"{len(good)} of them in the forecaster's favour{_named(good)}."
+        f"{(1 - LEVEL) * count:.1f} of them would still seem to. {do}; "
+        f"{len(good)} in a forecaster's favour{_named(good)}."
     )
-    yield f"Allowing for their number (Bonferroni), {len(strict)} of those in favour remain{_named(strict)}."
+    if good:
+        yield f"Allowing for their number (Bonferroni), {len(strict)} of those in favour remain{_named(strict)}."
 
 
 def _remains(item: Mapping[str, Any], count: int) -> bool:

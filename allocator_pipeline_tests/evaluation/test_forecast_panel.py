@@ -147,11 +147,18 @@ def test_the_words_say_what_is_significant_and_out_of_how_many(judged):
     assert "These are 28 comparisons at 95 %" in many
     assert "about 1.4 of them would still seem to" in many
     named = sum(len(significant(one)) for one in judged.values())
-    assert f"{named} do" in many
+    assert f"{named} do; " in many
     assert "skilled: weekly rank correlation" in many
     assert "Bonferroni" in strict
     assert "skilled: weekly rank correlation" in strict
     assert absent == "lightgbm was not judged: the library is not installed."
+
+
+def test_where_nothing_differs_the_words_say_so(judged):
+    flat = {name: item | {"low": -1.0, "high": 1.0} for name, item in judged["noise"]["comparisons"].items()}
+    words = forecast_findings({"noise": judged["noise"] | {"comparisons": flat}}, {})
+    (many,) = words[-1]["says"]
+    assert many.endswith("None does; 0 in a forecaster's favour.")
 
 
 def test_a_worse_forecaster_is_called_worse(judged):
