@@ -4,6 +4,7 @@ import dagster as dg
 import pytest
 
 from allocator_pipeline.defs import partitions as p
+from allocator_pipeline.defs.assets.features import WINDOW_YEARS
 from allocator_pipeline.defs.build import _last_weeks
 from allocator_pipeline.defs.partitions import Partitions
 
@@ -70,8 +71,8 @@ def test_forecasts_read_their_own_years_window(key):
 
 
 def test_price_windows_never_read_a_later_year():
-    window = p.time_window(-6, 0)
-    assert upstream(window, SAMPLE.feature_years, SAMPLE.market_years, "2010") == [str(y) for y in range(2004, 2011)]
+    window = p.time_window(-WINDOW_YEARS, 0)
+    assert upstream(window, SAMPLE.feature_years, SAMPLE.market_years, "2010") == [str(y) for y in range(2000, 2011)]
     assert upstream(window, SAMPLE.feature_years, SAMPLE.market_years, "1995") == [str(y) for y in range(1990, 1996)]
 
 

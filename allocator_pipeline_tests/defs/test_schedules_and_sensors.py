@@ -88,6 +88,7 @@ def test_a_refresh_goes_on_stage_by_stage():
     assert [(r.job_name, r.partition_key) for r in later] == [
         ("forecasts_job", "lstm|2026"),
         ("forecasts_job", "patchtst|2026"),
+        ("forecasts_job", "ridge|2026"),
         ("baselines_job", "equal_weight|2026"),
         ("baselines_job", "hrp|2026"),
     ]

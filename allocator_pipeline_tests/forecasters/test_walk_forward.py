@@ -45,6 +45,13 @@ def test_forecasts_fit_their_schema(name, models, market, universe):
     assert table.groupby("week")["forecast"].nunique().min() > 1
 
 
+def test_quantiles_that_fall_are_refused(models, market, universe):
+    table = forecast_year(models["ridge"], 2015, market, universe(2015))
+    table.loc[7, ["q25", "q50"]] = table.loc[7, ["q50", "q25"]].to_numpy()
+    with pytest.raises(MarketDataError, match="quantiles never fall"):
+        validate(table, FORECASTS, "test")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_seed_gives_the_same_files(name, models, market):
     again = fit_forecaster(name, 2015, market, **WHOLE, config=SMALL[name])
