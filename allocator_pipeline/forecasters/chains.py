@@ -48,7 +48,8 @@ def chain_identities(
     """
     found: dict[int, Identity] = {}
     for year in years:
-        found[year] = forecaster_identity(name, year, prices[year], **options, parent=found.get(year - 1))
+        parent = found.get(year - 1) if new_forecaster(name).warm else None
+        found[year] = forecaster_identity(name, year, prices[year], **options, parent=parent)
     return found
 
 
