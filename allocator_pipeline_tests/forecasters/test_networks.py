@@ -9,6 +9,7 @@ import torch
 from allocator_pipeline.errors import CorruptArtifactError, NotEnoughDataError
 from allocator_pipeline.forecasters.base import Forecaster, reproducible
 from allocator_pipeline.forecasters.models import CLASSES
+from allocator_pipeline.forecasters.patchtst import SequenceDropout, lags
 from allocator_pipeline_tests.forecasters.conftest import SMALL
 
 NAMES = ("lstm", "patchtst")
@@ -72,18 +73,38 @@ def test_scores_of_a_day_equal_the_prediction_from_its_chunk(name):
     values = np.random.default_rng(2).standard_normal((300, 6, CHANNELS)).astype(np.float32)
     scores = forecaster.scores(values)
     assert np.isfinite(scores[-60:]).all()
-    np.testing.assert_allclose(forecaster.predict(values[-120:].transpose(1, 0, 2)), scores[-1], rtol=1e-4, atol=1e-6)
+    window = values[-SMALL[name].chunk :].transpose(1, 0, 2)
+    np.testing.assert_allclose(forecaster.predict(window), scores[-1], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_target_is_read_once_an_epoch(name):
     forecaster = CLASSES[name](SMALL[name])
-    rows = np.arange(120)[forecaster._read]
+    rows = np.arange(SMALL[name].chunk)[forecaster._read]
     days = np.concatenate([start + rows for start in forecaster._starts(500).tolist()])
     unique, counts = np.unique(days, return_counts=True)
     assert (counts == 1).all()
     assert unique[-1] == 499
-    assert unique[0] < 120 + SMALL[name].stride
+    assert unique[0] < SMALL[name].chunk + SMALL[name].stride
+
+
+def test_a_network_that_has_forecast_is_trained_further():
+    """What attention keeps for one length of a sequence serves forecasts and training alike."""
+    lags.cache_clear()
+    forecaster = fitted("patchtst")
+    lags.cache_clear()
+    chunk = SMALL["patchtst"].chunk
+    forecaster.predict(np.zeros((2, chunk, CHANNELS), dtype=np.float32))
+    assert fitted("patchtst").losses_ == forecaster.losses_
+
+
+def test_dropout_is_one_draw_for_a_sequence():
+    layer = SequenceDropout(0.5).train()
+    dropped = layer(torch.ones(200, 6, 8))
+    assert set(dropped.unique().tolist()) == {0.0, 2.0}
+    assert (dropped == dropped[:, :1]).all()
+    assert dropped.mean() == pytest.approx(1.0, abs=0.1)
+    assert torch.equal(layer.eval()(dropped), dropped)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -133,7 +154,8 @@ def test_only_its_own_tensors_are_loaded(name):
 def test_windows_are_views(name):
     values = np.zeros((300, 6, CHANNELS), dtype=np.float32)
     windows = CLASSES[name](SMALL[name])._windows(values)
-    assert windows.shape == (181, 6, CHANNELS, 120)
+    chunk = SMALL[name].chunk
+    assert windows.shape == (301 - chunk, 6, CHANNELS, chunk)
     assert np.shares_memory(windows.numpy(), values)
 
 
