@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from allocator_pipeline.atomic import canonical_json, sha256
-from allocator_pipeline.config import FORECAST_CHAIN_YEARS
+from allocator_pipeline.config import FORECAST_CHAIN_YEARS, FORECASTERS
 from allocator_pipeline.forecasters.base import ForecasterConfig
 from allocator_pipeline.forecasters.chains import chain_start
 from allocator_pipeline.forecasters.models import new_forecaster
@@ -57,11 +57,12 @@ class ControlTrial:
 
     def key(self) -> str:
         """Return a hash of all that shapes the result."""
+        others = tuple(f"forecasters/{name}.py" for name in FORECASTERS if name != self.forecaster)
         shape = {
             **dataclasses.asdict(self),
             "config": dataclasses.asdict(new_forecaster(self.forecaster).config),
             "chain": FORECAST_CHAIN_YEARS,
-            "code": code_digest(SHAPING, NOT_SHAPING),
+            "code": code_digest(SHAPING, (*NOT_SHAPING, *others)),
             "libraries": [importlib.metadata.version(name) for name in LIBRARIES],
         }
         return sha256(canonical_json(shape))[:20]

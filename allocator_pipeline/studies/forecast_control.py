@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -176,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = Settings.from_env().data_dir / "results"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a look in a few minutes: 5 folds of 2 tuning draws")
-    parser.add_argument("--jobs", type=int, default=1, help="processes of one thread (1)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes of one thread (one a core)")
     parser.add_argument("--results", type=Path, default=results, help=f"folder of the results ({results})")
     chosen = parser.parse_args(arguments)
     began = time.perf_counter()

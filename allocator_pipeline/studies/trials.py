@@ -89,7 +89,7 @@ class Trial:
         return f"{self.algorithm} {self.recipe}, {where}, market {self.market}, seed {self.seed}"
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def code_digest(shaping: tuple[str, ...] = SHAPING, without: tuple[str, ...] = NOT_SHAPING) -> str:
     """Return a hash of the code that trains and judges; comments, docstrings and layout do not count."""
     files = {file.relative_to(PACKAGE).as_posix(): file for file in PACKAGE.rglob("*.py")}
