@@ -18,7 +18,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help setup demo dev test test-slow lint format bench learnability audit pins clean clean-data
+.PHONY: help setup demo dev test test-slow lint format bench learnability gate-study audit pins clean clean-data
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench: $(STAMP) ## Measure the benchmarks (ONLY=name for one)
 
 learnability: $(STAMP) ## Measure what the recipes learn from a planted signal (QUICK=1 for a look in two minutes)
 	$(BIN)/python -m allocator_pipeline.studies.learnability $(if $(QUICK),--quick)
+
+gate-study: $(STAMP) ## Measure how often each gate lets noise pass (QUICK=1 for a look in two minutes)
+	$(BIN)/python -m allocator_pipeline.studies.gate $(if $(QUICK),--quick)
 
 audit: $(STAMP) ## Look the pinned versions up in the advisory database (needs the network)
 	$(BIN)/python scripts/audit.py

@@ -222,7 +222,7 @@ def _finished(trials: Sequence[Trial], jobs: int) -> Iterator[tuple[Trial, Run]]
         return
     os.environ["OMP_NUM_THREADS"] = "1"  # read by the new processes as they import torch
     fresh = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(trials)), fresh, initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(min(jobs, len(trials)), fresh, initializer=end_with_parent)
     try:
         futures = {pool.submit(run_trial, trial): trial for trial in trials}
         for future in as_completed(futures):
@@ -236,7 +236,7 @@ def _finished(trials: Sequence[Trial], jobs: int) -> Iterator[tuple[Trial, Run]]
         pool.shutdown(cancel_futures=True)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Let this process end when the one that started it does, however that ends: a pool waits for work for ever."""
     parent = multiprocessing.parent_process()
 
