@@ -17,7 +17,7 @@ import numpy as np
 from scipy import special
 
 from allocator_pipeline.config import WEEKS_PER_YEAR
-from allocator_pipeline.evaluation.hac import long_run_variance
+from allocator_pipeline.evaluation.hac import standard_error
 from allocator_pipeline.evaluation.significance import checked_returns, sharpe_influence, weekly_sharpe
 
 TRIES = 60
@@ -76,11 +76,11 @@ def evidence(difference: np.ndarray, stream: np.ndarray) -> tuple[np.ndarray, np
     Returns
     -------
     tuple of (ndarray of float64, shape (...); ndarray of float64, shape (...))
-        t = difference / standard error (Newey and West 1987), and z, with the same tail probability as t has with T / 4
-        degrees of freedom. Both are 0 for a stream that does not vary: a tie is no evidence.
+        t = difference / standard error (`hac.standard_error`), and z, with the same tail probability as t has with
+        T / 4 degrees of freedom. Both are 0 for a stream that does not vary: a tie is no evidence.
     """
     weeks = stream.shape[-1]
-    error = np.sqrt(long_run_variance(stream) / weeks)
+    error = standard_error(stream)
     varies = error > 1e-12
     t = np.where(varies, difference / np.where(varies, error, 1.0), 0.0)
     tail = special.stdtr(weeks / WEEKS_A_FREEDOM, -np.abs(t))

@@ -1,4 +1,4 @@
-"""The variance of a mean whose weeks depend on each other, and the t statistic that follows from it.
+"""The standard error of a mean whose weeks depend on each other.
 
 Newey and West (1987): autocovariances weighted by the Bartlett kernel, which keeps the estimate from falling below
 zero.
@@ -59,3 +59,21 @@ def long_run_variance(stream: np.ndarray, weights: np.ndarray | None = None) -> 
     weights = bartlett_weights(stream.shape[-1]) if weights is None else weights
     doubled = weights * np.where(np.arange(len(weights)) == 0, 1.0, 2.0)
     return np.maximum(autocovariances(stream, len(weights) - 1) @ doubled, 0.0)
+
+
+def standard_error(stream: np.ndarray) -> np.ndarray:
+    """Estimate the standard error of the mean of a stream whose weeks depend on each other.
+
+    Parameters
+    ----------
+    stream : ndarray of float64, shape (..., T)
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+        ``sqrt(long_run_variance / (T - lag - 1))``. Autocovariances around the estimated mean are too low by the
+        variance over T each, their weighted sum by ``lag + 1`` times that where weeks are independent; T in the place
+        of ``T - lag - 1`` would make a t statistic of two years 3 % too large.
+    """
+    weeks = stream.shape[-1]
+    return np.sqrt(long_run_variance(stream) / (weeks - bartlett_lag(weeks) - 1))

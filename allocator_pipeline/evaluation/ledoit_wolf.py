@@ -2,7 +2,7 @@
 
 The difference is divided by its standard error in the data and in every bootstrap sample, which makes the test keep its
 size with fewer weeks than a plain bootstrap needs. In the data the standard error allows for dependent weeks
-(`hac.long_run_variance`; the paper prefers another kernel, the Bartlett one serves everything here); in a sample of
+(`hac.standard_error`; the paper prefers another kernel, the Bartlett one serves everything here); in a sample of
 blocks, where dependence ends with a block, it is that of the blocks' sums.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from allocator_pipeline.config import WEEKS_PER_YEAR
-from allocator_pipeline.evaluation.hac import long_run_variance
+from allocator_pipeline.evaluation.hac import standard_error
 from allocator_pipeline.evaluation.metrics import sharpe_ratio
 from allocator_pipeline.evaluation.significance import (
     DRAWS,
@@ -58,7 +58,7 @@ def sharpe_test(net: ArrayLike, other: ArrayLike, *, draws: int = DRAWS, seed: i
     first, second = checked_returns(net, other)
     stream = sharpe_influence(first) - sharpe_influence(second)
     estimate = float(sharpe_ratio(first) - sharpe_ratio(second))
-    error = float(np.sqrt(WEEKS_PER_YEAR * long_run_variance(stream) / len(stream)))
+    error = float(np.sqrt(WEEKS_PER_YEAR) * standard_error(stream))
     block = block_length(stream, "circular")
     t, p_value = 0.0, 1.0
     if error > _NO_ERROR:

@@ -23,7 +23,7 @@ from allocator_pipeline.evaluation.evidence import (
     evidence,
     scored,
 )
-from allocator_pipeline.evaluation.hac import long_run_variance
+from allocator_pipeline.evaluation.hac import standard_error
 from allocator_pipeline.evaluation.metrics import sharpe_ratio
 
 
@@ -132,7 +132,7 @@ def test_evidence_is_the_difference_over_its_error_as_a_normal_quantile():
     net, other = rng.normal(0.003, 0.02, 104), rng.normal(0.002, 0.02, 104)
     difference, stream = difference_stream(net, other)
     t, z = evidence(difference, stream)
-    assert t == pytest.approx(difference / math.sqrt(long_run_variance(stream) / 104))
+    assert t == pytest.approx(difference / standard_error(stream))
     assert stats.norm.sf(z) == pytest.approx(stats.t.sf(t, 26))
     back, mirrored = evidence(*difference_stream(other, net))
     assert (back, mirrored) == pytest.approx((-t, -z))

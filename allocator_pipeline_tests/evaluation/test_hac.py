@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from allocator_pipeline.evaluation.hac import autocovariances, bartlett_lag, bartlett_weights, long_run_variance
+from allocator_pipeline.evaluation.hac import (
+    autocovariances,
+    bartlett_lag,
+    bartlett_weights,
+    long_run_variance,
+    standard_error,
+)
 
 
 def test_the_lag_grows_with_the_cube_root():
@@ -33,6 +39,12 @@ def test_it_finds_the_long_run_variance_of_an_autoregression():
         stream[:, week] = 0.3 * stream[:, week - 1] + shocks[:, week]
     assert long_run_variance(stream).mean() == pytest.approx(1 / 0.7**2, rel=0.05)  # the kernel leaves out a little
     assert autocovariances(stream, 1).mean(axis=0) == pytest.approx([1 / 0.91, 0.3 / 0.91], rel=0.02)
+
+
+@pytest.mark.parametrize("weeks", [26, 104, 520])
+def test_the_squared_standard_error_is_right_on_average_for_independent_weeks(weeks):
+    stream = np.random.default_rng(3).normal(size=(20_000, weeks))
+    assert (standard_error(stream) ** 2).mean() * weeks == pytest.approx(1.0, rel=0.02)
 
 
 def test_what_does_not_vary_has_no_variance():

@@ -36,7 +36,7 @@ def test_the_standard_error_is_that_of_the_papers_matrices():
             0.5 * b / (d - b**2) ** 1.5,
         ]
     )
-    error = math.sqrt(gradient @ psi @ gradient / weeks)
+    error = math.sqrt(gradient @ psi @ gradient / (weeks - lag - 1))
     assert sharpe_test(net, other, draws=50)["standard_error"] == pytest.approx(math.sqrt(52) * error)
 
 
