@@ -275,7 +275,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = Settings.from_env().data_dir / "results"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="100 markets a setting: a look in two minutes")
-    parser.add_argument("--runs", type=int, nargs=2, default=(2000, 1000), help="markets without and with a gain")
+    parser.add_argument(
+        "--runs",
+        type=int,
+        nargs=2,
+        default=(2000, 1000),
+        metavar=("NULL", "GAIN"),
+        help="markets a setting without and with a gain",
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (one for each core)")
     parser.add_argument("--results", type=Path, default=results, help=f"folder of the results ({results})")
     chosen = parser.parse_args(arguments)
