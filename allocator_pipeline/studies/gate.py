@@ -249,7 +249,7 @@ def verdicts(records: Sequence[Record]) -> list[str]:
     worst = max(null, key=lambda row: row["in_60_tries"])
     kept = worst["in_60_tries"] <= 0.05 + 2 * worst["se"]
     lines = [
-        f"false badges in 60 tries at most 5 %: {'met' if kept else 'MISSED'} (worst setting "
+        f"false badges in 60 tries at most 5 %, within two standard errors: {'met' if kept else 'MISSED'} (worst setting "
         f"{100 * worst['in_60_tries']:.1f} +- {100 * worst['se']:.1f} %: {worst['years']} years, {worst['tails']}, "
         f"{worst['correlation']}, {worst['market']})"
     ]
