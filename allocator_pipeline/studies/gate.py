@@ -248,11 +248,9 @@ def verdicts(records: Sequence[Record]) -> list[str]:
     null = [row for row in records if row["gate"] == "evidence" and row["true_sharpe_gain"] == 0.0]
     worst = max(null, key=lambda row: row["in_60_tries"])
     kept = worst["in_60_tries"] <= 0.05 + 2 * worst["se"]
-    lines = [
-        f"false badges in 60 tries at most 5 %, within two standard errors: {'met' if kept else 'MISSED'} (worst setting "
-        f"{100 * worst['in_60_tries']:.1f} +- {100 * worst['se']:.1f} %: {worst['years']} years, {worst['tails']}, "
-        f"{worst['correlation']}, {worst['market']})"
-    ]
+    where = ", ".join(str(worst[name]) for name in ("years", "tails", "correlation", "market"))
+    found = f"worst setting {100 * worst['in_60_tries']:.1f} +- {100 * worst['se']:.1f} %: {where}"
+    lines = [f"false badges in 60 tries at most 5 %, within two standard errors: {_met(kept)} ({found})"]
     for gain in GAINS[1:]:
         shares = []
         for row in records:
@@ -262,12 +260,15 @@ def verdicts(records: Sequence[Record]) -> list[str]:
                     other for other in records if other["gate"] == "bootstrap" and all(other[n] == row[n] for n in like)
                 )
                 shares.append(row["in_12_tries"] / plain["in_12_tries"])
-        verdict = "met" if min(shares) >= 0.8 else "MISSED"
         lines.append(
-            f"power at 10 years and a gain of {gain} at least 0.8 of the bootstrap's: {verdict} "
+            f"power at 10 years and a gain of {gain} at least 0.8 of the bootstrap's: {_met(min(shares) >= 0.8)} "
             f"({min(shares):.2f} to {max(shares):.2f})"
         )
     return lines
+
+
+def _met(kept: bool) -> str:
+    return "met" if kept else "MISSED"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

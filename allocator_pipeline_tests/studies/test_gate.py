@@ -132,4 +132,4 @@ def test_verdicts_follow_the_rates():
     assert [": met" in line for line in good] == [True, True, True]
     bad = verdicts(made_up(false=0.07, evidence=0.6, bootstrap=0.8))
     assert ["MISSED" in line for line in bad] == [True, True, True]
-    assert "10 years, heavy, ar1, one" in bad[0]
+    assert "10, heavy, ar1, one" in bad[0]
