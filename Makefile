@@ -18,7 +18,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help setup demo dev test test-slow lint format bench learnability forecast-control audit pins clean clean-data
+.PHONY: help setup demo dev test test-slow lint format bench learnability forecast-control gate-study audit pins clean clean-data
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ learnability: $(STAMP) ## Measure what the recipes learn from a planted signal (
 
 forecast-control: $(STAMP) ## Measure what the forecasters find of planted signals (QUICK=1 for a look in minutes)
 	$(BIN)/python -m allocator_pipeline.studies.forecast_control $(if $(QUICK),--quick)
+
+gate-study: $(STAMP) ## Measure how often each gate lets noise pass (QUICK=1 for a look in two minutes)
+	$(BIN)/python -m allocator_pipeline.studies.gate $(if $(QUICK),--quick)
 
 audit: $(STAMP) ## Look the pinned versions up in the advisory database (needs the network)
 	$(BIN)/python scripts/audit.py

@@ -48,6 +48,9 @@ FORECAST_CHAIN_YEARS = 5
 WEEKS_PER_YEAR = 52
 FINETUNE_WEEKS = 26
 MIN_JUDGED_WEEKS = 26
+ANCHOR = "equal_weight"
+"""The baseline that policies tilt, and that is served where nothing better may be."""
+
 
 Market = Literal["sample", "files", "simulated", "live"]
 UniverseMode = Literal["point_in_time", "fixed"]
@@ -83,6 +86,22 @@ class CostConfig:
     cash_buffer: float = 0.02
     max_position_weight: float = 0.20
     reward_scale: float = 100.0
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """What the badge `proven` is needed for.
+
+    Parameters
+    ----------
+    proof_to_promote : bool
+        A candidate that the rule would promote also needs the badge, unless there is no champion yet.
+    proof_to_serve : bool
+        A champion without the badge is not served; the anchor baseline, equal weight, is.
+    """
+
+    proof_to_promote: bool = False
+    proof_to_serve: bool = False
 
 
 @dataclass(frozen=True)

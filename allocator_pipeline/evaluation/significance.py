@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,6 +24,12 @@ from allocator_pipeline.evaluation.metrics import sharpe_ratio
 DRAWS = 2000
 SEED = 20_260_101
 LEVEL = 0.95
+
+_NO_VARIATION = 1e-12
+"""Standard deviations below this are rounding."""
+
+Blocks = Literal["stationary", "circular"]
+"""Bootstrap blocks of random length (Politis and Romano 1994) or of equal length on a circle (1992)."""
 
 
 def sharpe_interval(net: ArrayLike, *, draws: int = DRAWS, seed: int = SEED) -> dict[str, Any]:
@@ -50,9 +56,9 @@ def sharpe_interval(net: ArrayLike, *, draws: int = DRAWS, seed: int = SEED) -> 
     WeightsError
         If a return is not finite.
     """
-    (series,) = _checked(net)
-    block = _block_length(sharpe_influence(series))
-    picks = _resampled_weeks(len(series), block, draws, seed)
+    (series,) = checked_returns(net)
+    block = block_length(sharpe_influence(series))
+    picks = resampled_weeks(len(series), block, draws, seed)
     return _summary(float(sharpe_ratio(series)), sharpe_ratio(series[picks]), block)
 
 
@@ -82,9 +88,9 @@ def sharpe_difference(net: ArrayLike, other: ArrayLike, *, draws: int = DRAWS, s
     WeightsError
         If a return is not finite or the lengths differ.
     """
-    first, second = _checked(net, other)
-    block = _block_length(sharpe_influence(first) - sharpe_influence(second))
-    picks = _resampled_weeks(len(first), block, draws, seed)
+    first, second = checked_returns(net, other)
+    block = block_length(sharpe_influence(first) - sharpe_influence(second))
+    picks = resampled_weeks(len(first), block, draws, seed)
     estimate = float(sharpe_ratio(first) - sharpe_ratio(second))
     return _summary(estimate, sharpe_ratio(first[picks]) - sharpe_ratio(second[picks]), block)
 
@@ -115,11 +121,11 @@ def ratio_interval(
     WeightsError
         If a sum is not finite or the lengths differ.
     """
-    above, below = _checked(numerator, denominator)
+    above, below = checked_returns(numerator, denominator)
     estimate = float(above.sum() / below.sum())
     influence = (above - estimate * below) / below.mean()  # first-order term of the delta method
-    block = _block_length(influence)
-    picks = _resampled_weeks(len(above), block, draws, seed)
+    block = block_length(influence)
+    picks = resampled_weeks(len(above), block, draws, seed)
     return _summary(estimate, above[picks].sum(axis=1) / below[picks].sum(axis=1), block)
 
 
@@ -128,21 +134,39 @@ def sharpe_influence(net: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    net : ndarray of float64, shape (T,)
+    net : ndarray of float64, shape (..., T)
+        Leading axes hold further series.
 
     Returns
     -------
-    ndarray of float64, shape (T,)
-        The first-order term of the delta method (Lo 2002; Ledoit and Wolf 2008); zeros where the returns do not vary.
+    ndarray of float64, shape (..., T)
+        The first-order term of the delta method (Lo 2002; Ledoit and Wolf 2008); its mean is 0. Zeros where the returns
+        do not vary.
     """
-    deviation = net.std()
-    if deviation < 1e-12:
-        return np.zeros_like(net)
-    z = (net - net.mean()) / deviation
-    return z - 0.5 * net.mean() / deviation * (z**2 - 1.0)
+    mean, deviation = net.mean(axis=-1, keepdims=True), net.std(axis=-1, keepdims=True)
+    varies = deviation >= _NO_VARIATION
+    scale = np.where(varies, deviation, 1.0)
+    z = (net - mean) / scale
+    return np.where(varies, z - 0.5 * mean / scale * (z**2 - 1.0), 0.0)
 
 
-def _checked(*series: ArrayLike) -> list[np.ndarray]:
+def weekly_sharpe(net: np.ndarray) -> np.ndarray:
+    """Sharpe ratio per root week with divisor T, which `sharpe_influence` is the influence on, shape (...)."""
+    mean, deviation = net.mean(axis=-1), net.std(axis=-1)
+    varies = deviation >= _NO_VARIATION
+    return np.where(varies, mean / np.where(varies, deviation, 1.0), 0.0)
+
+
+def checked_returns(*series: ArrayLike) -> list[np.ndarray]:
+    """Return series as arrays, or say why they cannot be compared.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If there are fewer than 26 weeks.
+    WeightsError
+        If a return is not finite or the lengths differ.
+    """
     arrays = [np.asarray(values, dtype=np.float64) for values in series]
     count = len(arrays[0])
     if any(array.shape != (count,) or not np.isfinite(array).all() for array in arrays):
@@ -158,24 +182,26 @@ def _checked(*series: ArrayLike) -> list[np.ndarray]:
     return arrays
 
 
-def _block_length(influence: np.ndarray) -> int:
-    """Return the mean block length in whole weeks, from 1 to a quarter of the series."""
+def block_length(influence: np.ndarray, kind: Blocks = "stationary") -> int:
+    """Return the (mean) block length in whole weeks, from 1 to a quarter of the series."""
     from arch.bootstrap import optimal_block_length
 
-    if influence.std() < 1e-12:  # nothing varies, so no dependence either
+    if influence.std() < _NO_VARIATION:  # nothing varies, so no dependence either
         return 1
     longest = len(influence) // 4
     with np.errstate(divide="ignore", invalid="ignore"):  # a series that hardly ever moves has no optimum
-        length = float(optimal_block_length(influence)["stationary"].iloc[0])
+        length = float(optimal_block_length(influence)[kind].iloc[0])
     return int(min(max(1, math.ceil(length)), longest)) if math.isfinite(length) else longest
 
 
 @lru_cache(maxsize=8)  # every series of one report asks for the same few
-def _resampled_weeks(count: int, block: int, draws: int, seed: int) -> np.ndarray:
-    """Return the weeks of each bootstrap sample, shape (draws, count)."""
-    from arch.bootstrap import StationaryBootstrap
+def resampled_weeks(count: int, block: int, draws: int, seed: int, kind: Blocks = "stationary") -> np.ndarray:
+    """Return the weeks of each bootstrap sample, shape (draws, count): blocks of random or of equal length."""
+    from arch.bootstrap import CircularBlockBootstrap, StationaryBootstrap
 
-    bootstrap = StationaryBootstrap(block, np.arange(count), seed=seed)
+    bootstrap = {"stationary": StationaryBootstrap, "circular": CircularBlockBootstrap}[kind](
+        block, np.arange(count), seed=seed
+    )
     picks = np.stack([bootstrap.update_indices() for _ in range(draws)])
     picks.flags.writeable = False
     return picks

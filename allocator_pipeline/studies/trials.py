@@ -225,7 +225,7 @@ def finished(trials: Sequence[Any], run: Callable[[Any], Run], jobs: int) -> Ite
         return
     os.environ["OMP_NUM_THREADS"] = "1"  # read by the new processes as they import torch
     fresh = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(trials)), fresh, initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(min(jobs, len(trials)), fresh, initializer=end_with_parent)
     try:
         futures = {pool.submit(run, trial): trial for trial in trials}
         for future in as_completed(futures):
@@ -239,7 +239,7 @@ def finished(trials: Sequence[Any], run: Callable[[Any], Run], jobs: int) -> Ite
         pool.shutdown(cancel_futures=True)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Let this process end when the one that started it does, however that ends: a pool waits for work for ever."""
     parent = multiprocessing.parent_process()
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from allocator_pipeline.artifact import Identity
+from allocator_pipeline.artifact import FORMAT, Identity
 from allocator_pipeline.atomic import sha256
 from allocator_pipeline.errors import CorruptArtifactError, UnsafeNameError
 from allocator_pipeline.registry import artifacts as module
@@ -204,8 +204,8 @@ def test_a_link_that_leads_out_of_the_store(hostile, tmp_path: Path) -> None:
     "changes",
     [
         {"format": 0},
-        {"format": 1},
-        {"format": 3},
+        {"format": FORMAT - 1},
+        {"format": FORMAT + 1},
         {"format": None},
         {"config": {"seed": 1}},
         {"cutoff": "2010-01-04"},

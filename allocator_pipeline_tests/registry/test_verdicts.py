@@ -9,7 +9,8 @@ import pytest
 
 from allocator_pipeline.atomic import canonical_json
 from allocator_pipeline.errors import ConflictError, CorruptArtifactError, UnsafeNameError
-from allocator_pipeline.registry.verdicts import GENESIS, Verdict, VerdictLog
+from allocator_pipeline.registry.chain import GENESIS
+from allocator_pipeline.registry.verdicts import Verdict, VerdictLog
 from allocator_pipeline_tests.registry.conftest import make_ruling
 
 

@@ -1,0 +1,206 @@
+"""An append-only log of files: numbered, created exclusively, chained by hash, verified on every read.
+
+`registry.verdicts` and `registry.ledger` say what a link holds. Every link carries the seal of the one before, and
+``head.json`` counts them, so that nothing can be edited, removed, moved or slipped in without being noticed.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import filelock
+
+from allocator_pipeline.atomic import canonical_json, create_bytes, sha256, write_bytes
+from allocator_pipeline.errors import ConflictError, CorruptArtifactError, StorageError
+
+GENESIS = "0" * 64
+LOCK_SECONDS = 60.0
+TRIES = 100
+
+
+@dataclass(frozen=True)
+class Link(ABC):
+    """One entry of a log.
+
+    Parameters
+    ----------
+    number : int
+        1, 2, 3, ... within the log.
+    previous_sha256 : str
+        Seal of the link before, 64 zeros for the first.
+    """
+
+    number: int
+    previous_sha256: str
+
+    @property
+    def sha256(self) -> str:
+        """Seal over all fields."""
+        return sha256(canonical_json(asdict(self)))
+
+    @property
+    @abstractmethod
+    def log(self) -> str:
+        """Name of the log it belongs to."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> str:
+        """What may be in a log only once."""
+
+    def to_bytes(self) -> bytes:
+        """Serialise with the seal; equal links give equal bytes."""
+        return canonical_json({**asdict(self), "sha256": self.sha256})
+
+
+L = TypeVar("L", bound=Link)
+
+
+class Chain(Generic[L]):
+    """A folder of links.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``000001.json`` and so on; ``head.json`` beside them counts them.
+    kind : type
+        Class of the links.
+    name : str
+        Name of the log.
+    what : str
+        What errors call its links, such as ``"verdicts on ppo_lstm"``.
+    """
+
+    def __init__(self, folder: Path, kind: type[L], name: str, what: str) -> None:
+        self.folder, self._kind, self._name, self._what = folder, kind, name, what
+
+    def history(self) -> list[L]:
+        """Return every link in order, verified.
+
+        Raises
+        ------
+        CorruptArtifactError
+            If a link was changed, removed, moved or slipped in.
+        """
+        head = self._head()  # first: a link appended meanwhile is then one more than the head counts, never fewer
+        names = sorted(path.name for path in self.folder.glob("[0-9]*.json")) if self.folder.is_dir() else []
+        if names != [self._path(number).name for number in range(1, len(names) + 1)]:
+            raise self._tampered(f"the files are {names[:20]}")
+        links: list[L] = []
+        seal = GENESIS
+        for number in range(1, len(names) + 1):
+            link = self._read(number)
+            if link.previous_sha256 != seal:
+                raise self._tampered(f"number {number} does not follow the one before it")
+            links.append(link)
+            seal = link.sha256
+        if len(links) < head[0] or (head[0] and links[head[0] - 1].sha256 != head[1]):
+            raise self._tampered(f"there were {head[0]} of them once, and the last of these is gone or another")
+        return links
+
+    def once(self, identity: str, forge: Callable[[list[L]], L]) -> L:
+        """Append a link unless the log has one of that identity.
+
+        Parameters
+        ----------
+        identity : str
+        forge : callable
+            Gets the history and returns the link that follows it. It is asked again if another came in meanwhile.
+
+        Returns
+        -------
+        Link
+            The new one, or the earlier one of that identity.
+
+        Raises
+        ------
+        ConflictError
+            If others kept appending all the while, or the link forged is of another identity.
+        """
+        for _ in range(TRIES):
+            history = self.history()
+            earlier = next((link for link in history if link.identity == identity), None)
+            if earlier is not None:
+                return earlier
+            link = forge(history)
+            if link.identity != identity:
+                raise ConflictError(
+                    "What is to be recorded is about another source.", todo="report a defect of the judge."
+                )
+            if self.append(link):
+                return link
+        raise ConflictError(f"Other {self._what} kept coming in.", todo="run this one again.", source=str(self.folder))
+
+    def append(self, link: L) -> bool:
+        """Append a link if the log still ends where it begins.
+
+        Returns
+        -------
+        bool
+            False if the log has grown, or holds a link of the same identity: nothing is written then.
+
+        Raises
+        ------
+        StorageError
+            If the lock stays taken or the file system refuses; the log is valid, with or without the new link.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with filelock.FileLock(self.folder / ".lock", timeout=LOCK_SECONDS):  # the system frees a dead holder's
+                history = self.history()
+                if seal_of(history) != (link.number - 1, link.previous_sha256):
+                    return False
+                if any(earlier.identity == link.identity for earlier in history):
+                    return False
+                if not create_bytes(self._path(link.number), link.to_bytes()):
+                    return False
+                write_bytes(self.folder / "head.json", canonical_json({"count": link.number, "sha256": link.sha256}))
+                return True
+        except (OSError, filelock.Timeout) as error:
+            raise StorageError(
+                f"The {self._what} cannot be written: {error}.",
+                todo="end the process that holds the lock or mend the disk, then run again.",
+                source=str(self.folder),
+            ) from error
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.json"
+
+    def _read(self, number: int) -> L:
+        try:
+            payload = self._path(number).read_bytes()
+            content = json.loads(payload)
+            content.pop("sha256")
+            link = self._kind(**content)
+            if link.to_bytes() != payload or (link.number, link.log) != (number, self._name):
+                raise ValueError("it fails its seal")
+            return link
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise self._tampered(f"number {number} cannot be trusted: {error}") from error
+
+    def _head(self) -> tuple[int, str]:
+        path = self.folder / "head.json"
+        try:
+            head = json.loads(path.read_bytes())
+            return int(head["count"]), str(head["sha256"])
+        except FileNotFoundError:
+            return 0, GENESIS
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self._tampered(f"head.json cannot be read: {error}") from error
+
+    def _tampered(self, why: str) -> CorruptArtifactError:
+        return CorruptArtifactError(
+            f"The {self._what} are not what was written: {why}.",
+            todo="restore the folder from a backup; or move it away and run the promotions again.",
+            source=str(self.folder),
+        )
+
+
+def seal_of(history: list[L]) -> tuple[int, str]:
+    """Return what the next link follows: how many there are, and the seal of the last."""
+    return len(history), history[-1].sha256 if history else GENESIS

@@ -1,0 +1,63 @@
+"""The deflated Sharpe ratio: the paper's own example, simulation, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from allocator_pipeline.errors import NotEnoughDataError, WeightsError
+from allocator_pipeline.evaluation.deflated import deflated_sharpe, expected_best, probability_above
+
+
+def test_the_papers_example():
+    """Five years of days at a Sharpe ratio of 2.5 a year, variance of the trials 1/2 a year, 250 days a year."""
+    deviation, daily = math.sqrt(0.5 / 250), 2.5 / math.sqrt(250)
+    assert expected_best(deviation, 100) == pytest.approx(0.1132, abs=5e-5)
+    assert probability_above(daily, expected_best(deviation, 100), 1250, -3, 10) == pytest.approx(0.9004, abs=5e-5)
+    assert probability_above(daily, expected_best(deviation, 46), 1250, -3, 10) == pytest.approx(0.9505, abs=5e-5)
+    assert probability_above(daily, expected_best(deviation, 88), 1250, 0, 3) == pytest.approx(0.9505, abs=5e-5)
+
+
+def test_the_expected_best_is_that_of_draws():
+    best = np.random.default_rng(1).normal(0, 0.3, (20_000, 50)).max(axis=1).mean()
+    assert expected_best(0.3, 50) == pytest.approx(best, rel=0.02)
+    assert expected_best(0.3, 1) == 0.0
+
+
+def test_one_trial_is_an_ordinary_test_of_the_mean():
+    net = np.random.default_rng(2).normal(0.002, 0.02, 1000)
+    plain = stats.norm.cdf(net.mean() / net.std() * math.sqrt(1000))
+    assert deflated_sharpe(net, [1.0], 1)["probability"] == pytest.approx(plain, abs=0.01)
+
+
+def test_more_trials_leave_less():
+    net, tried = np.random.default_rng(3).normal(0.003, 0.02, 416), [0.2, 0.6, 1.1]
+    left = [deflated_sharpe(net, tried, trials)["probability"] for trials in (3, 30, 300)]
+    assert left[0] > left[1] > left[2]
+
+
+def test_the_best_of_many_worthless_trials_is_hardly_ever_found_good():
+    rng = np.random.default_rng(4)
+    found = []
+    for _ in range(200):
+        trials = rng.normal(0, 0.02, (60, 260))
+        sharpes = math.sqrt(52) * trials.mean(axis=1) / trials.std(axis=1, ddof=1)
+        found.append(deflated_sharpe(trials[sharpes.argmax()], sharpes, 60)["probability"] > 0.95)
+    assert np.mean(found) < 0.05
+
+
+def test_what_cannot_be_deflated_is_refused():
+    net = np.random.default_rng(5).normal(0, 0.02, 60)
+    with pytest.raises(WeightsError, match="cannot deflate"):
+        deflated_sharpe(net, [0.1, 0.2, 0.3], 2)
+    with pytest.raises(WeightsError, match="cannot deflate"):
+        deflated_sharpe(np.zeros(60), [0.1, 0.2], 2)
+    with pytest.raises(WeightsError, match="cannot deflate"):
+        deflated_sharpe(net, [0.1, math.nan], 2)
+    with pytest.raises(NotEnoughDataError, match="no spread"):
+        deflated_sharpe(net, [0.1], 5)
+    with pytest.raises(NotEnoughDataError):
+        deflated_sharpe(net[:20], [0.1], 1)
