@@ -69,8 +69,8 @@ class PPORecipe:
     critic : bool
         Whether a value network is trained to be the baseline; without one the baseline is 0.
     feature_penalty : float
-        Group lasso of the policy's first layer (`allocators.networks.drop_features`): a feature whose gradient is
-        mostly noise is dropped. ``agents`` only.
+        Group lasso of the policy's first layer (`allocators.networks.drop_features`): the weights of a
+        feature whose gradient is mostly noise are shrunk, sometimes to nothing. ``agents`` only.
     engine : {"sb3", "stacked"}
         What trains.
     members : int
@@ -154,8 +154,8 @@ class SACRecipe:
     episode_weeks : int
         Weeks after which an episode is truncated.
     feature_penalty : float
-        Group lasso of the policy's first layer (`allocators.networks.drop_features`): a feature whose gradient is
-        mostly noise is dropped. ``agents`` only.
+        Group lasso of the policy's first layer (`allocators.networks.drop_features`): the weights of a
+        feature whose gradient is mostly noise are shrunk, sometimes to nothing. ``agents`` only.
     engine : {"sb3", "stacked"}
         What trains.
     members : int
@@ -226,8 +226,8 @@ class DPGRecipe:
     episode_weeks : int
         Weeks that the gradient flows through.
     feature_penalty : float
-        Group lasso of the policy's first layer (`allocators.networks.drop_features`): a feature whose gradient is
-        mostly noise is dropped. ``agents`` only.
+        Group lasso of the policy's first layer (`allocators.networks.drop_features`): the weights of a
+        feature whose gradient is mostly noise are shrunk, sometimes to nothing. ``agents`` only.
     engine : {"sb3", "stacked"}
         What trains.
     members : int
@@ -486,6 +486,8 @@ def recipe_from_values(algorithm: str, values: Mapping[str, Any]) -> Recipe:
         raise _corrupt(f"engine {read.engine!r} with {read.members} members is unknown")
     if not 0 <= read.folds <= MAX_NETWORKS or read.folds == 1:
         raise _corrupt(f"a cross-fit of {read.folds} folds is none")
+    if read.feature_penalty < 0 or (read.feature_penalty and read.view == "flat"):
+        raise _corrupt(f"a feature penalty of {read.feature_penalty} in the view {read.view!r}")
     return read
 
 

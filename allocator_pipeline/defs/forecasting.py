@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -26,8 +26,8 @@ def fit_years(
     store: StoreResource,
     processes: int,
     log: Callable[[str], None],
-) -> dict[str, LoadedArtifact]:
-    """Return the models of some partitions, each stored as soon as it is fitted.
+) -> Iterator[tuple[str, LoadedArtifact]]:
+    """Yield partitions with their models: first what is stored already, then each as soon as it is fitted and stored.
 
     Chains run in processes of one thread each. Of a chain that was interrupted, only what is missing is fitted.
 
@@ -45,10 +45,10 @@ def fit_years(
     log : callable
         Receives progress.
 
-    Returns
-    -------
-    dict of str to LoadedArtifact
-        By partition, read back from the store and verified.
+    Yields
+    ------
+    tuple of (str, LoadedArtifact)
+        Partition and model, read back from the store and verified.
     """
     from allocator_pipeline.forecasters.chains import chain_identities, chain_start
     from allocator_pipeline.forecasters.workers import ChainTask, fit_in_processes
@@ -83,7 +83,11 @@ def fit_years(
         prices[window] = bars
         todo = tuple(range(start if before is None else before + 1, max(missing) + 1))
         tasks.append(ChainTask(name, todo, window, parent, **options))
+    partitions = {(name, identities[name, year].version): key for key, (name, year) in wanted.items()}
+    for name, version in [model for model, key in partitions.items() if store.models.has(identities[wanted[key]])]:
+        yield partitions.pop((name, version)), store.models.load(name, version)
     for artifact in fit_in_processes(tasks, prices, parents, processes, log):
         store.models.save(artifact)
         log(f"stored {artifact.name} {artifact.version}")
-    return {key: store.models.load(name, identities[name, year].version) for key, (name, year) in wanted.items()}
+        if (artifact.name, artifact.version) in partitions:
+            yield partitions.pop((artifact.name, artifact.version)), store.models.load(artifact.name, artifact.version)

@@ -67,9 +67,9 @@ def forecaster_identity(
         If there is no forecaster of that name, or the parent cannot be started from.
     """
     started = None if parent is None else parent.config
-    forecaster = _forecaster(name, year, prices, has_open, has_volume, config, started)
+    forecaster, warm = _forecaster(name, year, prices, has_open, has_volume, config, started)
     fold = training_fold(year, prices, has_open, forecaster.config.channels)
-    return _identity(forecaster, year, seed, has_open, fold, None if parent is None else parent.version)
+    return _identity(forecaster, year, seed, has_open, fold, parent.version if warm and parent is not None else None)
 
 
 def fit_forecaster(
@@ -108,7 +108,8 @@ def fit_forecaster(
     """
     manifest, files = (None, {}) if parent is None else parts_of(parent)
     started, version = (None, None) if manifest is None else (manifest["config"], str(manifest["version"]))
-    forecaster = _forecaster(name, year, prices, has_open, has_volume, config, started)
+    forecaster, warm = _forecaster(name, year, prices, has_open, has_volume, config, started)
+    version = version if warm else None
     start = None if version is None else load_forecaster(name, files).forecaster.tensors()
     channels = forecaster.config.channels
     fold = training_fold(year, prices, has_open, channels)
@@ -246,18 +247,24 @@ def _forecaster(
     has_volume: bool,
     config: ForecasterConfig | None,
     started: Mapping[str, Any] | None,
-) -> Forecaster:
-    """Return an untrained forecaster that reads what the source has, or what the model it starts from has read."""
+) -> tuple[Forecaster, bool]:
+    """Return an untrained forecaster that reads what the source has, and whether it starts warm.
+
+    A source that has other channels than the parent has read, such as highs and lows from some year on, starts cold:
+    nothing may stand in for a channel that is not there.
+    """
     fresh = new_forecaster(name, config)
+    held = panel.fields_held(panel.training_bars(prices, year), has_open, has_volume)
+    cold = new_forecaster(name, dataclasses.replace(fresh.config, channels=readable(fresh.wanted, held)))
     if started is None:
-        held = panel.fields_held(panel.training_bars(prices, year), has_open, has_volume)
-        return new_forecaster(name, dataclasses.replace(fresh.config, channels=readable(fresh.wanted, held)))
+        return cold, False
     if not fresh.warm or started["forecaster"] != name or started["year"] != year - 1:
         raise ConfigurationError(
             f"The {name} model of {year} cannot start from the {started['forecaster']} model of {started['year']}.",
             todo="start from the same forecaster's model of the year before, or from nothing.",
         )
-    return new_forecaster(name, read_config(name, started["hyperparameters"]))
+    warm = new_forecaster(name, read_config(name, started["hyperparameters"]))
+    return (warm, True) if warm.config.channels == cold.config.channels else (cold, False)
 
 
 def _identity(forecaster: Forecaster, year: int, seed: int, has_open: bool, fold: Fold, parent: str | None) -> Identity:

@@ -14,7 +14,7 @@ import torch
 
 from allocator_pipeline.allocators.networks import drop_features
 from allocator_pipeline.allocators.recipes import DPGRecipe
-from allocator_pipeline.errors import CorruptArtifactError
+from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError
 from allocator_pipeline.learners.networks import (
     StackedAdam,
     forward,
@@ -54,9 +54,19 @@ class StackedDPG:
         Of the objective, shape (L, N).
     steps : int
         Environment steps that each learner has done.
+
+    Raises
+    ------
+    ConfigurationError
+        If the recipe is not of the ``agents`` view.
     """
 
     def __init__(self, recipe: DPGRecipe, market: TensorMarket, seeds: Sequence[int]) -> None:
+        if recipe.view != "agents":
+            raise ConfigurationError(
+                f"DPG cannot follow the recipe {recipe.name!r}: its view is {recipe.view!r}.",
+                todo="use the view 'agents'.",
+            )
         self.recipe, self.market = recipe, market
         self.sources = generators(seeds, market.device)
         drawn = initial((AGENT_INPUTS, *recipe.hidden_sizes, 1), self.sources, last_gain=FIRST_GAIN, orthogonal=True)

@@ -181,6 +181,13 @@ class ArtifactStore:
             )
 
 
+def _of_other_format(found: object) -> str:
+    return (
+        f"its format is {found!r}, not {FORMAT}; if another version of this project made it, keep the data folder for "
+        "that version and choose another ALLOCATOR_DATA_DIR for this one"
+    )
+
+
 def _refused(folder: Path, why: str) -> CorruptArtifactError:
     return CorruptArtifactError(
         f"Model {folder.parent.name} {folder.name} is refused: {why}.",
@@ -206,7 +213,7 @@ def _unseal(folder: Path, payload: bytes) -> dict[str, Any]:
         if manifest.pop("manifest_sha256") != sha256(canonical_json(manifest)):
             raise ValueError("the manifest fails its own sha256")
         if manifest["format"] != FORMAT:
-            raise ValueError(f"its format is {manifest['format']!r}, not {FORMAT}")
+            raise ValueError(_of_other_format(manifest["format"]))
         identity = Identity(*(manifest[key] for key in ("kind", "name", "cutoff", "config", "data_sha256", "parent")))
         if (manifest["identity_sha256"], manifest["version"]) != (identity.digest, identity.version):
             raise ValueError("the version does not match the identity")

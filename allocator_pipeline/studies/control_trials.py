@@ -26,10 +26,10 @@ from allocator_pipeline.studies.control_market import ControlMarket, control_mar
 from allocator_pipeline.studies.trials import code_digest
 
 SHAPING = ("forecasters/", "studies/control_market.py", "studies/control_trials.py")
-NOT_SHAPING = tuple(f"forecasters/{name}.py" for name in ("chains", "models", "quality", "walk_forward", "workers"))
-"""What computes a result, and, of the same rooms, what only stores, passes on or judges."""
+NOT_SHAPING = ("forecasters/workers.py",)
+"""What computes a result, and, of the same rooms, what only passes it on."""
 
-LIBRARIES = ("numpy", "pandas", "torch")
+LIBRARIES = ("numpy", "pandas", "skfolio", "torch")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What each option of the objective does to a policy, out of sample, beside the same policy without it.
 
-``python -m allocator_pipeline.studies.objective`` trains DPG's default networks on some generated markets, each time
+``python -m allocator_pipeline.studies.objective`` trains the default networks on some generated markets, each time
 with one option on and without shrinkage, and prints what they do on the test weeks. A minute or two.
 """
 

@@ -19,7 +19,7 @@ import torch
 from allocator_pipeline.allocators.policy import Policy, Shrinkage
 from allocator_pipeline.allocators.recipes import Recipe, recipe, recipe_from_values, recipe_values
 from allocator_pipeline.config import ALGORITHMS, CostConfig
-from allocator_pipeline.errors import ConfigurationError
+from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError
 from allocator_pipeline.evaluation.metrics import sharpe_ratio
 from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline.studies.planted import TUNING_MARKETS, market, opponents, split
@@ -57,7 +57,10 @@ def changed(base: Recipe, algorithm: str, changes: Sequence[str]) -> Recipe:
         except ValueError:
             read = text
         values[name] = float(read) if isinstance(values[name], float) and isinstance(read, int) else read
-    return recipe_from_values(algorithm, values)
+    try:
+        return recipe_from_values(algorithm, values)
+    except CorruptArtifactError as error:
+        raise ConfigurationError(f"There is no such recipe: {error.problem}", todo="change other values.") from error
 
 
 def judged(chosen: Recipe, ic: float, at: int) -> dict[str, float]:

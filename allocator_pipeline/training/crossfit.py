@@ -51,7 +51,9 @@ def folds(weeks: StateTensors, count: int) -> list[FoldOfWeeks]:
 def active_returns(policy: Policy, unseen: StateTensors) -> np.ndarray:
     """Return a policy's weekly net simple return above equal weight's, shape (T,), each starting in cash.
 
-    The walk is that of `rollout.simulate`; equal weight takes the second place of a batch of two.
+    The walk is that of `rollout.simulate`; equal weight takes the second place of a batch of two. A policy whose
+    objective charges risk or trading is held to earn less: its returns are brought to equal weight's volatility over
+    these weeks first, so that what is compared is return for risk.
     """
     batch = PortfolioBatch(unseen, policy.scaler, policy.costs, 2)
     equal = equal_weights(policy.costs)
@@ -59,7 +61,11 @@ def active_returns(policy: Policy, unseen: StateTensors) -> np.ndarray:
     for t in range(len(unseen)):
         target = policy.target_weights(unseen.observation(t, batch.seen[0]))
         net[t] = batch.step(np.stack([target, equal])).net
-    return net[:, 0] - net[:, 1]
+    own, theirs = net[:, 0], net[:, 1]
+    deviation = float(np.std(own))
+    if not policy.recipe.objective.off and deviation > _NO_DEVIATION:
+        own = own * (np.std(theirs) / deviation)
+    return own - theirs
 
 
 def shrinkage(active: np.ndarray) -> Shrinkage:

@@ -26,7 +26,7 @@ def windows():
 
 def fit(store: StoreResource, windows, keys, log=lambda line: None, processes=1):
     wanted = {key: (key.split("|")[0], int(key.split("|")[1])) for key in keys}
-    return fit_years(wanted, windows, YEARS[0], COVERAGE, store, processes, log)
+    return dict(fit_years(wanted, windows, YEARS[0], COVERAGE, store, processes, log))
 
 
 def store_at(path: Path) -> StoreResource:

@@ -101,10 +101,19 @@ def test_only_the_year_before_is_a_parent(chains, market):
         fit_forecaster("ridge", 2014, market, parent=chains["ridge"][0])
 
 
-def test_a_warm_model_keeps_its_parents_hyperparameters_and_channels(chains, market):
-    cold = chains["patchtst"][0]
-    poorer = market.assign(high=np.nan)
-    warm = fit_forecaster("patchtst", 2014, poorer, has_open=True, has_volume=True, parent=cold)
-    assert warm.facts["channels"] == cold.facts["channels"]
+def test_a_warm_model_keeps_its_parents_hyperparameters(chains):
+    cold, warm = chains["patchtst"][:2]
     assert warm.identity.config["hyperparameters"] == cold.identity.config["hyperparameters"]
     assert dataclasses.asdict(SMALL["patchtst"])["layers"] == warm.identity.config["hyperparameters"]["layers"]
+
+
+def test_a_source_that_has_lost_a_channel_starts_cold(chains, market):
+    """Nothing stands in for a channel that is not there, and the manifest says so."""
+    parent = chains["patchtst"][0]
+    poorer = market.assign(high=np.nan)
+    options = {"has_open": True, "has_volume": True, "config": SMALL["patchtst"]}
+    found = fit_forecaster("patchtst", 2014, poorer, **options, parent=parent)
+    assert found.identity == forecaster_identity("patchtst", 2014, poorer, **options, parent=parent.identity)
+    assert found.identity.parent is None
+    assert found.facts["channels_missing"] == ["high", "low"]
+    assert found.files == fit_forecaster("patchtst", 2014, poorer, **options).files

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from allocator_pipeline.config import N_STOCKS, QUANTILES
-from allocator_pipeline.forecasters import inputs, panel
+from allocator_pipeline.forecasters import inputs, panel, patchtst
 from allocator_pipeline.forecasters.chains import fit_chain
 from allocator_pipeline.forecasters.channels import fields_of
 from allocator_pipeline.forecasters.lstm import LSTMForecaster, LSTMNetwork
@@ -176,10 +176,11 @@ def test_it_catches_instance_norm_over_a_chunk(name, market, universe, monkeypat
 
 
 def test_it_catches_attention_to_later_tokens(market, universe, monkeypatch):
-    plain = torch.nn.functional.scaled_dot_product_attention
+    plain = patchtst.lags
 
-    def leaky(query, key, value, attn_mask):
-        return plain(query, key, value, attn_mask=attn_mask.masked_fill(attn_mask.isneginf(), 0.0))
+    def leaky(length, band):
+        which, banned = plain(length, band)
+        return which, torch.zeros_like(banned)
 
-    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", leaky)
+    monkeypatch.setattr(patchtst, "lags", leaky)
     assert leaks("patchtst", SHORT_WEEK, market, universe) == {"score"}

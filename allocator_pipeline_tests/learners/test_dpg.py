@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from allocator_pipeline.allocators.networks import drop_features
 from allocator_pipeline.allocators.recipes import DPGRecipe
 from allocator_pipeline.allocators.tensors import fill
 from allocator_pipeline.config import CostConfig
-from allocator_pipeline.errors import CorruptArtifactError
+from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError
 from allocator_pipeline.learners.dpg import StackedDPG
 from allocator_pipeline.portfolio.constraints import equal_weights
 from allocator_pipeline.portfolio.objective import Objective
@@ -241,3 +242,18 @@ def test_differential_sharpe_gains_sharpe(plain: dict[str, float]) -> None:
 def test_learns_the_planted_signal(plain: dict[str, float]) -> None:
     equal = 100 * np.log1p(PLANTED.returns @ equal_weights(COSTS)[:-1])
     assert plain["mean"] > equal.mean() + 0.5
+
+
+def test_an_update_is_followed_by_the_group_lasso() -> None:
+    plain, charged = make(), make(dataclasses.replace(RECIPE, feature_penalty=20.0))
+    rate = plain.advance()["train/learning_rate"]
+    charged.advance()
+    expected = plain.actor["weight.0"].detach().clone()
+    drop_features(expected, 20.0 * rate)
+    assert torch.equal(charged.actor["weight.0"], expected)
+    assert not torch.equal(charged.actor["weight.0"], plain.actor["weight.0"])
+
+
+def test_the_flat_view_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="its view is 'flat'"):
+        make(dataclasses.replace(RECIPE, view="flat"))

@@ -12,6 +12,7 @@ from allocator_pipeline.allocators.ensemble import TiltEnsemble
 from allocator_pipeline.allocators.policy import Policy, Shrinkage
 from allocator_pipeline.allocators.recipes import recipe
 from allocator_pipeline.config import CostConfig
+from allocator_pipeline.portfolio.objective import Objective
 from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline.portfolio.scaler import StateScaler
 from allocator_pipeline.studies.planted import SIGNAL, planted_states
@@ -92,3 +93,17 @@ def test_active_returns_are_those_of_the_evaluation() -> None:
     walked = simulate(policy.target_weights, states, COSTS).net
     equal = simulate(EqualWeight(COSTS).target_weights, states, COSTS).net
     np.testing.assert_allclose(active_returns(policy, states), walked - equal, atol=1e-12)
+
+
+def test_a_policy_asked_for_less_risk_is_judged_at_equal_volatility() -> None:
+    states = planted_states(5, 520, 0.15)
+    good = tilted_by_the_signal(1.0, states)
+    good.network.actor["bias.0"][:] = -1.5  # type: ignore[union-attr]  # all assets alike, so CASH's share stays
+    good.network.actor["weight.0"][0, 9, 0] = 5.5  # type: ignore[union-attr]  # the flag of CASH: most wealth is in cash
+    careful = dataclasses.replace(good, recipe=dataclasses.replace(good.recipe, objective=Objective(volatility=0.1)))
+    own = simulate(good.target_weights, states, COSTS).net
+    equal = simulate(EqualWeight(COSTS).target_weights, states, COSTS).net
+    assert own.std() < 0.7 * equal.std()
+    np.testing.assert_allclose(active_returns(good, states), own - equal, atol=1e-12)
+    np.testing.assert_allclose(active_returns(careful, states), own * equal.std() / own.std() - equal, atol=1e-12)
+    assert cross_fit([(careful, states)]).t > cross_fit([(good, states)]).t + 1.0

@@ -49,7 +49,7 @@ def forecast_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         from allocator_pipeline.forecasters.walk_forward import forecast_year
 
         wanted = {key: (name, int(year)) for key in context.partition_keys for name, year in [split(key)]}
-        models = fit_years(
+        fitted = fit_years(
             wanted,
             price_windows,
             partitions.first_forecast_year,
@@ -59,11 +59,12 @@ def forecast_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             context.log.info,
         )
         tables = {}
-        for key, (name, year) in wanted.items():
-            model = models[key]
+        for key, model in fitted:
+            name, year = wanted[key]
             bars, stocks = price_windows[str(year)], universe[str(year)]
             table = forecast_year((model.manifest, model.files), year, bars, stocks)
             tables[key] = schemas.validate(table, schemas.FORECASTS, name)
+            store.assets.write("forecasts", key, table)  # now, so that a crash in a later year keeps this one
             context.add_asset_metadata(
                 {
                     **table_facts(table, "decision_at"),
