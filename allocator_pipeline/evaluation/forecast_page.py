@@ -12,9 +12,11 @@ from allocator_pipeline.evaluation.page import chart, page, table
 from allocator_pipeline.evaluation.summary import compared_with, percent
 
 NOTE = (
-    "Each year is forecast by a model that had seen nothing later than its first decision. A difference is zero if the "
-    "forecasts are worth what their plain opponent is; an interval that holds zero shows nothing. Intervals redraw "
-    "weeks in blocks of random length and speak about one comparison each."
+    "Each year of ours, and of LightGBM, is forecast by a model that had seen nothing later than its first decision; "
+    "what a model from elsewhere had seen is not known here. A difference is zero if the forecasts are worth what "
+    "their plain opponent is; an interval that holds zero shows nothing. Intervals redraw weeks in blocks of random "
+    "length and speak about one comparison each. The quantiles do not depend on a forecaster's scores: those of ours "
+    "and of LightGBM are one result, shown for each."
 )
 
 
