@@ -50,20 +50,18 @@ def fit_years(
     tuple of (str, LoadedArtifact)
         Partition and model, read back from the store and verified.
     """
-    from allocator_pipeline.forecasters.chains import chain_identities, chain_start
+    from allocator_pipeline.forecasters.chains import chain_identities
     from allocator_pipeline.forecasters.workers import ChainTask, fit_in_processes
 
     options = {"has_open": coverage.has_open, "has_volume": coverage.has_volume}
-    chains: dict[tuple[str, int], set[int]] = defaultdict(set)
     latest: dict[int, int] = defaultdict(int)
-    for name, year in wanted.values():
-        chains[name, chain_start(name, year, first_year)].add(year)
+    for _, year in wanted.values():
         latest[year // FORECAST_CHAIN_YEARS] = max(year, latest[year // FORECAST_CHAIN_YEARS])
     identities: dict[tuple[str, int], Identity] = {}
     prices: dict[str, pd.DataFrame] = {}
     parents: dict[str, Stored] = {}
     tasks: list[ChainTask] = []
-    for (name, start), years in sorted(chains.items()):
+    for (name, start), years in sorted(_by_chain(wanted, first_year).items()):
         window = str(latest[start // FORECAST_CHAIN_YEARS])  # one table for all forecasters of these years
         bars = price_windows[window]
         chain = range(start, max(years) + 1)
@@ -91,3 +89,13 @@ def fit_years(
         log(f"stored {artifact.name} {artifact.version}")
         if (artifact.name, artifact.version) in partitions:
             yield partitions.pop((artifact.name, artifact.version)), store.models.load(artifact.name, artifact.version)
+
+
+def _by_chain(wanted: Mapping[str, tuple[str, int]], first_year: int) -> dict[tuple[str, int], set[int]]:
+    """Return the years wanted of each chain, by forecaster and the year that it starts in."""
+    from allocator_pipeline.forecasters.chains import chain_start
+
+    chains: dict[tuple[str, int], set[int]] = defaultdict(set)
+    for name, year in wanted.values():
+        chains[name, chain_start(name, year, first_year)].add(year)
+    return chains
