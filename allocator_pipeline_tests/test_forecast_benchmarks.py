@@ -66,7 +66,7 @@ def test_targets_in_a_step_are_the_outputs_that_are_read(name, data):
     with outputs_of(type(fresh.build()).__name__) as shapes:
         fit(fresh, data)
     rows, outputs = max(shapes)
-    assert targets_a_step(fresh, data) == rows * (outputs - CONTEXT // fresh.config.stride)
+    assert targets_a_step(fresh, data) == rows * outputs
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -75,7 +75,7 @@ def test_the_loop_learns_one_target_from_each_window(name, data):
     with outputs_of(type(fresh.build()).__name__) as shapes:
         fit_by_windows(fresh, data, batch=10, steps=3)
     assert [rows for rows, _ in shapes] == [10, 10, 10]
-    assert {outputs for _, outputs in shapes} == {CONTEXT // fresh.config.stride}
+    assert {outputs for _, outputs in shapes} == {1}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -87,7 +87,7 @@ def test_both_sides_compute_the_same_network(name, data):
     with torch.inference_mode():
         dense = network(chunk)
         for days in (CONTEXT, CONTEXT + 20, fresh.config.chunk):
-            alone = window_scores(network, chunk[..., :days])
+            alone = window_scores(network, chunk[..., :days], fresh.config.stride)
             torch.testing.assert_close(alone, dense[:, days // fresh.config.stride - 1], rtol=1e-4, atol=1e-6)
     assert dense.std() > 1e-3, "a head of zeros would make any two networks equal"
 
@@ -97,7 +97,8 @@ def test_the_loop_scores_a_window_as_the_forecaster_does(name, data):
     fitted = fit(network_forecaster(name, epochs=1), data)
     windows = data.values[-CONTEXT:].transpose(1, 0, 2)
     with torch.inference_mode():
-        scored = window_scores(fitted._fitted(), torch.from_numpy(windows).transpose(1, 2)).numpy()
+        series = torch.from_numpy(windows).transpose(1, 2)
+        scored = window_scores(fitted._fitted(), series, fitted.config.stride).numpy()
     np.testing.assert_allclose(scored, fitted.predict(windows), rtol=1e-4, atol=1e-6)
     assert scored.std() > 1e-3
 
@@ -108,7 +109,7 @@ def test_the_loop_learns(data):
     windows = torch.from_numpy(easy.values).unfold(0, CONTEXT, 1)[WARM_UP - CONTEXT + 1 :].flatten(0, 1)
     network = fit_by_windows(network_forecaster("lstm"), easy, batch=64, steps=150)
     with torch.inference_mode():
-        scored = window_scores(network, windows)
+        scored = window_scores(network, windows, 1)
     assert np.corrcoef(scored.numpy(), windows[:, 0, -1].numpy())[0, 1] > 0.9
 
 

@@ -107,7 +107,7 @@ def fit_by_windows(fresh: NetworkForecaster, data: Material, batch: int, steps: 
         for _ in range(steps):
             chosen = torch.randint(len(days), (batch,))
             at = days[chosen], stocks[chosen]
-            loss = (window_scores(network, windows[at]) - targets[at]).square().mean()
+            loss = (window_scores(network, windows[at], config.stride) - targets[at]).square().mean()
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)
@@ -116,9 +116,9 @@ def fit_by_windows(fresh: NetworkForecaster, data: Material, batch: int, steps: 
     return network.eval()
 
 
-def window_scores(network: nn.Module, windows: torch.Tensor) -> torch.Tensor:
-    """Return the score of the last day of each window, (B,), of windows (B, C, days)."""
-    return network(windows)[:, -1]
+def window_scores(network: nn.Module, windows: torch.Tensor, stride: int) -> torch.Tensor:
+    """Return the score of the last day of each window, (B,), of windows (B, C, days), and compute no other."""
+    return network(windows, windows.shape[-1] // stride - 1)[:, 0]
 
 
 def targets_a_step(fresh: NetworkForecaster, data: Material) -> int:

@@ -24,7 +24,12 @@ class ForecasterConfig:
     channels: tuple[str, ...] = ("return", "return_20", "return_60", "return_252")
     """What it reads, chosen from what it would read (`Forecaster.wanted`) by what the source has."""
     chunk: int = 120
-    """Days it reads at once, up to the one it scores."""
+    """Days it is run along at once in training."""
+
+    @property
+    def reach(self) -> int:
+        """Days up to a decision that its forecast reads."""
+        return self.chunk
 
 
 @dataclass
@@ -108,7 +113,7 @@ class Forecaster(ABC):
 
         Parameters
         ----------
-        windows : ndarray of float32, shape (B, chunk, C)
+        windows : ndarray of float32, shape (B, reach, C)
             Inputs of the days up to the decision.
 
         Returns

@@ -40,11 +40,11 @@ class LSTMNetwork(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Map (B, C, days) to one score a day, (B, days)."""
+    def forward(self, inputs: torch.Tensor, skip: int = 0) -> torch.Tensor:
+        """Map (B, C, days) to one score a day, (B, days - skip), without the first ones."""
         series = inputs.permute(2, 0, 1)
         hidden, _ = self.lstm(series[..., self.daily])
-        return self.head(torch.cat([hidden, series[..., self.slow]], dim=-1)).squeeze(-1).T
+        return self.head(torch.cat([hidden[skip:], series[skip:, :, self.slow]], dim=-1)).squeeze(-1).T
 
 
 class LSTMForecaster(NetworkForecaster):

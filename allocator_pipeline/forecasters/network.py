@@ -53,7 +53,8 @@ class NetworkForecaster(Forecaster):
     Attributes
     ----------
     network_ : torch.nn.Module
-        Maps inputs of shape (B, C, chunk) to scores of shape (B, chunk / stride); set by `fit` and `load`.
+        Maps inputs of shape (B, C, chunk) to scores of shape (B, chunk / stride), or to fewer if told how many of the
+        first to skip; set by `fit` and `load`.
     """
 
     network_: nn.Module | None = field(default=None, init=False)
@@ -105,16 +106,17 @@ class NetworkForecaster(Forecaster):
         optimiser: torch.optim.Optimizer,
         schedule: torch.optim.lr_scheduler.LRScheduler,
     ) -> float:
+        weights = list(network.parameters())  # walking over the modules for them at every step costs as much as a layer
         total, count = 0.0, 0
         for batch in order.split(self.config.chunks_per_step):
             target = wanted[batch].flatten(0, 1)
             known = ~target.isnan()
-            error = network(windows[batch].flatten(0, 1))[:, self._emitted] - target
+            error = network(windows[batch].flatten(0, 1), self._unread) - target
             known_count = int(known.sum())
             loss = torch.where(known, error, 0.0).square().sum() / max(known_count, 1)
             optimiser.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), self.config.gradient_clip)
+            nn.utils.clip_grad_norm_(weights, self.config.gradient_clip)
             optimiser.step()
             schedule.step()
             total, count = total + float(loss.detach()) * known_count, count + known_count
@@ -130,9 +132,9 @@ class NetworkForecaster(Forecaster):
         ]
 
     @property
-    def _emitted(self) -> slice:
-        """Outputs that are read: those with `CONTEXT` days behind them."""
-        return slice(CONTEXT // self.config.stride, None)
+    def _unread(self) -> int:
+        """Outputs at the start of a chunk that have fewer than `CONTEXT` days behind them."""
+        return CONTEXT // self.config.stride
 
     @property
     def _read(self) -> slice:
@@ -159,7 +161,7 @@ class NetworkForecaster(Forecaster):
         rows = np.arange(self.config.chunk)[self._read]
         with reproducible(0), torch.inference_mode():
             for start in self._starts(len(values)).tolist():
-                result[start + rows] = network(windows[start])[:, self._emitted].T.numpy()
+                result[start + rows] = network(windows[start], self._unread).T.numpy()
         return result
 
     def predict(self, windows: np.ndarray) -> np.ndarray:
@@ -167,7 +169,8 @@ class NetworkForecaster(Forecaster):
         network = self._fitted()
         with reproducible(0), torch.inference_mode():
             series = torch.from_numpy(np.ascontiguousarray(windows.transpose(0, 2, 1)))
-            return network(series)[:, -1].numpy().astype(np.float64)
+            last = windows.shape[1] // self.config.stride - 1
+            return network(series, last)[:, 0].numpy().astype(np.float64)
 
     def _fitted(self) -> nn.Module:
         if self.network_ is None:

@@ -48,6 +48,11 @@ class PatchTSTConfig(NetworkConfig):
     dropout: float = 0.2
     """After attention and feed-forward."""
 
+    @property
+    def reach(self) -> int:
+        """Days up to a decision that its forecast reads: each layer looks one band further back."""
+        return self.layers * self.band * self.stride
+
 
 class SequenceDropout(nn.Module):
     """Dropout with one draw for all tokens of a sequence (Gal & Ghahramani 2016, arXiv:1512.05287).
@@ -68,20 +73,22 @@ class SequenceDropout(nn.Module):
 
 
 @lru_cache(maxsize=8)
-def lags(length: int, band: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return how far back tokens lie from one another.
+def lags(blocks: int, band: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return how far back tokens lie, where a block of ``band`` tokens sees itself and the block before it.
 
     Returns
     -------
     tuple of Tensor
-        ``which``, shape (band, length * length): 1 where the second token of a pair lies so many tokens behind the
-        first; and ``banned``, shape (length, length): minus infinity where it lies ahead or out of the band, else 0.
+        ``which``, shape (band, band * 2 band): 1 where the second token of a pair lies so many tokens behind the first;
+        and ``banned``, shape (blocks, band, 2 band): minus infinity where it lies ahead, out of the band or before the
+        first token, else 0.
     """
     with torch.inference_mode(False):  # kept for training too, whoever asks first
-        index = torch.arange(length)
-        lag = index[:, None] - index
+        lag = torch.arange(band)[:, None] + band - torch.arange(2 * band)
         which = (lag.flatten() == torch.arange(band)[:, None]).float()
-        return which, torch.zeros(length, length).masked_fill((lag < 0) | (lag >= band), -torch.inf)
+        banned = torch.zeros(blocks, band, 2 * band).masked_fill((lag < 0) | (lag >= band), -torch.inf)
+        banned[0, :, :band] = -torch.inf
+        return which, banned
 
 
 class Layer(nn.Module):
@@ -103,17 +110,33 @@ class Layer(nn.Module):
         )
         self.dropout = SequenceDropout(config.dropout)
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Map (B, S, width) to (B, S, width)."""
-        batch, length, width = tokens.shape
-        qkv = self.qkv(self.attention_norm(tokens)).view(batch, length, 3, self.heads, width // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        which, banned = lags(length, self.position.shape[1])
-        bias = (self.position @ which).view(self.heads, length, length) + banned
-        # Written out: for heads of four numbers it is faster than torch's fused attention.
-        mixed = torch.softmax((query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2) + bias, -1) @ value
-        tokens = tokens + self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, length, width)))
+    def forward(self, tokens: torch.Tensor, skip: int = 0) -> torch.Tensor:
+        """Map (B, S, width) to (B, S - skip, width): the first tokens are read, but nobody reads what they become."""
+        mixed = self.out(self.attend(tokens, skip))
+        tokens = tokens[:, skip:] + self.dropout(mixed)
         return tokens + self.dropout(self.feed_forward(tokens))
+
+    def attend(self, tokens: torch.Tensor, skip: int) -> torch.Tensor:
+        """Mix the values of the tokens in the band, in blocks as long as the band: cost is linear in the tokens."""
+        batch, length, width = tokens.shape
+        band = self.position.shape[1]
+        blocks, first = -(-length // band), skip // band
+        qkv = nn.functional.pad(self.qkv(self.attention_norm(tokens)), (0, 0, 0, blocks * band - length))
+        split = qkv.view(batch, blocks, band, 3, self.heads, width // self.heads)
+        query, key, value = split.permute(3, 0, 4, 1, 2, 5).contiguous()  # (B, heads, blocks, band, size)
+        query = query[:, :, first:] * query.shape[-1] ** -0.5
+        key, value = (self._with_block_before(each, first) for each in (key, value))
+        which, banned = lags(blocks, band)
+        bias = (self.position @ which).view(self.heads, 1, band, 2 * band) + banned[first:]
+        # Written out: for heads of four numbers it is faster than torch's fused attention.
+        mixed = torch.softmax(query @ key.transpose(-1, -2) + bias, -1) @ value
+        return mixed.permute(0, 2, 3, 1, 4).reshape(batch, -1, width)[:, skip - first * band : length - first * band]
+
+    @staticmethod
+    def _with_block_before(tokens: torch.Tensor, first: int) -> torch.Tensor:
+        """Return each block from ``first`` on behind the one before it, (B, heads, blocks - first, 2 band, size)."""
+        padded = tokens[:, :, first - 1 :] if first else nn.functional.pad(tokens, (0, 0, 0, 0, 1, 0))
+        return torch.cat([padded[:, :, :-1], padded[:, :, 1:]], dim=-2)
 
 
 class PatchTSTNetwork(nn.Module):
@@ -133,13 +156,15 @@ class PatchTSTNetwork(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Map (B, C, days) to one score a token, (B, days / stride)."""
+    def forward(self, inputs: torch.Tensor, skip: int = 0) -> torch.Tensor:
+        """Map (B, C, days) to one score a token, (B, days / stride - skip), without the first ones."""
         daily = inputs[:, self.daily].unflatten(-1, (-1, self.stride))  # (B, channels, tokens, stride)
         tokens = self.embedding(daily.transpose(1, 2).flatten(2))
-        for layer in self.layers:
+        *lower, last = self.layers
+        for layer in lower:
             tokens = layer(tokens)
-        slow = inputs[:, self.slow, self.stride - 1 :: self.stride].transpose(1, 2)  # at each token's last day
+        tokens = last(tokens, skip)
+        slow = inputs[:, self.slow, self.stride - 1 :: self.stride].transpose(1, 2)[:, skip:]  # at a token's last day
         return self.head(torch.cat([self.norm(tokens), slow], dim=-1)).squeeze(-1)
 
 

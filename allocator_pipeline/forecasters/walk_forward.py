@@ -166,7 +166,7 @@ def forecast_year(artifact: ArtifactLike, year: int, prices: pd.DataFrame, unive
     manifest, files = parts_of(artifact)
     name = str(manifest["name"])
     model = load_forecaster(name, files)
-    chunk, channels = model.forecaster.config.chunk, model.forecaster.config.channels
+    reach, channels = model.forecaster.config.reach, model.forecaster.config.channels
     stocks = universe.sort_values("slot")["symbol"].astype(str).tolist()
     bars = panel.bars_between(prices, panel.warm_up_start(year), pd.Timestamp(year, 12, 31))
     # The cross-section is that of the training fold, so that a symbol listed later cannot change what was forecast.
@@ -175,7 +175,7 @@ def forecast_year(artifact: ArtifactLike, year: int, prices: pd.DataFrame, unive
     weeks = _decidable(year, prices_panel.dates)
     rows = np.searchsorted(prices_panel.dates, weeks["decision_session"].to_numpy().astype("datetime64[D]"))
     columns = np.array([prices_panel.symbols.index(symbol) for symbol in stocks])
-    if rows[0] + 1 < chunk:
+    if rows[0] + 1 < reach:
         raise NotEnoughDataError(
             f"Only {rows[0] + 1} sessions of prices lie up to the first decision of {year}.",
             todo=f"materialise the prices of {year - FORECAST_TRAINING_YEARS} to {year}.",
@@ -184,7 +184,7 @@ def forecast_year(artifact: ArtifactLike, year: int, prices: pd.DataFrame, unive
     # one week at a time: the same shapes, so the same bits, however much of the year is there
     scores = np.stack(
         [
-            model.forecaster.predict(features.values[row + 1 - chunk : row + 1, columns].transpose(1, 0, 2))
+            model.forecaster.predict(features.values[row + 1 - reach : row + 1, columns].transpose(1, 0, 2))
             for row in rows
         ]
     )

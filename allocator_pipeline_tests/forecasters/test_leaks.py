@@ -149,11 +149,11 @@ class Bidirectional(LSTMNetwork):
         super().__init__(config)
         self.backward_lstm = nn.LSTM(len(self.daily), config.hidden)
 
-    def forward(self, series):
+    def forward(self, series, skip=0):
         days = series.permute(2, 0, 1)
         daily, slow = days[..., self.daily], days[..., self.slow]
         hidden = self.lstm(daily)[0] + self.backward_lstm(daily.flip(0))[0].flip(0)
-        return self.head(torch.cat([hidden, slow], dim=-1)).squeeze(-1).T
+        return self.head(torch.cat([hidden, slow], dim=-1)).squeeze(-1).T[:, skip:]
 
 
 def test_it_catches_a_bidirectional_lstm(market, universe, monkeypatch):
@@ -168,7 +168,7 @@ def test_it_catches_instance_norm_over_a_chunk(name, market, universe, monkeypat
     def leaky(self):
         network = clean(self)
         plain = network.forward
-        network.forward = lambda x: plain((x - x.mean(2, keepdim=True)) / (x.std(2, keepdim=True) + 1e-6))
+        network.forward = lambda x, skip=0: plain((x - x.mean(2, keepdim=True)) / (x.std(2, keepdim=True) + 1e-6), skip)
         return network
 
     monkeypatch.setattr(CLASSES[name], "build", leaky)

@@ -9,7 +9,7 @@ import torch
 from allocator_pipeline.errors import CorruptArtifactError, NotEnoughDataError
 from allocator_pipeline.forecasters.base import Forecaster, reproducible
 from allocator_pipeline.forecasters.models import CLASSES
-from allocator_pipeline.forecasters.patchtst import SequenceDropout, lags
+from allocator_pipeline.forecasters.patchtst import Layer, PatchTSTConfig, SequenceDropout, lags
 from allocator_pipeline_tests.forecasters.conftest import SMALL
 
 NAMES = ("lstm", "patchtst")
@@ -36,6 +36,30 @@ def test_an_output_depends_on_its_day_and_the_days_before_only(name):
             changed = network(after)
             assert torch.equal(changed[:, : cut // stride], base[:, : cut // stride])
             assert (changed[:, cut // stride :] != base[:, cut // stride :]).any(dim=0).all()
+
+
+@pytest.mark.parametrize("skip", [1, 5, 12, 13, 20])
+@pytest.mark.parametrize("name", NAMES)
+def test_skipped_outputs_change_nothing_about_the_others(name, skip):
+    network = fitted(name).network_
+    inputs = torch.randn(4, CHANNELS, 120, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(network(inputs, skip), network(inputs)[:, skip:], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("tokens", "band"), [(24, 12), (29, 12), (5, 12), (30, 7)])
+def test_attention_in_blocks_is_banded_attention(tokens, band):
+    """Against the whole square of scores with a mask, for lengths that are no multiple of the band too."""
+    torch.manual_seed(0)
+    layer = Layer(PatchTSTConfig(band=band))
+    inputs = torch.randn(3, tokens, 16)
+    heads = layer.qkv(layer.attention_norm(inputs)).view(3, tokens, 3, 4, 4).permute(2, 0, 3, 1, 4)
+    lag = torch.arange(tokens)[:, None] - torch.arange(tokens)
+    inside = (lag >= 0) & (lag < band)
+    bias = layer.position[:, lag.clamp(0, band - 1)].masked_fill(~inside, -torch.inf)
+    wanted = torch.nn.functional.scaled_dot_product_attention(*heads, attn_mask=bias)
+    mixed = layer.attend(inputs, 0)
+    torch.testing.assert_close(mixed, wanted.transpose(1, 2).reshape(3, tokens, 16), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -68,12 +92,12 @@ def test_reproducible_gives_threads_back_after_an_error():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_scores_of_a_day_equal_the_prediction_from_its_chunk(name):
+def test_scores_of_a_day_equal_the_prediction_from_the_days_before_it(name):
     forecaster = fitted(name)
     values = np.random.default_rng(2).standard_normal((300, 6, CHANNELS)).astype(np.float32)
     scores = forecaster.scores(values)
     assert np.isfinite(scores[-60:]).all()
-    window = values[-SMALL[name].chunk :].transpose(1, 0, 2)
+    window = values[-SMALL[name].reach :].transpose(1, 0, 2)
     np.testing.assert_allclose(forecaster.predict(window), scores[-1], rtol=1e-4, atol=1e-6)
 
 
