@@ -27,10 +27,12 @@ class PatchTSTConfig(NetworkConfig):
     """Days it is run along at once: the more, the fewer are run along for context alone."""
     stride: int = 5
     """Days in a token."""
-    chunks_per_step: int = 2
-    """Small batches: two chunks of all stocks."""
-    epochs: int = 4
-    """About 200 steps."""
+    chunks_per_step: int = 4
+    """Four chunks of all stocks: fewer cost more a target, more learn less in as many targets."""
+    epochs: int = 6
+    """About as many steps as four epochs of half the size."""
+    warm_epochs: int = 3
+    """The same from the weights of the year before."""
     learning_rate: float = 3e-3
     """Peak of the one-cycle schedule."""
     weight_decay: float = 0.5
