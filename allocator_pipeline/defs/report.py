@@ -11,7 +11,8 @@ from allocator_pipeline.config import ALLOCATORS
 from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.errors import MissingPartitionError
-from allocator_pipeline.evaluation.report import format_table, html_report, summary_table
+from allocator_pipeline.evaluation.report.document import html_report
+from allocator_pipeline.evaluation.summary import format_table, summary_table
 
 FILE = "report.html"
 

@@ -11,7 +11,17 @@ import pandas as pd
 from allocator_pipeline.errors import NotEnoughDataError
 from allocator_pipeline.evaluation.walk_forward import POLICY
 
-LABELS = {"equal_weight": "equal weight", "hrp": "HRP"}
+LABELS = {
+    "equal_weight": "equal weight",
+    "hrp": "HRP",
+    "inverse_volatility": "inverse volatility",
+    "minimum_variance": "minimum variance",
+    "maximum_diversification": "maximum diversification",
+    "equal_risk_contribution": "equal risk contribution",
+    "buy_and_hold": "buy and hold",
+    "momentum": "momentum",
+    "random": "random weights",
+}
 """Readable names of baselines; others keep theirs."""
 
 OUTCOMES = {
@@ -205,6 +215,13 @@ def verdict_word(row: Row) -> str:
 def percent(value: float, decimals: int = 1) -> str:
     """Format a fraction: ``0.123`` -> ``"12.3 %"``."""
     return f"{100 * value:.{decimals}f} %"
+
+
+def p_value(value: float | None) -> str:
+    """Format a p-value: ``"0.34"``, ``"0.012"`` or ``"below 0.001"``; ``"n/a"`` if there is none."""
+    if value is None:
+        return "n/a"
+    return "below 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
 def with_interval(interval: Mapping[str, Any] | None, estimate: float) -> str:
