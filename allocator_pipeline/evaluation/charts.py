@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from allocator_pipeline.config import ALLOCATORS, CASH
+from allocator_pipeline.config import ALLOCATORS, BASELINES, CASH, PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.metrics import drawdowns, wealth
 from allocator_pipeline.evaluation.summary import LABELS, Row
 
@@ -23,7 +23,7 @@ SYMBOL_COLOURS = 20
 
 
 def growth(rows: Sequence[Row], last_exit: Mapping[str, str]) -> Figure:
-    """Draw wealth (log scale) over drawdown for every row, on one time axis.
+    """Draw wealth (log scale) over drawdown for every row, on one time axis; lesser baselines wait in the legend.
 
     Parameters
     ----------
@@ -52,6 +52,7 @@ def growth(rows: Sequence[Row], last_exit: Mapping[str, str]) -> Figure:
             "name": row.label,
             "legendgroup": row.label,
             "line": line,
+            "visible": True if row.role != "baseline" or baseline_of(row) in PRINCIPAL_BASELINES else "legendonly",
         }
         data.append({**common, "y": short([1.0, *wealth(net)]), "hovertemplate": "%{y:.3f}"})
         falls = short([0.0, *drawdowns(net)])
@@ -153,20 +154,27 @@ def weights(row: Row, colours: Mapping[str, str]) -> Figure:
 def colour_of(row: Row) -> str:
     """Return the CSS variable of a row's colour."""
     if row.role == "baseline":
-        return series_colour(next((key for key, label in LABELS.items() if row.label.startswith(label)), ""), "")
+        return series_colour(baseline_of(row), "")
     return series_colour(row.role, row.allocator)
 
 
 def series_colour(name: str, allocator: str) -> str:
-    """Return the CSS variable of a baseline's colour, or of an allocator's where one is given."""
+    """Return the CSS variable of an allocator's colour or, where none is given, of a baseline's."""
     if allocator:
         return f"var(--{allocator.replace('_', '-')})" if allocator in ALLOCATORS else "var(--ink)"
-    return f"var(--{name.replace('_', '-')})" if name in ("equal_weight", "hrp") else "var(--baseline)"
+    if name in BASELINES and name not in PRINCIPAL_BASELINES:
+        return f"var(--s{BASELINES.index(name)})"
+    return f"var(--{name.replace('_', '-')})"
 
 
 def wealth_axis(domain: Sequence[float]) -> Figure:
     """Return a log axis of wealth on a part of the height."""
     return axis(domain=list(domain), type="log", tickvals=_WEALTH_TICKS, title={"text": "wealth, start = 1"})
+
+
+def baseline_of(row: Row) -> str:
+    """Return the name of a row's baseline, ``"baseline"`` if it is none of ours."""
+    return next((key for key, label in LABELS.items() if row.label.startswith(label)), "baseline")
 
 
 def symbol_colours(rows: Sequence[Row]) -> dict[str, str]:
