@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -34,11 +35,20 @@ class TiltEnsemble:
         return cls(recipe, empty(actor_sizes(recipe), recipe.members))
 
     def tilts(self, inputs: np.ndarray) -> np.ndarray:
-        """Return each member's tilts, float64, shape (K, 16), of what the 16 agents see, float32, shape (16, 10)."""
+        """Return each member's tilts, float64, shape (K, ..., 16), of what agents see, float32, shape (..., 16, 10)."""
         with torch.no_grad():
-            seen = torch.from_numpy(inputs).expand(self.recipe.members, *inputs.shape)
-            tilts = squash(forward(self.actor, seen, self.recipe.activation), self.recipe)
-        return tilts.double().numpy()
+            return self.tilts_of(torch.from_numpy(inputs)).double().numpy()
+
+    def tilts_of(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the same of a tensor, with its gradient."""
+        seen = inputs.reshape(-1, AGENT_INPUTS)
+        outputs = forward(self.actor, seen.expand(self.recipe.members, *seen.shape), self.recipe.activation)
+        return squash(outputs, self.recipe).reshape(self.recipe.members, *inputs.shape[:-1])
+
+    def member(self, index: int) -> TiltEnsemble:
+        """Return one of the networks alone."""
+        alone = dataclasses.replace(self.recipe, members=1)
+        return TiltEnsemble(alone, {name: values[index : index + 1] for name, values in self.actor.items()})
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Return the members' numbers by name, as `BasePolicy.state_dict` does."""

@@ -23,6 +23,9 @@ from allocator_pipeline.errors import CorruptArtifactError, NotEnoughDataError
 class Observation:
     """What an allocator sees at one decision.
 
+    Several portfolios may decide the same week at once, each with features and holdings of its own: features, missing
+    and weights then have further axes before those named here.
+
     Parameters
     ----------
     week : numpy.datetime64[D]
@@ -148,7 +151,8 @@ class StateTensors:
 
     def observation(self, row: int, weights: np.ndarray) -> Observation:
         """Return what an allocator that holds ``weights`` (shape (16,), CASH last) sees at a row."""
-        return Observation(self.weeks[row], self.symbols[row], self.features[row], self.missing[row], weights)
+        features = np.concatenate([self.signals[row], self.forecasts[row, :, None]], axis=-1)
+        return Observation(self.weeks[row], self.symbols[row], features, self.missing[row], weights)
 
     def carry(self) -> np.ndarray:
         """Return where each slot's symbol stood the week before, shape (T, 15): a slot index, or -1 if it did not.
