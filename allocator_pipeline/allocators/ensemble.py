@@ -11,7 +11,10 @@ import torch
 
 from allocator_pipeline.allocators.networks import empty, forward
 from allocator_pipeline.allocators.recipes import DPGRecipe, Recipe, SACRecipe
+from allocator_pipeline.config import CostConfig
 from allocator_pipeline.portfolio.agents_env import AGENT_INPUTS
+from allocator_pipeline.portfolio.constraints import equal_weight_anchor
+from allocator_pipeline.portfolio.tensor_market import project_tensor
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,11 @@ class TiltEnsemble:
         seen = inputs.reshape(-1, AGENT_INPUTS)
         outputs = forward(self.actor, seen.expand(self.recipe.members, *seen.shape), self.recipe.activation)
         return squash(outputs, self.recipe).reshape(self.recipe.members, *inputs.shape[:-1])
+
+    def weights_of(self, inputs: torch.Tensor, costs: CostConfig) -> torch.Tensor:
+        """Return the members' mean weights, unshrunk, shape (..., 16), with their gradient: `Policy` in torch."""
+        anchor = torch.from_numpy(equal_weight_anchor(costs)).to(inputs)
+        return project_tensor(anchor + self.tilts_of(inputs), costs).mean(dim=0)
 
     def member(self, index: int) -> TiltEnsemble:
         """Return one of the networks alone."""
