@@ -51,6 +51,22 @@ MIN_JUDGED_WEEKS = 26
 ANCHOR = "equal_weight"
 """The baseline that policies tilt, and that is served where nothing better may be."""
 
+BASELINES = (
+    "equal_weight",
+    "hrp",
+    "inverse_volatility",
+    "minimum_variance",
+    "maximum_diversification",
+    "equal_risk_contribution",
+    "buy_and_hold",
+    "momentum",
+    "random",
+)
+"""What every policy is held against (docs/evaluation.md); ``random`` is the placebo."""
+
+PRINCIPAL_BASELINES = BASELINES[:2]
+"""Those that the gate reads: a report gives the interval of the Sharpe difference to them only."""
+
 
 Market = Literal["sample", "files", "simulated", "live"]
 UniverseMode = Literal["point_in_time", "fixed"]

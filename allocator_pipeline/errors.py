@@ -78,6 +78,10 @@ class WeightsError(AllocatorError):
     """Logits, weights or returns are not finite or break a constraint."""
 
 
+class OptimisationError(AllocatorError):
+    """An optimiser has found no solution, or none it vouches for."""
+
+
 class TrainingDivergedError(WeightsError):
     """A number of a training has stopped being finite."""
 

@@ -1,4 +1,4 @@
-"""The baselines every policy is held against: equal weight, and hierarchical risk parity."""
+"""The baselines every policy is held against, by name; those that need no optimiser are here."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from allocator_pipeline.atomic import sha256
+from allocator_pipeline.allocators.base import Allocator
+from allocator_pipeline.allocators.history import DailyReturns
+from allocator_pipeline.allocators.optimised import METHODS, Optimised
 from allocator_pipeline.config import CostConfig
-from allocator_pipeline.errors import MarketDataError, NotEnoughDataError
-from allocator_pipeline.market import calendar
-from allocator_pipeline.portfolio.constraints import check_weights, equal_weights
+from allocator_pipeline.errors import ConfigurationError
+from allocator_pipeline.portfolio.constraints import N_ASSETS, equal_weights, within_limits
 from allocator_pipeline.portfolio.state import Observation
 
-HRP_DAYS, HRP_MIN_DAYS = 252, 60
+MONTH_DAYS = 21
+WINNERS = 5
+PLACEBO_SEED = 20_260_112
 
 
 @dataclass(frozen=True)
@@ -33,89 +36,92 @@ class EqualWeight:
         return equal_weights(self.costs)
 
 
-class HierarchicalRiskParity:
-    """Hierarchical risk parity (López de Prado 2016) on a year of daily returns, as skfolio computes it.
-
-    Distance ``sqrt((1 - rho) / 2)``, order of the dendrogram, recursive bisection by inverse variance. The cap is
-    enforced at every bisection; what is invested is all but the cash buffer.
+@dataclass(frozen=True)
+class BuyAndHold:
+    """Equal weights bought out of cash, then left alone but for what cap and cash buffer force.
 
     Parameters
     ----------
-    prices : DataFrame
-        Daily bars (`schemas.PRICES`) that reach back a year before the first decision.
     costs : CostConfig
     """
 
-    def __init__(self, prices: pd.DataFrame, costs: CostConfig) -> None:
-        self.costs = costs
-        closes = prices.pivot(index="date", columns="symbol", values="adj_close").sort_index()
-        self._sessions = closes.index
-        self._column = {str(symbol): i for i, symbol in enumerate(closes.columns)}
-        self._closes = closes.to_numpy(dtype=np.float64)
+    costs: CostConfig
 
     def target_weights(self, observation: Observation) -> np.ndarray:
-        """Return the weights of the observation's symbols, from closes up to its decision session.
+        """Return what is held, within the limits; equal weights where nothing is held but cash."""
+        held = observation.weights
+        return within_limits(held, self.costs) if held[:-1].any() else equal_weights(self.costs)
 
-        Returns
-        -------
-        ndarray of float64, shape (16,)
+
+@dataclass(frozen=True)
+class Momentum:
+    """The five stocks that rose most over a year without its last month (Jegadeesh and Titman 1993), equally weighted.
+
+    Parameters
+    ----------
+    history : DailyReturns
+    costs : CostConfig
+    """
+
+    history: DailyReturns
+    costs: CostConfig
+
+    def target_weights(self, observation: Observation) -> np.ndarray:
+        """Return the weights, shape (16,); of equal stocks the one in the lower slot comes first.
 
         Raises
         ------
-        NotEnoughDataError
-            If fewer than 60 of the last 252 sessions have returns of all symbols.
-        MarketDataError
-            If a price never moved: it has no risk to share.
+        NotEnoughDataError, MarketDataError
+            As `DailyReturns.before`.
         """
-        returns = self._daily_returns(observation)
-        invested = 1.0 - self.costs.cash_buffer
-        cap = self.costs.max_position_weight
-        weights = np.empty(len(observation.symbols) + 1)
-        weights[:-1] = np.minimum(invested * _hrp(returns, min(cap / invested, 1.0)), cap)
-        weights[-1] = max(1.0 - weights[:-1].sum(), self.costs.cash_buffer)
-        return check_weights(weights, self.costs)
-
-    def _daily_returns(self, observation: Observation) -> np.ndarray:
-        """Return complete rows of daily returns, shape (60 to 252, 15), none later than the decision session."""
-        week = str(observation.week)
-        symbols = [str(symbol) for symbol in observation.symbols]
-        unknown = [symbol for symbol in symbols if symbol not in self._column]
-        if unknown:
-            raise NotEnoughDataError(
-                "There are no prices of this symbol.", todo="materialise its prices.", symbol=unknown[0], week=week
-            )
-        decision = calendar.week(pd.Timestamp(observation.week))["decision_session"]
-        end = int(self._sessions.searchsorted(decision, side="right"))
-        closes = self._closes[max(end - HRP_DAYS - 1, 0) : end][:, [self._column[symbol] for symbol in symbols]]
-        returns = closes[1:] / closes[:-1] - 1.0
-        known = np.isfinite(returns)
-        complete = returns[known.all(axis=1)]
-        if len(complete) < HRP_MIN_DAYS:
-            raise NotEnoughDataError(
-                f"Hierarchical risk parity needs {HRP_MIN_DAYS} daily returns, there are {len(complete)}.",
-                todo="materialise prices of the year before, or start later.",
-                symbol=symbols[int(known.sum(axis=0).argmin())],
-                week=week,
-            )
-        still = complete.std(axis=0) == 0
-        if still.any():
-            raise MarketDataError(
-                "The price has not moved for a year.",
-                todo="look at its source.",
-                symbol=symbols[int(still.argmax())],
-                week=week,
-            )
-        return complete
+        growth = np.prod(1.0 + self.history.before(observation)[:-MONTH_DAYS], axis=0)
+        shares = np.zeros(N_ASSETS)
+        shares[np.argsort(-growth, kind="stable")[:WINNERS]] = 1.0 / WINNERS
+        return within_limits(shares, self.costs)
 
 
-_WEIGHTS: dict[tuple[str, float], np.ndarray] = {}
+@dataclass(frozen=True)
+class RandomPortfolio:
+    """The placebo: each week another point, drawn uniformly from all portfolios of the 15 stocks and cash.
+
+    The draw depends on nothing but a fixed seed and the week; cap and buffer are enforced afterwards.
+
+    Parameters
+    ----------
+    costs : CostConfig
+    """
+
+    costs: CostConfig
+
+    def target_weights(self, observation: Observation) -> np.ndarray:
+        """Return the week's weights, shape (16,)."""
+        day = int(observation.week.astype("datetime64[D]").astype(np.int64))
+        draws = np.random.default_rng([PLACEBO_SEED, day]).standard_exponential(N_ASSETS)
+        return within_limits(draws / draws.sum(), self.costs)  # uniform on the simplex (Devroye 1986)
 
 
-def _hrp(returns: np.ndarray, max_weight: float) -> np.ndarray:
-    """Return HRP weights, shape (15,), sum 1; each distinct window is computed once a process (8 ms of CPU each)."""
-    key = (sha256(repr(returns.shape).encode() + returns.tobytes()), max_weight)
-    if key not in _WEIGHTS:
-        from skfolio.optimization import HierarchicalRiskParity as SkfolioHRP  # takes two seconds to import
+def baseline(name: str, prices: pd.DataFrame, costs: CostConfig) -> Allocator:
+    """Return a baseline by its name.
 
-        _WEIGHTS[key] = np.asarray(SkfolioHRP(max_weights=max_weight).fit(returns).weights_)
-    return _WEIGHTS[key]
+    Parameters
+    ----------
+    name : str
+        One of `config.BASELINES`.
+    prices : DataFrame
+        Daily bars (`schemas.PRICES`) that reach back a year before the first decision.
+    costs : CostConfig
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such baseline.
+    """
+    if name in METHODS:
+        return Optimised(name, DailyReturns(prices), costs)
+    if name == "momentum":
+        return Momentum(DailyReturns(prices), costs)
+    simple = {"equal_weight": EqualWeight, "buy_and_hold": BuyAndHold, "random": RandomPortfolio}
+    if name not in simple:
+        raise ConfigurationError(f"There is no baseline {name!r}.", todo="ask for one of config.BASELINES.")
+    found: Allocator = simple[name](costs)
+    return found

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from allocator_pipeline.allocators.base import Allocator
-from allocator_pipeline.allocators.baselines import EqualWeight, HierarchicalRiskParity
+from allocator_pipeline.allocators.baselines import baseline
 from allocator_pipeline.config import CASH, N_STOCKS, SIGNALS, CostConfig
 from allocator_pipeline.errors import ConflictError, NotEnoughDataError
-from allocator_pipeline.market import calendar
+from allocator_pipeline.features.outcomes import weekly_outcomes
+from allocator_pipeline.features.panel import decidable_weeks
+from allocator_pipeline.portfolio.rollout import ALL_CASH, drift, observed_weights
 from allocator_pipeline.portfolio.state import Observation
 
 
@@ -54,40 +55,43 @@ class Scheduled:
 
 
 def scheduled_weights(
-    baseline: str, year: int, prices: pd.DataFrame, universe: pd.DataFrame, costs: CostConfig
+    name: str, year: int, prices: pd.DataFrame, universe: pd.DataFrame, costs: CostConfig, *, has_open: bool = False
 ) -> pd.DataFrame:
     """Compute a baseline's target weights for every decidable week of a year.
 
+    The baseline walks the year from cash: at each decision it sees what its last target has become by then.
+
     Parameters
     ----------
-    baseline : {"equal_weight", "hrp"}
+    name : str
+        One of `config.BASELINES`.
     year : int
     prices : DataFrame
         `schemas.PRICES`; each week reads only bars up to its decision session.
     universe : DataFrame
         `schemas.UNIVERSE` of the year.
     costs : CostConfig
+    has_open : bool
+        Whether the source has opening prices.
 
     Returns
     -------
     DataFrame
         `schemas.BASELINE_WEIGHTS`.
     """
-    allocator: Allocator = EqualWeight(costs) if baseline == "equal_weight" else HierarchicalRiskParity(prices, costs)
+    allocator = baseline(name, prices, costs)
     symbols = np.array(universe.sort_values("slot")["symbol"].tolist())
-    weeks = calendar.weeks_of_year(year)
-    weeks = weeks[weeks["decision_session"] <= prices["date"].max()]
-    cash = np.r_[np.zeros(N_STOCKS), 1.0]
-    blank = np.zeros((N_STOCKS, len(SIGNALS)))
-    targets = [
-        allocator.target_weights(
-            Observation(np.datetime64(week, "D"), symbols, np.zeros((N_STOCKS, len(SIGNALS) + 1)), blank > 0, cash)
-        )
-        for week in weeks["week"]
-    ]
+    weeks = decidable_weeks(year, prices["date"].max())["week"]
+    _, marks = weekly_outcomes(year, universe, prices, has_open)
+    blank = np.zeros((N_STOCKS, len(SIGNALS) + 1))
+    held, targets = observed_weights(ALL_CASH, symbols), []
+    for week, moves in zip(weeks, marks, strict=True):
+        observation = Observation(np.datetime64(week, "D"), symbols, blank, blank[:, :-1] > 0, held)
+        targets.append(allocator.target_weights(observation))
+        held = drift(targets[-1], moves)
     return pd.DataFrame(
         {
-            "week": weeks["week"].repeat(N_STOCKS + 1).to_numpy(),
+            "week": weeks.repeat(N_STOCKS + 1).to_numpy(),
             "slot": np.tile(np.arange(N_STOCKS + 1, dtype=np.int64), len(weeks)),
             "symbol": pd.Series([*symbols.tolist(), CASH] * len(weeks), dtype="str"),
             "weight": np.concatenate(targets) if targets else np.empty(0),

@@ -10,6 +10,7 @@ import dagster as dg
 
 from allocator_pipeline.config import (
     ALLOCATORS,
+    BASELINES,
     FORECAST_TRAINING_YEARS,
     FORECASTERS,
     OPPONENTS,
@@ -19,7 +20,6 @@ from allocator_pipeline.config import (
 )
 
 TIMEZONE = "America/New_York"
-BASELINES = ("equal_weight", "hrp")
 
 
 def split(key: str) -> tuple[str, str]:

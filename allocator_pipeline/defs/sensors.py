@@ -6,8 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from allocator_pipeline.config import FORECASTERS
-from allocator_pipeline.defs.partitions import BASELINES, split
+from allocator_pipeline.config import BASELINES, FORECASTERS
+from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.promotion import pending_reports
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.schedules import REFRESH_TAG, WEEKLY_TAG

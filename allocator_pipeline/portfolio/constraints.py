@@ -126,6 +126,26 @@ def check_weights(weights: np.ndarray, costs: CostConfig) -> np.ndarray:
     return weights
 
 
+def within_limits(weights: np.ndarray, costs: CostConfig) -> np.ndarray:
+    """Return the admissible weights nearest to a portfolio that may break the constraints: `project` of its logarithm.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (16,)
+        At least 0, CASH last. Without cash the stocks make room for the buffer and no more.
+    costs : CostConfig
+
+    Returns
+    -------
+    ndarray of float64, shape (16,)
+        What was 0 stays 0 but cash, which takes what the cap leaves.
+    """
+    floor = np.r_[np.full(N_STOCKS, 1e-300), 1e-200]  # a stock not held stays so even where only cash has room
+    limited = project(np.log(np.maximum(weights, floor)), costs)
+    limited[:-1][np.asarray(weights)[:-1] <= 0] = 0.0
+    return limited
+
+
 def equal_weights(costs: CostConfig) -> np.ndarray:
     """Return equal weights of the stocks beside the cash buffer, shape (16,); cash takes what the cap leaves."""
     stock = min((1.0 - costs.cash_buffer) / N_STOCKS, costs.max_position_weight)

@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from allocator_pipeline import schemas
-from allocator_pipeline.config import CASH
+from allocator_pipeline.config import BASELINES, CASH
 from allocator_pipeline.defs.inputs import states_around, states_of_years
 from allocator_pipeline.defs.metadata import column_schema, fields, numbers, picture, table_facts
 from allocator_pipeline.defs.partitions import (
@@ -35,8 +35,9 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         kinds={"parquet"},
         ins={name: dg.AssetIn(partition_mapping=SAME_YEAR) for name in ("price_windows", "universe")},
         metadata=column_schema(schemas.BASELINE_WEIGHTS),
-        description="Weekly target weights of equal weight and hierarchical risk parity under the same "
-        "constraints, from bars known at each decision.",
+        description="Weekly target weights of the baselines under the same constraints, from bars known at each "
+        "decision: equal weight, hierarchical risk parity, inverse volatility, minimum variance, maximum "
+        "diversification, equal risk contribution, buy and hold, momentum, and a random portfolio (docs/evaluation.md).",
         **GROUP,
     )
     def baseline_weights(context: dg.AssetExecutionContext, market: MarketResource, price_windows, universe):
@@ -45,7 +46,14 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         tables = {}
         for key in context.partition_keys:
             baseline, text = split(key)
-            table = scheduled_weights(baseline, int(text), price_windows[text], universe[text], market.settings.costs)
+            table = scheduled_weights(
+                baseline,
+                int(text),
+                price_windows[text],
+                universe[text],
+                market.settings.costs,
+                has_open=market.source.coverage().has_open,
+            )
             tables[key] = schemas.validate(table, schemas.BASELINE_WEIGHTS, baseline)
             largest = table[table["symbol"] != CASH].groupby("week")["weight"].max()
             drawn = picture({baseline: largest}, "largest weight of a stock")
@@ -105,7 +113,7 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
                 states=states_of_years(state_tensors, allocator, years),
                 baselines={
                     name: Scheduled(pd.concat([baseline_weights[f"{name}|{y}"] for y in years]))
-                    for name in ("equal_weight", "hrp")
+                    for name in BASELINES
                 },
                 reference=(
                     {"reference": _policy(store, reference_policies[frozen])}
