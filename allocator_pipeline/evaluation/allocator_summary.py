@@ -15,7 +15,7 @@ Shape of a summary (JSON values only; equal inputs give an equal summary)::
     format, allocator, years, first_week, last_week, last_exit, weeks: [ISO Mondays], costs {...},
     market, universe, execution, notes and whatever else the context states,
     versions: {year: version that decided it}, shares: {year: share of its tilt that is served},
-    series: {"policy", "unshrunk" and every baseline: {role, metrics, cost_levels, interval,
+    series: {"policy", "unshrunk" and every baseline: {role, `performance.performance`, interval,
              weekly: {net, gross, turnover, cost}}}
     seeds: {served, unshrunk: [{member, metrics, net}], spread, unshrunk_spread: {sharpe, cagr: {mean, sd, min, max}}}
     placebo: {draws: [{seed, sharpe, cagr, unshrunk_sharpe}], sharpe, unshrunk_sharpe,
@@ -31,12 +31,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from allocator_pipeline.allocators.base import Allocator
-from allocator_pipeline.allocators.policy import Policy
 from allocator_pipeline.config import MIN_JUDGED_WEEKS, WEEKS_PER_YEAR, CostConfig
 from allocator_pipeline.evaluation.attribution import integrated_gradients
 from allocator_pipeline.evaluation.metrics import metrics
@@ -56,6 +55,9 @@ from allocator_pipeline.evaluation.walk_forward import (
 from allocator_pipeline.portfolio.rollout import Rollout, simulate
 from allocator_pipeline.portfolio.state import Observation, StateTensors
 from allocator_pipeline.portfolio.worlds import simulate_worlds
+
+if TYPE_CHECKING:
+    from allocator_pipeline.allocators.policy import Policy
 
 FORMAT = 1
 UNSHRUNK = "unshrunk"
@@ -121,7 +123,7 @@ def allocator_summary(
         whole.append(observation)
         return all_of_it(observation)
 
-    served, all_of_it = through(lambda policy: policy), through(Policy.unshrunk)
+    served, all_of_it = through(lambda policy: policy), through(lambda policy: policy.unshrunk())
     runs = {
         POLICY: simulate(served, states, costs),
         UNSHRUNK: simulate(watched, states, costs),

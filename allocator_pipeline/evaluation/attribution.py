@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator_pipeline.allocators.ensemble import TiltEnsemble
-from allocator_pipeline.allocators.policy import Policy
 from allocator_pipeline.evaluation.response import FEATURES
 from allocator_pipeline.portfolio.constraints import equal_weights
 from allocator_pipeline.portfolio.scaler import N_FEATURES
@@ -19,6 +17,8 @@ from allocator_pipeline.portfolio.state import Observation
 
 if TYPE_CHECKING:
     import torch
+
+    from allocator_pipeline.allocators.policy import Policy
 
 STEPS = 32
 """Points of the Gauss-Legendre rule along the path."""
@@ -44,10 +44,13 @@ def integrated_gradients(policy: Policy, seen: Observation, steps: int = STEPS) 
         the error of the integral. A part is negative where it draws the weights back. None for a network that was not
         trained by the stacked learners.
     """
-    if not isinstance(policy.network, TiltEnsemble):
-        return None
     import torch
     from captum.attr import IntegratedGradients
+
+    from allocator_pipeline.allocators.ensemble import TiltEnsemble
+
+    if not isinstance(policy.network, TiltEnsemble):
+        return None
 
     network, costs = policy.network, policy.costs
     equal = torch.from_numpy(equal_weights(costs)).float()

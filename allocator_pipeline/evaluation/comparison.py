@@ -121,26 +121,36 @@ def pair(allocator: str, baseline: str, net: np.ndarray, other: np.ndarray, tria
 
 def duel(allocator: str, challenger: str, champion: str, net: np.ndarray, other: np.ndarray) -> dict[str, Any]:
     """Compare a challenger's weekly net returns with the champion's over weeks that both had not seen."""
-    row = {
-        "allocator": allocator,
-        "challenger": challenger,
-        "champion": champion,
-        "weeks": len(net),
-        **_tested(np.asarray(net), np.asarray(other)),
-    }
+    tested = _tested(net, other)
+    return _duel(allocator, challenger, champion, len(net), tested)
+
+
+def tested_duel(
+    allocator: str, challenger: str, champion: str, weeks: int, tests: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return the same of a duel whose tests, ``bootstrap`` and ``ledoit_wolf``, were made when it was judged."""
+    kept = {name: tests[name] for name in ("bootstrap", "ledoit_wolf")}
+    return _duel(allocator, challenger, champion, weeks, {**kept, "verdict": verdict_of(**kept)})
+
+
+def _duel(allocator: str, challenger: str, champion: str, weeks: int, tested: Mapping[str, Any]) -> dict[str, Any]:
+    row = {"allocator": allocator, "challenger": challenger, "champion": champion, "weeks": weeks, **tested}
     return {**row, "words": duel_words(row)}
 
 
 def verdict_of(bootstrap: Mapping[str, Any] | None, ledoit_wolf: Mapping[str, Any] | None) -> str:
-    """Return ``above``, ``below``, ``same`` or ``unknown``: a difference needs both tests."""
+    """Return ``above``, ``below``, ``same``, ``tie`` or ``unknown``: a difference needs both tests."""
     if bootstrap is None or ledoit_wolf is None:
         return "unknown"
+    if max(abs(bootstrap["low"]), abs(bootstrap["high"])) <= TIE:
+        return "tie"
     if ledoit_wolf["p_value"] <= LEVEL and not bootstrap["low"] <= 0.0 <= bootstrap["high"]:
         return "above" if bootstrap["low"] > 0.0 else "below"
     return "same"
 
 
 def _tested(net: np.ndarray, other: np.ndarray) -> dict[str, Any]:
+    """Test a difference both ways; series that are equal in every week tie, however few the weeks."""
     tie = float(np.abs(net - other).max()) <= TIE
     against = net if tie else other  # what rounding left is not tested
     bootstrap = _or_none(lambda: sharpe_difference(net, against))

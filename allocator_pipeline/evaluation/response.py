@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from allocator_pipeline.allocators.policy import Policy
 from allocator_pipeline.config import N_STOCKS, SIGNALS
 from allocator_pipeline.portfolio.costs import turnover
 from allocator_pipeline.portfolio.state import Observation
+
+if TYPE_CHECKING:
+    from allocator_pipeline.allocators.policy import Policy
 
 FEATURES = (*SIGNALS, "forecast")
 DRAWS = 8
