@@ -126,7 +126,6 @@ def following(job: str, tags: Mapping[str, str], run_id: str) -> Iterator[dg.Run
         yield _request("paper_job", f"{allocator}|{week}", run_id, {WEEKLY_TAG: week})
         yield _request("finetuning_job", f"{allocator}|{coming}", run_id, {WEEKLY_TAG: week})
 
-
     if job == "promotion_job" and tags.get(JUDGED_TAG, "").startswith("eval_reports"):
         yield _request("summary_job", tags["dagster/partition"], run_id, {})
     if job == "summary_job":

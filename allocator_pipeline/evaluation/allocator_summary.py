@@ -36,9 +36,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator_pipeline.allocators.base import Allocator
+from allocator_pipeline.allocators.baselines import EqualWeight
 from allocator_pipeline.config import MIN_JUDGED_WEEKS, WEEKS_PER_YEAR, CostConfig
 from allocator_pipeline.evaluation.attribution import integrated_gradients
-from allocator_pipeline.evaluation.metrics import metrics
+from allocator_pipeline.evaluation.metrics import cagr, sharpe_ratio
+from allocator_pipeline.evaluation.performance import performance
 from allocator_pipeline.evaluation.periods import calendar_years, rolling_sharpe
 from allocator_pipeline.evaluation.placebo import DRAWS, shuffled_forecasts
 from allocator_pipeline.evaluation.response import permutation_response, stack
@@ -86,7 +88,7 @@ def allocator_summary(
     states : StateTensors
         The weeks of all judged years; others are ignored, and so are trailing ones whose return is not known yet.
     baselines : mapping of str to Allocator
-        Run over the same weeks through the same costs; ``equal_weight`` among them.
+        Run over the same weeks through the same costs; those of `config.BASELINES`.
     costs : CostConfig
     context : mapping
         JSON values that the summary repeats, as in a report.
@@ -129,6 +131,7 @@ def allocator_summary(
         UNSHRUNK: simulate(watched, states, costs),
         **{name: simulate(rule.target_weights, states, costs) for name, rule in baselines.items()},
     }
+    market = simulate(EqualWeight(costs).target_weights, states, costs)
     alone = {
         name: _members(through, deciders, states, costs, unshrunk=name == UNSHRUNK) for name in ("served", UNSHRUNK)
     }
@@ -149,9 +152,9 @@ def allocator_summary(
         "costs": asdict(costs),
         "versions": versions,
         "shares": shares,
-        "series": {name: _series(name, run, runs["equal_weight"], costs) for name, run in runs.items()},
+        "series": {name: _series(name, run, market, costs) for name, run in runs.items()},
         "seeds": {
-            **{name: [_member(at, run) for at, run in enumerate(of)] for name, of in alone.items()},
+            **{name: _seeds(of, market, costs) for name, of in alone.items()},
             "spread": _spread(alone["served"]),
             "unshrunk_spread": _spread(alone[UNSHRUNK]),
         },
@@ -182,36 +185,34 @@ def _members(
     return [simulate(through(member(at)), states, costs) for at in range(count)]
 
 
-def _series(name: str, run: Rollout, equal: Rollout, costs: CostConfig) -> dict[str, Any]:
+def _series(name: str, run: Rollout, market: Rollout, costs: CostConfig) -> dict[str, Any]:
     return {
         "role": {POLICY: "candidate", UNSHRUNK: UNSHRUNK}.get(name, "baseline"),
-        "metrics": _metrics(run),
+        **performance(run, market, costs),
         "interval": sharpe_interval(run.net) if len(run.net) >= MIN_JUDGED_WEEKS else None,
         "weekly": {item: getattr(run, item).tolist() for item in ("net", "gross", "turnover", "cost")},
     }
 
 
-def _metrics(run: Rollout) -> dict[str, Any]:
-    return metrics(run.net, run.turnover)
-
-
-def _member(at: int, run: Rollout) -> dict[str, Any]:
-    return {"member": at, "metrics": _metrics(run), "net": run.net.tolist()}
+def _seeds(runs: Sequence[Rollout], market: Rollout, costs: CostConfig) -> list[dict[str, Any]]:
+    return [
+        {"member": at, "metrics": performance(run, market, costs)["metrics"], "net": run.net.tolist()}
+        for at, run in enumerate(runs)
+    ]
 
 
 def _spread(runs: Sequence[Rollout]) -> dict[str, dict[str, float]]:
-    """Return mean, standard deviation (0 for a single one), least and greatest of the members' metrics."""
-    each = [_metrics(run) for run in runs]
-    spread = {}
-    for name in ("sharpe", "cagr"):
-        values = np.array([one[name] for one in each])
-        spread[name] = {
-            "mean": float(values.mean()),
-            "sd": float(values.std(ddof=1)) if len(values) > 1 else 0.0,
-            "min": float(values.min()),
-            "max": float(values.max()),
+    """Return mean, standard deviation (0 for a single one), least and greatest Sharpe ratio and CAGR of the members."""
+    each = {"sharpe": [float(sharpe_ratio(run.net)) for run in runs], "cagr": [cagr(run.net) for run in runs]}
+    return {
+        name: {
+            "mean": float(np.mean(values)),
+            "sd": float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
+            "min": min(values),
+            "max": max(values),
         }
-    return spread
+        for name, values in each.items()
+    }
 
 
 def _placebo(
@@ -219,18 +220,16 @@ def _placebo(
 ) -> dict[str, Any]:
     worlds = [shuffled_forecasts(states, draw) for draw in range(draws)]
     walked = [simulate_worlds(decide, worlds, costs) for decide in (served, all_of_it)]
-    rows = []
-    for draw, (run, whole) in enumerate(zip(*walked, strict=True)):
-        found = _metrics(run)
-        rows.append(
-            {
-                "seed": draw,
-                "sharpe": found["sharpe"],
-                "cagr": found["cagr"],
-                "unshrunk_sharpe": _metrics(whole)["sharpe"],
-            }
-        )
-    real, real_whole = (_metrics(runs[name])["sharpe"] for name in (POLICY, UNSHRUNK))
+    rows = [
+        {
+            "seed": draw,
+            "sharpe": float(sharpe_ratio(run.net)),
+            "cagr": cagr(run.net),
+            "unshrunk_sharpe": float(sharpe_ratio(whole.net)),
+        }
+        for draw, (run, whole) in enumerate(zip(*walked, strict=True))
+    ]
+    real, real_whole = (float(sharpe_ratio(runs[name].net)) for name in (POLICY, UNSHRUNK))
     return {
         "draws": rows,
         "sharpe": real,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from allocator_pipeline.config import ALLOCATORS, CASH
+from allocator_pipeline.config import ALLOCATORS, BASELINES, CASH, PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.metrics import drawdowns, wealth
 from allocator_pipeline.evaluation.summary import LABELS, Row
 
@@ -23,7 +23,7 @@ SYMBOL_COLOURS = 20
 
 
 def growth(rows: Sequence[Row], last_exit: Mapping[str, str]) -> Figure:
-    """Draw wealth (log scale) over drawdown for every row, on one time axis.
+    """Draw wealth (log scale) over drawdown for every row, on one time axis; lesser baselines wait in the legend.
 
     Parameters
     ----------
@@ -52,6 +52,7 @@ def growth(rows: Sequence[Row], last_exit: Mapping[str, str]) -> Figure:
             "name": row.label,
             "legendgroup": row.label,
             "line": line,
+            "visible": True if row.role != "baseline" or baseline_of(row) in PRINCIPAL_BASELINES else "legendonly",
         }
         data.append({**common, "y": short([1.0, *wealth(net)]), "hovertemplate": "%{y:.3f}"})
         falls = short([0.0, *drawdowns(net)])
@@ -153,11 +154,18 @@ def weights(row: Row, colours: Mapping[str, str]) -> Figure:
 def colour_of(row: Row) -> str:
     """Return the CSS variable of a row's colour."""
     if row.role == "baseline":
-        known = next((key for key, label in LABELS.items() if row.label.startswith(label)), "baseline")
+        known = baseline_of(row)
+        if known in BASELINES and known not in PRINCIPAL_BASELINES:
+            return f"var(--s{BASELINES.index(known)})"
         return f"var(--{known.replace('_', '-')})"
     if row.allocator in ALLOCATORS:
         return f"var(--{row.allocator.replace('_', '-')})"
     return "var(--ink)"
+
+
+def baseline_of(row: Row) -> str:
+    """Return the name of a row's baseline, ``"baseline"`` if it is none of ours."""
+    return next((key for key, label in LABELS.items() if row.label.startswith(label)), "baseline")
 
 
 def symbol_colours(rows: Sequence[Row]) -> dict[str, str]:

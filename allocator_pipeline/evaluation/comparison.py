@@ -35,14 +35,13 @@ from allocator_pipeline.evaluation.deflated import deflated_sharpe
 from allocator_pipeline.evaluation.ledoit_wolf import sharpe_test
 from allocator_pipeline.evaluation.metrics import sharpe_ratio
 from allocator_pipeline.evaluation.overfitting import overfitting_probability
+from allocator_pipeline.evaluation.performance import TIE
 from allocator_pipeline.evaluation.significance import sharpe_difference
 from allocator_pipeline.evaluation.superiority import confidence_set, superior_ability
 from allocator_pipeline.evaluation.walk_forward import POLICY
 
 FORMAT = 1
 LEVEL = 0.05
-TIE = 1e-9
-"""What rounding may make of equal weekly returns."""
 
 NO_TRIES: Mapping[str, Any] = {"count": 0, "sequence": 0, "position": 0, "by_allocator": {}}
 

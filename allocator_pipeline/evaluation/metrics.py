@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike
 from allocator_pipeline.config import WEEKS_PER_YEAR
 from allocator_pipeline.errors import NotEnoughDataError, WeightsError
 
+TAIL_PERCENT = 5
+"""The share of weeks that the tail is made of."""
+
 _NO_VARIATION = 1e-12
 """A weekly standard deviation below this is rounding, not risk."""
 
@@ -45,13 +48,38 @@ def drawdowns(net: np.ndarray) -> np.ndarray:
     return path / np.maximum.accumulate(np.maximum(path, 1.0)) - 1.0
 
 
+def drawdown_weeks(net: np.ndarray) -> int:
+    """Longest run of successive weeks that end below the highest wealth so far; one that still lasts counts."""
+    under = drawdowns(net) < 0.0
+    ends = np.flatnonzero(np.r_[True, ~under, True])
+    return int(np.diff(ends).max()) - 1
+
+
+def worst_weeks(returns: np.ndarray) -> np.ndarray:
+    """Rows of the worst 5 % of weeks, rounded up to whole weeks, the worst first."""
+    count = -(-len(returns) * TAIL_PERCENT // 100)
+    return np.argsort(returns, kind="stable")[:count]
+
+
+def sortino_ratio(net: np.ndarray) -> float:
+    """Annualised Sortino ratio, ``sqrt(52) * mean / sqrt(mean(min(net, 0)^2))`` (Sortino and van der Meer 1991).
+
+    Returns
+    -------
+    float
+        Per root year, about a target of zero. 0 where no week lost anything: there is nothing to divide by.
+    """
+    downside = float(np.sqrt(np.mean(np.minimum(net, 0.0) ** 2)))
+    return float(np.sqrt(WEEKS_PER_YEAR) * net.mean() / downside) if downside > _NO_VARIATION else 0.0
+
+
 def cagr(net: np.ndarray) -> float:
     """Compound annual growth rate, ``wealth ** (52 / T) - 1``: a fraction per year."""
     return float(wealth(net)[-1] ** (WEEKS_PER_YEAR / len(net)) - 1.0)
 
 
 def metrics(net: ArrayLike, turnover: ArrayLike) -> dict[str, float]:
-    """Compute every number that a report prints for one series.
+    """Compute what can be told of a series from its net returns and turnover; `performance` adds what needs more.
 
     Parameters
     ----------
@@ -63,9 +91,11 @@ def metrics(net: ArrayLike, turnover: ArrayLike) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        ``weeks`` (count), ``sharpe`` (annualised, see `sharpe_ratio`), ``cagr`` (fraction per year), ``volatility``
-        (``sqrt(52) * std``, fraction per root year), ``max_drawdown`` (fraction, 0 or negative), ``hit_rate`` (share of
-        weeks with a return above 0), ``turnover`` (mean per week, fraction).
+        ``weeks`` (count), ``sharpe`` and ``sortino`` (annualised, see `sharpe_ratio` and `sortino_ratio`), ``cagr``
+        (fraction per year), ``volatility`` (``sqrt(52) * std``, fraction per root year), ``max_drawdown`` (fraction, 0
+        or negative), ``drawdown_weeks`` (weeks, see `drawdown_weeks`), ``cvar`` (mean return of the worst 5 % of weeks,
+        fraction per week; Rockafellar and Uryasev 2000), ``hit_rate`` (share of weeks with a return above 0),
+        ``turnover`` (mean per week, fraction).
 
     Raises
     ------
@@ -79,9 +109,12 @@ def metrics(net: ArrayLike, turnover: ArrayLike) -> dict[str, float]:
     return {
         "weeks": len(net),
         "sharpe": float(sharpe_ratio(net)),
+        "sortino": sortino_ratio(net),
         "cagr": cagr(net),
         "volatility": float(np.sqrt(WEEKS_PER_YEAR) * net.std(ddof=1)),
         "max_drawdown": float(drawdowns(net).min()),
+        "drawdown_weeks": drawdown_weeks(net),
+        "cvar": float(net[worst_weeks(net)].mean()),
         "hit_rate": float((net > 0).mean()),
         "turnover": float(turnover.mean()),
     }

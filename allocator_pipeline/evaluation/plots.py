@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 import pandas as pd
 
+from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.metrics import drawdowns, wealth
 from allocator_pipeline.evaluation.summary import LABELS, percent, signed, with_interval
 
@@ -68,17 +69,25 @@ def report_table(report: Mapping[str, Any], section: str = "walk_forward") -> st
 
 
 def growth_picture(report: Mapping[str, Any], section: str = "walk_forward") -> str:
-    """Draw the wealth of every series of a report (log scale) as a markdown image."""
-    series = report[section]["series"]
+    """Draw the wealth of the policies and the principal baselines of a report (log scale) as a markdown image."""
+    series = _drawn(report, section)
     lines = {LABELS.get(name, name): [1.0, *wealth(np.asarray(one["weekly"]["net"]))] for name, one in series.items()}
     return line_picture(lines, report_span(report, section), "wealth, start = 1 (log scale)", log=True)
 
 
 def drawdown_picture(report: Mapping[str, Any], section: str = "walk_forward") -> str:
-    """Draw the drawdown of every series of a report as a markdown image."""
-    series = report[section]["series"]
+    """Draw the drawdown of the same series as a markdown image."""
+    series = _drawn(report, section)
     lines = {LABELS.get(name, name): drawdowns(np.asarray(one["weekly"]["net"])) for name, one in series.items()}
     return line_picture(lines, report_span(report, section), "drawdown")
+
+
+def _drawn(report: Mapping[str, Any], section: str) -> dict[str, Any]:
+    return {
+        name: one
+        for name, one in report[section]["series"].items()
+        if one["role"] != "baseline" or name in PRINCIPAL_BASELINES
+    }
 
 
 def report_span(report: Mapping[str, Any], section: str) -> tuple[str, str]:

@@ -9,9 +9,19 @@ from typing import Any
 import pandas as pd
 
 from allocator_pipeline.errors import NotEnoughDataError
-from allocator_pipeline.evaluation.walk_forward import POLICY
+from allocator_pipeline.evaluation.walk_forward import POLICY, check_format
 
-LABELS = {"equal_weight": "equal weight", "hrp": "HRP"}
+LABELS = {
+    "equal_weight": "equal weight",
+    "hrp": "HRP",
+    "inverse_volatility": "inverse vol.",
+    "minimum_variance": "min variance",
+    "maximum_diversification": "diversified",
+    "equal_risk_contribution": "equal risk",
+    "buy_and_hold": "buy and hold",
+    "momentum": "momentum",
+    "random": "random",
+}
 """Readable names of baselines; others keep theirs."""
 
 OUTCOMES = {
@@ -67,9 +77,13 @@ def rows(reports: Reports, verdicts: Verdicts) -> list[Row]:
     ------
     NotEnoughDataError
         If there is no report.
+    CorruptArtifactError
+        If one was written by another version.
     """
     if not reports:
         raise NotEnoughDataError("There is no report to show.", todo="materialise eval_reports first.")
+    for report in reports.values():
+        check_format(report)
     found: dict[str, list[Row]] = {"candidate": [], "reference": [], "baseline": []}
     seen: set[tuple[str, str, str]] = set()
     several = len({(report["first_week"], report["last_week"]) for report in reports.values()}) > 1

@@ -12,6 +12,7 @@ Shape of a report (JSON values only; equal inputs give an equal report)::
 
     format, allocator, year, candidate (version of the policy judged),
     first_week, last_week, last_exit (ISO dates of all that was read), costs {...},
+    purge {words, label_weeks, embargo_weeks, gap_days: {year: days from last exit trained on to first decision}},
     market, universe, execution, notes and whatever else the context states,
     year_only, walk_forward: {years: [...], series: {name: {...}}}
 
@@ -20,11 +21,12 @@ hold::
 
     role      "candidate", "reference" or "baseline"
     version   of the policy, None for a baseline
-    metrics   see `metrics.metrics`
+    metrics, cost_levels   see `performance.performance`
     interval  see `significance.sharpe_interval`; None below 26 weeks
-    against   {baseline: see `significance.sharpe_difference`, None below 26 weeks}; empty for a baseline
+    against   {baseline: see `significance.sharpe_difference`, None below 26 weeks} for `PRINCIPAL_BASELINES`, which
+              the gate reads; empty for a baseline
     facts     {costs_paid: sum of the weekly costs, a fraction of wealth; worst_week: {week, net}; final_wealth}
-    weekly    {weeks: [ISO], net: [...], turnover: [...], cost: [...]}
+    weekly    {weeks: [ISO], net: [...], gross: [...], turnover: [...], cost: [...]}; gross is before costs
     weights   {symbol: [target weight of each week, 6 decimals]}, CASH last
 """
 
@@ -39,7 +41,8 @@ import numpy as np
 import pandas as pd
 
 from allocator_pipeline.allocators.base import Allocator
-from allocator_pipeline.config import CASH, MIN_JUDGED_WEEKS, CostConfig
+from allocator_pipeline.allocators.baselines import EqualWeight
+from allocator_pipeline.config import CASH, MIN_JUDGED_WEEKS, PRINCIPAL_BASELINES, CostConfig
 from allocator_pipeline.errors import (
     ConfigurationError,
     CorruptArtifactError,
@@ -47,16 +50,20 @@ from allocator_pipeline.errors import (
     MissingPartitionError,
     NotEnoughDataError,
 )
-from allocator_pipeline.evaluation.metrics import metrics, wealth
+from allocator_pipeline.evaluation.metrics import wealth
+from allocator_pipeline.evaluation.performance import performance
 from allocator_pipeline.evaluation.significance import sharpe_difference, sharpe_interval
 from allocator_pipeline.market.calendar import weeks_of_year
 from allocator_pipeline.portfolio.rollout import Rollout, simulate
 from allocator_pipeline.portfolio.state import Observation, StateTensors
 
-FORMAT = 1
+FORMAT = 2
 POLICY = "policy"
 STATED = ("market", "universe", "execution", "notes")
 """What every report says about its data; ``notes`` name survivorship and simulated inputs."""
+
+LABEL_WEEKS, EMBARGO_WEEKS = 1, 0
+"""How long the return that training learns from runs, and what is left out beyond it."""
 
 _CUTOFF = re.compile(r"v(\d{4}-\d{2}-\d{2})-")
 
@@ -93,7 +100,7 @@ def eval_report(
     states : StateTensors
         The weeks of all judged years; others are ignored, and so are trailing ones whose return is not known yet.
     baselines : mapping of str to Allocator
-        Run over the very same weeks through the same costs, such as ``equal_weight`` and ``hrp``.
+        Run over the very same weeks through the same costs; those of `config.BASELINES`.
     reference : mapping of str to (version, Allocator)
         Further policies, frozen over the walk-forward weeks.
     costs : CostConfig
@@ -140,9 +147,27 @@ def eval_report(
         "last_week": iso(weeks["week"].iloc[-1]),
         "last_exit": iso(weeks["exit_session"].iloc[-1]),
         "costs": asdict(costs),
+        "purge": _purge(policies, weeks),
         "year_only": {"years": [year], "series": _series(alone, states[this_year], costs)},
         "walk_forward": {"years": years, "series": _series(through, states, costs)},
     }
+
+
+def check_format(report: Mapping[str, Any]) -> None:
+    """Refuse a report that another version of this module wrote.
+
+    Raises
+    ------
+    CorruptArtifactError
+        Naming the report.
+    """
+    if report.get("format") != FORMAT:
+        key = f"{report.get('allocator')}|{report.get('year')}"
+        raise CorruptArtifactError(
+            f"The report has format {report.get('format')}, and this version reads format {FORMAT}.",
+            todo="materialise baseline_weights of its years, then eval_reports, again.",
+            source=f"eval_reports {key}",
+        )
 
 
 def _check_inputs(
@@ -199,20 +224,44 @@ def check_out_of_sample(
     policies: Mapping[int, tuple[str, Any]], reference: Mapping[str, tuple[str, Any]], weeks: pd.DataFrame
 ) -> None:
     """Refuse a policy whose version says that its training read an exit after the first decision it is judged on."""
-    first = weeks.groupby("year")["decision_session"].first()
+    first = _first_decisions(weeks)
     judged = [(version, first[policy_year + 1]) for policy_year, (version, _) in policies.items()]
     judged += [(version, first.iloc[0]) for version, _ in reference.values()]
     for version, decision in judged:
-        cutoff = _CUTOFF.match(version)
-        if cutoff is None:
-            raise CorruptArtifactError(
-                f"The version {version!r} does not name its data cut-off.", todo="train the policy again."
-            )
-        if pd.Timestamp(cutoff[1]) > decision:
+        if _cutoff(version) > decision:
             raise NotEnoughDataError(
                 f"The policy {version} was trained past {iso(decision)}, the first decision it would be judged on.",
                 todo="judge it on later weeks only.",
             )
+
+
+def _purge(policies: Mapping[int, tuple[str, Any]], weeks: pd.DataFrame) -> dict[str, Any]:
+    """State what keeps training and judged weeks apart, with the days that lie between them in each year."""
+    first = _first_decisions(weeks)
+    gaps = {str(y + 1): (first[y + 1] - _cutoff(version)).days for y, (version, _) in sorted(policies.items())}
+    return {
+        "label_weeks": LABEL_WEEKS,
+        "embargo_weeks": EMBARGO_WEEKS,
+        "gap_days": gaps,
+        "words": "Purge: a return runs for one week, and training leaves out every week whose last price comes after "
+        f"the first decision that the policy is judged on; {min(gaps.values())} to {max(gaps.values())} days lie "
+        "between the two. Embargo: none is needed, since training always ends before the weeks judged and never goes "
+        "on after them.",
+    }
+
+
+def _first_decisions(weeks: pd.DataFrame) -> pd.Series:
+    """Return the first decision session of each year."""
+    return weeks.groupby("year")["decision_session"].first()
+
+
+def _cutoff(version: str) -> pd.Timestamp:
+    found = _CUTOFF.match(version)
+    if found is None:
+        raise CorruptArtifactError(
+            f"The version {version!r} does not name its data cut-off.", todo="train the policy again."
+        )
+    return pd.Timestamp(found[1])
 
 
 def year_by_year(policies: Mapping[int, Allocator], weeks: pd.DataFrame) -> Callable[[Observation], np.ndarray]:
@@ -231,13 +280,14 @@ def year_by_year(policies: Mapping[int, Allocator], weeks: pd.DataFrame) -> Call
 def _series(entrants: Mapping[str, _Entrant], states: StateTensors, costs: CostConfig) -> dict[str, Any]:
     """Run every entrant over the same weeks, starting in cash, and compare the policies with the baselines."""
     runs = {name: simulate(entrant.decide, states, costs) for name, entrant in entrants.items()}
-    baselines = [name for name, entrant in entrants.items() if entrant.role == "baseline"]
+    market = simulate(EqualWeight(costs).target_weights, states, costs)
+    baselines = [name for name in PRINCIPAL_BASELINES if name in entrants]
     enough = len(states) >= MIN_JUDGED_WEEKS
     return {
         name: {
             "role": entrant.role,
             "version": entrant.version,
-            "metrics": metrics(runs[name].net, runs[name].turnover),
+            **performance(runs[name], market, costs),
             "interval": sharpe_interval(runs[name].net) if enough else None,
             "against": {
                 baseline: sharpe_difference(runs[name].net, runs[baseline].net) if enough else None
@@ -261,6 +311,7 @@ def _weekly(run: Rollout) -> dict[str, Any]:
         "weekly": {
             "weeks": weeks,
             "net": run.net.tolist(),
+            "gross": run.gross.tolist(),
             "turnover": run.turnover.tolist(),
             "cost": run.cost.tolist(),
         },

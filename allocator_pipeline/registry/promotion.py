@@ -18,7 +18,7 @@ from allocator_pipeline.atomic import canonical_json, sha256
 from allocator_pipeline.config import MIN_JUDGED_WEEKS, CostConfig
 from allocator_pipeline.errors import ConflictError, NoChampionError, NotEnoughDataError
 from allocator_pipeline.evaluation.metrics import metrics
-from allocator_pipeline.evaluation.walk_forward import POLICY
+from allocator_pipeline.evaluation.walk_forward import POLICY, check_format
 from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline.portfolio.state import StateTensors
@@ -83,8 +83,9 @@ def promote_from_report(
     ConflictError
         If the report is of another allocator, or its candidate was trained on the weeks it is judged on.
     MissingPartitionError, CorruptArtifactError
-        If an artefact is absent or does not verify; nothing is recorded then.
+        If an artefact is absent or does not verify, or another version wrote the report; nothing is recorded then.
     """
+    check_format(report)
     if report["allocator"] != log.allocator:
         raise ConflictError(
             f"This is a report on {report['allocator']}, not {log.allocator}.", todo="pass the allocator's own report."

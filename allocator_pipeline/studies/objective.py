@@ -18,7 +18,7 @@ import torch
 from allocator_pipeline.allocators.recipes import Recipe, recipe
 from allocator_pipeline.config import ALGORITHMS, CostConfig
 from allocator_pipeline.evaluation.metrics import metrics
-from allocator_pipeline.portfolio.objective import REWARD_ONLY, TAIL, Objective
+from allocator_pipeline.portfolio.objective import REWARD_ONLY, Objective
 from allocator_pipeline.portfolio.rollout import Rollout, simulate
 from allocator_pipeline.studies.planted import TUNING_MARKETS, market, opponents, split
 from allocator_pipeline.studies.tables import markdown, number
@@ -44,8 +44,8 @@ Record = dict[str, Any]
 
 def figures(walk: Rollout) -> dict[str, float]:
     """Return the metrics of a walk and ``cvar``, the mean loss of its worst 5 % of weeks."""
-    worst = np.sort(walk.net)[: max(1, round(TAIL * len(walk.net)))]
-    return metrics(walk.net, walk.turnover) | {"cvar": float(-worst.mean())}
+    found = metrics(walk.net, walk.turnover)
+    return found | {"cvar": -found["cvar"]}
 
 
 def judged(base: Recipe, objective: Objective, numbers: Sequence[int]) -> Record:

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from allocator_pipeline.allocators.baselines import EqualWeight
 from allocator_pipeline.atomic import canonical_json
-from allocator_pipeline.config import CASH, CostConfig
+from allocator_pipeline.config import BASELINES, CASH, CostConfig
 from allocator_pipeline.errors import (
     ConfigurationError,
     CorruptArtifactError,
@@ -18,7 +19,10 @@ from allocator_pipeline.errors import (
     NotEnoughDataError,
 )
 from allocator_pipeline.evaluation.metrics import metrics
+from allocator_pipeline.evaluation.performance import performance
 from allocator_pipeline.evaluation.significance import sharpe_difference, sharpe_interval
+from allocator_pipeline.evaluation.walk_forward import check_format
+from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline_tests.evaluation.conftest import CONTEXT, VERSIONS, Tilted
 
 
@@ -55,13 +59,18 @@ def test_every_series_equals_a_ledger_in_currency(report_of, states):
         assert walked[name]["facts"]["final_wealth"] == pytest.approx(np.prod(1 + nets))
 
 
-def test_numbers_are_those_of_metrics_and_significance(report_of):
+def test_numbers_are_those_of_performance_and_significance(report_of, states):
     report = report_of()
-    for section in ("year_only", "walk_forward"):
+    for section, weeks in (("year_only", states.between("2018-01-01")), ("walk_forward", states)):
         series = report[section]["series"]
+        market = simulate(EqualWeight(CostConfig()).target_weights, weeks, CostConfig())
+        own = performance(simulate(Tilted(tuple(range(8))).target_weights, weeks, CostConfig()), market, CostConfig())
+        assert {name: series["policy"][name] for name in own} == own
         for one in series.values():
             weekly = one["weekly"]
-            assert one["metrics"] == metrics(weekly["net"], weekly["turnover"])
+            assert metrics(weekly["net"], weekly["turnover"]).items() <= one["metrics"].items()
+            multipliers = (1 + np.array(weekly["gross"])) * (1 - np.array(weekly["cost"]))
+            assert weekly["net"] == pytest.approx(multipliers - 1, abs=1e-15)
             assert one["interval"] == sharpe_interval(weekly["net"])
             assert one["facts"]["costs_paid"] == pytest.approx(sum(weekly["turnover"]) * 0.001)
             worst = one["facts"]["worst_week"]
@@ -71,6 +80,29 @@ def test_numbers_are_those_of_metrics_and_significance(report_of):
         assert against["hrp"] == sharpe_difference(series["policy"]["weekly"]["net"], series["hrp"]["weekly"]["net"])
         assert series["hrp"]["against"] == {}
     assert list(report["walk_forward"]["series"]["reference"]["against"]) == ["equal_weight", "hrp"]
+
+
+def test_policies_are_compared_with_what_the_gate_reads_and_with_nothing_else(report_of):
+    rivals = {name: Tilted((number,)) for number, name in enumerate(BASELINES)}
+    series = report_of(baselines=rivals)["walk_forward"]["series"]
+    assert [name for name, one in series.items() if one["role"] == "baseline"] == list(BASELINES)
+    assert list(series["policy"]["against"]) == ["equal_weight", "hrp"]
+    assert all(one["interval"] for one in series.values())
+
+
+def test_what_lies_between_training_and_judgement_is_stated_and_true(report_of):
+    purge = report_of()["purge"]
+    assert purge["gap_days"] == {"2016": 3, "2017": 3, "2018": 3}  # 2015-12-28 to 2015-12-31, and so on
+    assert (purge["label_weeks"], purge["embargo_weeks"]) == (1, 0)
+    assert "3 to 3 days" in purge["words"]
+
+
+def test_a_report_of_another_version_is_refused_with_one_clear_error(report_of):
+    report = report_of()
+    check_format(report)
+    for old in (report | {"format": 1}, {name: value for name, value in report.items() if name != "format"}):
+        with pytest.raises(CorruptArtifactError, match=r"ppo_lstm\|2018.*eval_reports, again"):
+            check_format(old)
 
 
 def test_year_y_is_decided_by_the_policy_of_the_year_before(report_of):

@@ -38,7 +38,7 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         metadata=column_schema(schemas.BASELINE_WEIGHTS),
         description="Weekly target weights of the baselines under the same constraints, from bars known at each "
         "decision: equal weight, hierarchical risk parity, inverse volatility, minimum variance, maximum "
-        "diversification, equal risk contribution, buy and hold, momentum, and a random portfolio (docs/evaluation.md).",
+        "diversification, equal risk contribution, buy and hold, momentum, a random portfolio (docs/evaluation.md).",
         **GROUP,
     )
     def baseline_weights(context: dg.AssetExecutionContext, market: MarketResource, price_windows, universe):
