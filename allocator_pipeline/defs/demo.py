@@ -34,6 +34,12 @@ from allocator_pipeline.errors import AllocatorError, ConfigurationError  # noqa
 JUDGED_YEARS = 8
 WEEKS = 9  # eight whose outcome is known on a static market, and the one to come
 WORKERS = 2
+FINAL = (
+    ("forecasts in words", "forecast_summary"),
+    ("allocators compared", "evaluation_summary"),
+    ("report", "allocation_report"),
+)
+"""Title and asset of what is made last, of all the rest."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,7 @@ def stages(window: Window) -> Iterator[tuple[str, list[Task]]]:
             for name in ALLOCATORS
         ],
     )
+    yield "summaries", [Task(f"{name} over all years", ("allocator_summary",), name, name) for name in ALLOCATORS]
 
 
 def _forecast_tasks(window: Window) -> Iterator[Task]:
@@ -274,7 +281,7 @@ def _run(settings: Settings) -> int:
                 ran += 1
                 progress.say(f"  {done.title} ({seconds:.0f} s)")
         ran += _promote(workers, resource, progress)
-        for title, asset in (("forecasts in words", "forecast_summary"), ("report", "allocation_report")):
+        for title, asset in FINAL:
             for _, seconds in workers.run([Task(title, (asset,))] if ran else []):
                 progress.say(f"  {title} ({seconds:.0f} s)")
     finally:
