@@ -6,20 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from allocator_pipeline.config import CASH
-from allocator_pipeline.evaluation.deflated import deflated_sharpe
-from allocator_pipeline.evaluation.ledoit_wolf import sharpe_test
+from allocator_pipeline.config import BASELINES, CASH
+from allocator_pipeline.evaluation.comparison import evaluation_summary, tested_duel
 from allocator_pipeline.evaluation.metrics import drawdowns, sharpe_ratio, wealth
-from allocator_pipeline.evaluation.overfitting import overfitting_probability
-from allocator_pipeline.evaluation.significance import sharpe_difference, sharpe_interval
-from allocator_pipeline.evaluation.summary import LABELS, in_words
-from allocator_pipeline.evaluation.superiority import confidence_set, superior_ability
+from allocator_pipeline.evaluation.significance import sharpe_interval
 from allocator_pipeline.market.calendar import weeks_of_year
 
 FEATURES = ("momentum 12", "momentum 52", "volatility", "reversal", "volume", "sentiment", "forecast", "held")
 STOCKS = tuple(f"S{i:02d}" for i in range(15))
 LEVELS = (0, 5, 10, 20, 50)
-SPREAD = ("mean", "sd", "min", "max")
 
 
 class MadeUpSummaries:
@@ -46,7 +41,7 @@ class MadeUpSummaries:
         self.summaries = {name: self._summary(name) for name in allocators}
 
     def _tilts(self) -> dict[str, float]:
-        return {name: 0.0 if name == "equal_weight" else 0.004 for name in LABELS}
+        return {name: 0.0 if name == "equal_weight" else 0.004 for name in BASELINES}
 
     def _run(self, tilt: float) -> tuple[np.ndarray, np.ndarray]:
         turnover = np.abs(self.rng.normal(0.016 + 12 * tilt * (tilt > 0), 0.006, len(self.weeks)))
@@ -118,7 +113,8 @@ class MadeUpSummaries:
             "seeds": {
                 "served": served,
                 "unshrunk": loose,
-                "spread": {key: _spread([member["metrics"][key] for member in served]) for key in ("sharpe", "cagr")},
+                "spread": _spread(served),
+                "unshrunk_spread": _spread(loose),
             },
             "placebo": {
                 "draws": draws,
@@ -176,56 +172,21 @@ class MadeUpSummaries:
 
     def comparison(self) -> dict[str, Any]:
         """Return the comparison of all allocators."""
-        nets = {name: summary["series"]["policy"]["weekly"]["net"] for name, summary in self.summaries.items()}
-        rivals = {name: one["weekly"]["net"] for name, one in self.baselines.items()}
-        sharpes = {name: float(sharpe_ratio(np.array(net))) for name, net in (nets | rivals).items()}
-        pairs = [
+        tests = {
+            "bootstrap": {"estimate": 0.12, "low": -0.4, "high": 0.61, "p_value": 0.62},
+            "ledoit_wolf": {"p_value": 0.58},
+        }
+        first = next(iter(self.summaries))
+        return evaluation_summary(
+            self.summaries,
             {
-                "allocator": name,
-                "baseline": baseline,
-                "sharpe": sharpes[name],
-                "baseline_sharpe": sharpes[baseline],
-                "bootstrap": (test := sharpe_difference(net, other, draws=200) | {"p_value": 0.43}),
-                "ledoit_wolf": sharpe_test(net, other, draws=200),
-                "verdict": in_words(test, baseline),
-                "words": f"{name} is {in_words(test, baseline)}.",
-            }
-            for name, net in nets.items()
-            for baseline, other in rivals.items()
-        ]
-        members = np.column_stack([m["net"] for s in self.summaries.values() for m in s["seeds"]["unshrunk"]])
-        trials = [sharpes[name] for name in nets] + [0.9, 1.1]
-        first = next(iter(nets))
-        return {
-            "format": 1,
-            "first_week": self.weeks[0],
-            "last_week": self.weeks[-1],
-            "weeks": len(self.weeks),
-            "allocators": list(nets),
-            "tries": {
                 "count": self.tries,
                 "sequence": 1,
                 "position": self.tries,
-                "by_allocator": dict.fromkeys(nets, self.tries // len(nets)) if self.tries else {},
+                "by_allocator": {first: self.tries} if self.tries else {},
             },
-            "pairs": pairs,
-            "duels": [
-                {
-                    "allocator": first,
-                    "challenger": "v2018-06-29-chal01-ft",
-                    "champion": "v2017-12-26-cham01",
-                    "weeks": 27,
-                    "bootstrap": {"estimate": 0.12, "low": -0.4, "high": 0.61, "p_value": 0.62},
-                    "ledoit_wolf": {"p_value": 0.58},
-                    "verdict": "not distinguishable from the champion",
-                }
-            ],
-            "deflated": {name: _deflated(net, trials, max(self.tries, len(trials))) for name, net in nets.items()},
-            "overfitting": overfitting_probability(members, spells=8) | {"recipes": members.shape[1]},
-            "superiority": {name: superior_ability(rivals[name], nets, draws=100) for name in ("equal_weight", "hrp")},
-            "confidence_set": confidence_set(nets | rivals, draws=100),
-            "words": ["No allocator can be told apart from equal weight.", f"{self.tries} tries have been counted."],
-        }
+            [tested_duel(first, "v2018-06-29-chal01-ft", "v2017-12-26-cham01", 27, tests)],
+        )
 
 
 def _cagr(net: np.ndarray) -> float:
@@ -253,20 +214,14 @@ def _metrics(net: np.ndarray, turnover: np.ndarray) -> dict[str, float | None]:
     }
 
 
-def _spread(values: list[float]) -> dict[str, float]:
-    return dict(zip(SPREAD, (np.mean(values), np.std(values, ddof=1), min(values), max(values)), strict=True))
+def _spread(members: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    each = {key: [member["metrics"][key] for member in members] for key in ("sharpe", "cagr")}
+    return {
+        key: {"mean": float(np.mean(v)), "sd": float(np.std(v, ddof=1)), "min": min(v), "max": max(v)}
+        for key, v in each.items()
+    }
 
 
 def _rolling(series: dict[str, Any]) -> list[float]:
     windows = np.lib.stride_tricks.sliding_window_view(np.array(series["weekly"]["net"]), 52)
     return sharpe_ratio(windows).tolist()
-
-
-def _deflated(net: list[float], trials: list[float], count: int) -> dict[str, Any]:
-    found = deflated_sharpe(net, trials, count)
-    return {
-        "sharpe": float(sharpe_ratio(np.array(net))),
-        "threshold": found["benchmark"],
-        "probability": found["probability"],
-        "trials": count,
-    }

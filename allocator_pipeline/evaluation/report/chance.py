@@ -23,39 +23,43 @@ from allocator_pipeline.evaluation.summary import LABELS, Reports, Row, findings
 
 Pair = Mapping[str, Any]
 
+_VERDICTS = {
+    "above": "above {}, more than chance explains",
+    "below": "below {}, more than chance explains",
+    "same": "not distinguishable from {}",
+    "tie": "identical to {} in every week",
+    "unknown": "too few weeks to compare with {}",
+}
+
 
 def significance(
     reports: Reports, shown: Sequence[Row], summaries: Summaries, comparison: Comparison | None, tries: Tries
 ) -> Section:
     """Show what can be told from chance, in words first."""
-    parts = [bullets(findings(reports))]
+    figures = {"differences": charts.differences(shown)}
     if comparison is None:
-        parts += [_against(shown, tries), absent("evaluation_summary"), _differences(tries)]
+        parts = [bullets(findings(reports)), _against(shown, tries), absent("evaluation_summary"), _differences(tries)]
     else:
-        parts += [
-            bullets([str(line) for line in comparison["words"]]),
-            f"<p>{len(comparison['allocators'])} allocators over their {comparison['weeks']} common weeks, "
-            f"{escape(comparison['first_week'])} to {escape(comparison['last_week'])}; "
-            f"{_counted(comparison, tries)}</p>",
+        principal = [pair for pair in comparison["pairs"] if pair["baseline"] in BESIDE]
+        others = [pair for pair in comparison["pairs"] if pair["baseline"] not in BESIDE]
+        parts = [
+            bullets([comparison["words"][0], *findings(reports), *_overfitting(comparison)]),
             _differences(tries),
-            _pairs([pair for pair in comparison["pairs"] if pair["baseline"] in BESIDE], tries),
-            folded(
-                "Against the other baselines",
-                _pairs([pair for pair in comparison["pairs"] if pair["baseline"] not in BESIDE], tries),
-            ),
+            _pairs(principal, tries),
+            folded("Against the other baselines", _pairs(others, tries)) if others else "",
             _duels(comparison["duels"], tries),
             "<h3>Allowing for how many were tried</h3>",
-            _deflated(comparison, summaries, tries),
-            _of_many(comparison),
+            _deflated(comparison, summaries),
+            _superiority(comparison),
+            _confidence_set(comparison),
+            folded("Every comparison in words", f'<div class="words">{bullets(comparison["words"])}</div>'),
+            note(
+                "Deflated Sharpe ratio: the probability that the true one lies above what the luckiest of so many "
+                "worthless tries would show; below 95 % it is no evidence. SPA: whether the best of all is better than "
+                "a baseline, knowing how many were compared. Model confidence set: all that may be the best."
+            ),
         ]
-    return Section("significance", "More than chance?", "".join(parts), {"differences": charts.differences(shown)})
-
-
-def _counted(comparison: Comparison, tries: Tries) -> str:
-    if not tries.count:
-        return "no try has been counted yet."
-    each = ", ".join(f"{escape(name)} {count}" for name, count in comparison["tries"]["by_allocator"].items())
-    return f"{tries.count} {'try' if tries.count == 1 else 'tries'} counted so far{f' ({each})' if each else ''}."
+    return Section("significance", "More than chance?", "".join(parts), figures)
 
 
 def _differences(tries: Tries) -> str:
@@ -90,9 +94,7 @@ def _ruling(row: Row) -> str:
 
 def _pairs(pairs: Sequence[Pair], tries: Tries) -> str:
     body, classes, last = [], [], ""
-    for pair in sorted(
-        pairs, key=lambda item: list(LABELS).index(item["baseline"]) if item["baseline"] in LABELS else 99
-    ):
+    for pair in sorted(pairs, key=lambda item: list(LABELS).index(item["baseline"])):
         classes.append("group" if last and pair["baseline"] != last else "")
         last = pair["baseline"]
         body.append(
@@ -102,7 +104,7 @@ def _pairs(pairs: Sequence[Pair], tries: Tries) -> str:
                 difference(pair["bootstrap"]),
                 _p(pair["bootstrap"]),
                 _p(pair["ledoit_wolf"]),
-                escape(pair["verdict"]),
+                escape(_VERDICTS[pair["verdict"]].format(LABELS.get(last, last))),
             ]
         )
     header = ["", "against", "Sharpe ratio less the baseline's", "p, bootstrap", "p, Ledoit-Wolf", "verdict"]
@@ -127,7 +129,7 @@ def _duels(duels: Sequence[Pair], tries: Tries) -> str:
             difference(duel["bootstrap"]),
             _p(duel["bootstrap"]),
             _p(duel["ledoit_wolf"]),
-            escape(duel["verdict"]),
+            escape(_VERDICTS[duel["verdict"]].format("the champion")),
         ]
         for duel in duels
     ]
@@ -144,58 +146,62 @@ def _duels(duels: Sequence[Pair], tries: Tries) -> str:
     return f"<h3>Challenger and champion</h3>{shown}"
 
 
-def _deflated(comparison: Comparison, summaries: Summaries, tries: Tries) -> str:
+def _deflated(comparison: Comparison, summaries: Summaries) -> str:
     body = []
-    for allocator, item in comparison["deflated"].items():
-        series = summaries.get(allocator, {}).get("series", {})
+    for allocator, item in (comparison["deflated"] or {}).items():
         beside = {
             pair["baseline"]: pair["baseline_sharpe"]
             for pair in comparison["pairs"]
             if pair["allocator"] == allocator and pair["baseline"] in BESIDE
         }
-        interval = series["policy"]["interval"] if series else None
+        interval = summaries[allocator]["series"]["policy"]["interval"] if allocator in summaries else None
         body.append(
             [
                 f"<strong>{escape(allocator)}</strong>",
-                Sharpe(item["sharpe"], interval, Tries(item["trials"]), beside).html() if beside else "",
+                Sharpe(item["sharpe"], interval, Tries(item["trials"]), beside).html(),
                 f"{item['threshold']:.2f}",
                 percent(item["probability"]),
             ]
         )
-    header = [
-        "",
-        "net Sharpe ratio",
-        "what the luckiest of as many worthless tries would show",
-        "deflated Sharpe ratio",
+    header = ["", "net Sharpe ratio", "luckiest of as many worthless tries", "deflated Sharpe ratio"]
+    return table(header, body) if body else note("Too few weeks to deflate a Sharpe ratio.")
+
+
+def _overfitting(comparison: Comparison) -> list[str]:
+    found = comparison["overfitting"]
+    if not found:
+        return []
+    return [
+        f"Probability of backtest overfitting {percent(found['probability'], 0)}: so often the recipe and seed that do "
+        f"best in one half of the weeks are below the median of all {found['columns']} in the other. Half is pure luck."
     ]
-    remark = (
-        "The deflated Sharpe ratio is the probability that the true Sharpe ratio lies above what the best of so many "
-        "worthless tries would show by luck. Below 95 % it is no evidence."
-    )
-    return (table(header, body) if body else "") + note(remark)
 
 
-def _of_many(comparison: Comparison) -> str:
-    """Overfitting, superior predictive ability and the confidence set, each with what it asks."""
-    lines = []
-    overfit = comparison["overfitting"]
-    if overfit:
-        lines.append(
-            f"Probability of backtest overfitting: {percent(overfit['probability'], 0)}. So often the recipe and seed "
-            f"that are best in one half of the weeks are below the median in the other ({overfit['splits']:,} splits "
-            f"of {overfit['recipes']} recipes). About half is what picking by luck gives."
-        )
-    for baseline, test in comparison["superiority"].items():
-        found = f"the best is {test['best']}" if test["best"] else "all equal it"
-        lines.append(
-            f"Is the best of {test['compared']} better than {LABELS.get(baseline, baseline)}? SPA test: p "
-            f"{p_value(test['p_value'])} ({found}); bounds {p_value(test['lower'])} to {p_value(test['upper'])}."
-        )
-    members = comparison["confidence_set"]
-    if members:
-        names = ", ".join(LABELS.get(name, name) for name in members["included"])
-        lines.append(
-            f"May all have the greatest Sharpe ratio ({percent(1 - members['size'], 0)} model confidence set, "
-            f"{len(members['included'])} of {len(members['p_values'])}): {names}."
-        )
-    return bullets(lines)
+def _superiority(comparison: Comparison) -> str:
+    body = [
+        [
+            f"<strong>better than {escape(LABELS.get(baseline, baseline))}?</strong>",
+            escape(test["best"] or "all are identical to it"),
+            f"{test['compared']}",
+            p_value(test["p_value"]),
+            f"{p_value(test['lower'])} to {p_value(test['upper'])}",
+        ]
+        for baseline, test in comparison["superiority"].items()
+    ]
+    return table(["SPA test", "best", "of", "p", "bounds of p"], body, text=[1]) if body else ""
+
+
+def _confidence_set(comparison: Comparison) -> str:
+    found = comparison["confidence_set"]
+    if not found:
+        return ""
+    body = [
+        [
+            f"<strong>{escape(LABELS.get(name, name))}</strong>",
+            p_value(value),
+            "may be the best" if name in found["included"] else "is not the best",
+        ]
+        for name, value in sorted(found["p_values"].items(), key=lambda item: -item[1])
+    ]
+    heading = f"Model confidence set at {percent(1 - found['size'], 0)}: {len(found['included'])} of {len(body)}"
+    return folded(heading, table(["", "p", ""], body, text=[2]))

@@ -85,10 +85,10 @@ def response(allocators: Sequence[str], summaries: Summaries) -> Section:
             places.append(chart(key, f"What {name} responds to, by {words}: {_leaders(found, kind)}"))
             figures[key] = pictures.response(f"{name}, by {words}", found, kind)
     remark = (
-        "Of the latest policies, unshrunk. Permutation: how far target weights move (one-way, mean of the weeks) when "
-        "a feature or a stock is shuffled over time. Integrated gradients: its share in what the tilt adds up to. "
-        "Both as shares of their sum, so that they can be compared. What a policy responds to need not be worth "
-        "anything."
+        "Of the latest policies, unshrunk. Permutation: how far target weights move (one-way) when a feature is "
+        "permuted among the stocks, or a stock shows another's features. Integrated gradients: the part of each in "
+        "the distance from equal weight, without its sign. Both as shares of their sums, so that they can be "
+        "compared. What a policy responds to need not be worth anything."
     )
     body = f'<div class="pair">{"".join(places)}</div>{note(remark)}' if places else ""
     return Section("response", "What the policies respond to", body + without_summary(allocators, summaries), figures)

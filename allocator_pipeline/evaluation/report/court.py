@@ -72,8 +72,8 @@ def badge_of(verdict: Mapping[str, Any]) -> Badge | None:
 
 
 def tries_so_far(comparison: Comparison | None, verdicts: Verdicts) -> Tries:
-    """Return the number of tries counted so far, by the ledger or, where no summary has read it, by the verdicts."""
-    counted = [int(comparison["tries"]["count"])] if comparison is not None else []
+    """Return the number of tries counted so far, by the ledger (years judged, while it is empty) or by the verdicts."""
+    counted = [int(comparison["tries"]["count"] or comparison["trials"])] if comparison is not None else []
     for history in verdicts.values():
         counted += [int(badge["try"] or 0) for item in history if (badge := badge_of(item)) is not None]
     return Tries(max(counted, default=0))

@@ -20,7 +20,7 @@ def seeds(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Sect
         places.append(chart(f"seeds-{name}", f"Wealth and drawdown of {name} with the band of its seeds"))
         spread, members = summary["seeds"]["spread"], summary["seeds"]["served"]
         over = f"{len(members)} seeds"
-        loose = [member["metrics"]["sharpe"] for member in summary["seeds"]["unshrunk"]]
+        loose = summary["seeds"]["unshrunk_spread"]["sharpe"]
         body.append(
             [
                 f"<strong>{escape(name)}</strong>",
@@ -28,7 +28,7 @@ def seeds(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Sect
                 _over(spread["sharpe"]["mean"], spread["sharpe"]["min"], spread["sharpe"]["max"], over, summary, tries),
                 f"{percent(spread['cagr']['mean'])}<br><small>{percent(spread['cagr']['min'])} to "
                 f"{percent(spread['cagr']['max'])}</small>",
-                _over(sum(loose) / len(loose), min(loose), max(loose), over, summary, tries) if loose else "",
+                _over(loose["mean"], loose["min"], loose["max"], over, summary, tries),
             ]
         )
     header = ["", "ensemble: net Sharpe ratio", "its seeds: net Sharpe ratio, mean", "CAGR, mean"]

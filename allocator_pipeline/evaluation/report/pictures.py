@@ -168,7 +168,8 @@ def placebo(summaries: Summaries) -> Figure:
 
 def response(title: str, found: Mapping[str, Any], kind: str) -> Figure:
     """Draw what a policy responds to as shares: permutation beside integrated gradients, the strongest on top."""
-    shares = {method: _shares(found[method][kind]) for method in ("permutation", "integrated_gradients")}
+    methods = [method for method in ("permutation", "integrated_gradients") if found[method]]
+    shares = {method: _shares(found[method][kind]) for method in methods}
     order = sorted(shares["permutation"], key=lambda name: (shares["permutation"][name], name))
     data = [
         {

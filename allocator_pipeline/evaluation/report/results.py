@@ -23,9 +23,9 @@ METRICS = {
     "cagr": ("CAGR", "{:.1f} %", 100),
     "volatility": ("volatility a year", "{:.1f} %", 100),
     "max_drawdown": ("max drawdown", "{:.1f} %", 100),
-    "drawdown_weeks": ("its weeks", "{:.0f}", 1),
+    "drawdown_weeks": ("weeks under water", "{:.0f}", 1),
     "cvar": ("CVaR of a week", "{:.1f} %", 100),
-    "tail_hit_rate": ("tail weeks", "{:.1f} %", 100),
+    "tail_hit_rate": ("worst weeks won", "{:.0f} %", 100),
     "hit_rate": ("weeks up", "{:.0f} %", 100),
     "turnover": ("turnover a week", "{:.1f} %", 100),
     "costs": ("costs a year", "{:.2f} %", 100),
@@ -47,7 +47,7 @@ def about(reports: Reports) -> Section:
         f"Every trade costs {costs} basis points of the turnover, for policies and baselines alike.",
         *dict.fromkeys(f"Executed at the {report['execution']}." for report in said),
         *dict.fromkeys(f"Universe. {UNIVERSES.get(report['universe'], report['universe'])}" for report in said),
-        *dict.fromkeys(f"Purge. {report['purge']}" for report in said if isinstance(report.get("purge"), str)),
+        *dict.fromkeys(str(report["purge"]["words"]) for report in said if "purge" in report),
         *dict.fromkeys(str(note) for report in said for note in report["notes"]),
     ]
     simulated = sorted({name for report in said for name in report.get("simulated", ())})
@@ -122,9 +122,10 @@ def every_metric(allocators: Sequence[str], summaries: Summaries, tries: Tries) 
             )
     header = ["", "net Sharpe ratio", *(heading for heading, _, _ in METRICS.values())]
     remark = (
-        "Over all judged years, net of costs, holdings carried from year to year. Tail weeks are those worse than the "
-        "CVaR threshold expects. Break-even is the cost of a unit of turnover, in basis points, at which the CAGR "
-        "equals equal weight's; empty where there is none. Unshrunk is the same policy with its whole tilt, which "
+        "Over all judged years, net of costs, holdings carried from year to year. Worst weeks won: of the worst 5 % "
+        "of equal weight's weeks, the share in which a series did better. CVaR: mean of its own worst 5 %. "
+        "Break-even: the cost of a unit of turnover at which the CAGR is equal weight's; empty where there is none. "
+        "Herfindahl index: sum of squared weights, from 1/16. Unshrunk: the same policy with its whole tilt, which "
         "nobody is served."
     )
     shown = (
