@@ -45,7 +45,8 @@ th { font-weight:600; color:var(--faint); font-size:12.5px; vertical-align:botto
   line-height:1.25; }
 th:first-child, .text { text-align:left; } td.text { white-space:normal; min-width:14em; }
 th:first-child { position:sticky; left:0; background:var(--card); }
-tbody th { color:var(--ink); font-size:14px; font-weight:400; vertical-align:top; white-space:nowrap; }
+tbody th { line-height:1.55; color:var(--ink); font-size:14px; font-weight:400; vertical-align:top;
+  white-space:nowrap; }
 tbody tr:last-child > * { border-bottom:0; } tr.group > * { border-top:2px solid var(--rule); }
 td small, th small { color:var(--faint); font-size:12.5px; }
 code { font:12.5px ui-monospace,"DejaVu Sans Mono",Menlo,monospace; }

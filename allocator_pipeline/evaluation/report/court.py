@@ -79,6 +79,12 @@ def tries_so_far(comparison: Comparison | None, verdicts: Verdicts) -> Tries:
     return Tries(max(counted, default=0))
 
 
+def badges(verdicts: Verdicts, tries: Tries) -> list[str]:
+    """Say of each champion whether it is proven: ``"ppo_lstm: champion v2021-12-27-b2d958, proven (try 3)."``."""
+    champions_now = {name: champion_of(history) for name, history in verdicts.items()}
+    return [f"{name}: champion {one.version}, {one.words(tries)}." for name, one in champions_now.items() if one]
+
+
 def champions(verdicts: Verdicts, tries: Tries) -> Section:
     """Show each allocator's champion with its badge and the evidence behind it."""
     body = []

@@ -139,8 +139,8 @@ def placebo(summaries: Summaries) -> Figure:
         draws = [draw["unshrunk_sharpe"] for draw in summaries[name]["placebo"]["draws"]]
         dots[0].extend(draws)
         dots[1].extend([name] * len(draws))
-    data = [_points("forecasts shuffled", *dots, "var(--faint)", "circle", 5)]
-    data[0]["marker"]["opacity"] = 0.55
+    data = [_points("forecasts shuffled", *dots, "var(--versus-1)", "circle", 6)]
+    data[0]["marker"]["opacity"] = 0.6
     for name in BESIDE:
         values = [summaries[key]["series"][name]["metrics"]["sharpe"] for key in names]
         data.append(_points(LABELS[name], values, names, series_colour(name, ""), "line-ns-open", 16))
@@ -157,7 +157,7 @@ def placebo(summaries: Summaries) -> Figure:
             "width": 0,
         }
     return {
-        "data": [*data, point],
+        "data": [point, *data],
         "layout": layout(
             height=130 + 44 * len(names),
             xaxis=axis(title={"text": "net Sharpe ratio"}),

@@ -71,7 +71,8 @@ def _sharpe(year: Mapping[str, Any], summary: Mapping[str, Any], tries: Tries) -
     }
     own = nets.pop("policy")
     interval = sharpe_interval(own) if len(own) >= MIN_JUDGED_WEEKS else None
-    return Sharpe(year["sharpe"], interval, tries, {name: float(sharpe_ratio(net)) for name, net in nets.items()})
+    beside = {name: float(sharpe_ratio(net)) if len(net) > 1 else 0.0 for name, net in nets.items()}
+    return Sharpe(year["sharpe"], interval, tries, beside)
 
 
 def rolling(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Section:
