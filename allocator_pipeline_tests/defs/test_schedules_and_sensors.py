@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from allocator_pipeline.config import ALLOCATORS, FORECASTERS, Settings
+from allocator_pipeline.config import ALLOCATORS, BASELINES, FORECASTERS, Settings
 from allocator_pipeline.defs import promotion
 from allocator_pipeline.defs.build import build_definitions
 from allocator_pipeline.defs.resources import StoreResource
@@ -87,8 +87,7 @@ def test_a_refresh_goes_on_stage_by_stage():
     later = list(following("features_job", features[1].tags, "r3"))
     assert [(r.job_name, r.partition_key) for r in later] == [
         *(("forecasts_job", f"{name}|2026") for name in FORECASTERS),
-        ("baselines_job", "equal_weight|2026"),
-        ("baselines_job", "hrp|2026"),
+        *(("baselines_job", f"{name}|2026") for name in BASELINES),
     ]
     assert list(following("market_job", {}, "by hand")) == []
 
