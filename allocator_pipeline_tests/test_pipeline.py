@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from allocator_pipeline.config import Settings, SimulatedConfig
+from allocator_pipeline.config import BASELINES, Settings, SimulatedConfig
 from allocator_pipeline.defs.build import build_definitions
 from allocator_pipeline.defs.home import dagster_home
 from allocator_pipeline.defs.resources import StoreResource
@@ -97,7 +97,7 @@ def run_graph(folder: Path, corrupt_after: pd.Timestamp | None) -> Pipeline:
     pipeline.materialize(("prices", "sentiment", "fundamentals"), str(FIRST), str(LAST))
     pipeline.materialize(("universe", "signals", "outcomes", "price_windows"), "2014", str(LAST))
     pipeline.materialize(("forecasts", "state_tensors"), f"{FORECASTER}|2014", f"{FORECASTER}|{LAST}")
-    pipeline.materialize(("baseline_weights",), "equal_weight|2017", f"hrp|{LAST}")
+    pipeline.materialize(("baseline_weights",), f"{BASELINES[0]}|2017", f"{BASELINES[-1]}|{LAST}")
     pipeline.materialize(("trained_policies",), f"{ALLOCATOR}|2016", f"{ALLOCATOR}|2017")
     pipeline.materialize(("eval_reports",), f"{ALLOCATOR}|2017", f"{ALLOCATOR}|{LAST}")
     pipeline.materialize(("promoted_policies",), ALLOCATOR, ALLOCATOR)
@@ -187,6 +187,39 @@ def test_champion_and_challenger_stand_side_by_side(honest):
     papers = [honest.store.assets.read("paper_evaluations", f"{ALLOCATOR}|{week}") for week in WEEKS]
     assert [paper["challenger"] is not None for paper in papers] == [False] * 3 + [True] * 4
     assert papers[-1]["challenger"]["version"].endswith("-ft")
+
+
+def test_a_fine_tune_says_what_it_forgot_of_the_weeks_before_its_own(honest):
+    tuned = honest.store.assets.read("finetuned_policies", f"{ALLOCATOR}|{WEEKS[3]}")
+    facts = honest.store.models.load(ALLOCATOR, tuned["version"]).manifest["facts"]
+    kept = tuned["forgetting"]
+    assert kept["last_week"] == str(calendar.shift_week(facts["first_week"], -1).date())
+    assert kept["weeks"] > 150
+    assert kept["weeks"] > kept["in_sample"] > 0
+    assert kept["difference"]["sharpe"] == pytest.approx(kept["finetuned"]["sharpe"] - kept["champion"]["sharpe"])
+
+
+def test_reports_hold_every_baseline(honest):
+    series = honest.store.assets.read("eval_reports", f"{ALLOCATOR}|{LAST}")["walk_forward"]["series"]
+    assert {name for name, one in series.items() if one["role"] == "baseline"} == set(BASELINES)
+
+
+def test_the_summary_walks_as_the_newest_report_did_and_is_compared_with_every_baseline(honest):
+    honest.materialize(("allocator_summary",), ALLOCATOR, ALLOCATOR)
+    honest.materialize(("evaluation_summary",), None, None)
+    summary = honest.store.assets.read("allocator_summary", ALLOCATOR)
+    report = honest.store.assets.read("eval_reports", f"{ALLOCATOR}|{LAST}")
+    walked = report["walk_forward"]["series"]
+    for name in ("policy", *BASELINES):
+        assert summary["series"][name]["metrics"] == walked[name]["metrics"]
+        assert summary["series"][name]["weekly"]["net"] == walked[name]["weekly"]["net"]
+    assert summary["versions"][str(LAST)] == report["candidate"]
+    assert summary["shares"][str(LAST)] > 0.5
+    assert summary["response"]["integrated_gradients"]["active_share"] > 0.01
+    compared = honest.store.assets.read("evaluation_summary", "all")
+    assert [row["baseline"] for row in compared["pairs"]] == list(BASELINES)
+    assert compared["tries"]["count"] == len(honest.store.ledger.history())
+    assert compared["trials"] >= 2
 
 
 def test_every_partition_again_changes_nothing_and_trains_nothing(honest):

@@ -34,12 +34,6 @@ from allocator_pipeline.errors import AllocatorError, ConfigurationError  # noqa
 JUDGED_YEARS = 8
 WEEKS = 9  # eight whose outcome is known on a static market, and the one to come
 WORKERS = 2
-FINAL = (
-    ("forecasts in words", "forecast_summary"),
-    ("allocators compared", "evaluation_summary"),
-    ("report", "allocation_report"),
-)
-"""Title and asset of what is made last, of all the rest."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +136,6 @@ def stages(window: Window) -> Iterator[tuple[str, list[Task]]]:
             for name in ALLOCATORS
         ],
     )
-    yield "summaries", [Task(f"{name} over all years", ("allocator_summary",), name, name) for name in ALLOCATORS]
 
 
 def _forecast_tasks(window: Window) -> Iterator[Task]:
@@ -183,6 +176,16 @@ def weekly_tasks(window: Window) -> Iterator[Task]:
         yield Task(f"decisions of {week}", ("target_weights", "decisions"), *span)
         if week in window.label_weeks:
             yield Task(f"labels and paper evaluations of {week}", ("labeled_experience", "paper_evaluations"), *span)
+
+
+def closing_tasks() -> list[list[Task]]:
+    """Return what sums the rest up, made anew whenever anything else was: stages whose tasks go side by side."""
+    summaries = [Task(f"{name} over all years", ("allocator_summary",), name, name) for name in ALLOCATORS]
+    return [
+        [Task("forecasts in words", ("forecast_summary",)), *summaries],
+        [Task("allocators compared", ("evaluation_summary",))],
+        [Task("report", ("allocation_report",))],
+    ]
 
 
 class Progress:
@@ -281,9 +284,9 @@ def _run(settings: Settings) -> int:
                 ran += 1
                 progress.say(f"  {done.title} ({seconds:.0f} s)")
         ran += _promote(workers, resource, progress)
-        for title, asset in FINAL:
-            for _, seconds in workers.run([Task(title, (asset,))] if ran else []):
-                progress.say(f"  {title} ({seconds:.0f} s)")
+        for tasks in closing_tasks():
+            for task, seconds in workers.run(tasks if ran else []):
+                progress.say(f"  {task.title} ({seconds:.0f} s)")
     finally:
         workers.close()
     _summary(settings, window, resource, progress)

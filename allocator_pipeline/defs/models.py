@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from allocator_pipeline.artifact import Artifact, Identity
+from allocator_pipeline.config import CostConfig
 from allocator_pipeline.defs.resources import StoreResource
+from allocator_pipeline.evaluation.forgetting import forgetting
+from allocator_pipeline.portfolio.state import StateTensors
 from allocator_pipeline.registry.artifacts import ArtifactStore, LoadedArtifact
+from allocator_pipeline.registry.promotion import policy_of
 
 if TYPE_CHECKING:
     from allocator_pipeline.allocators.policy import Policy
@@ -55,6 +59,14 @@ def trained(
 def watched(store: StoreResource) -> dict[str, Any]:
     """Return where trainings leave off and where their scalars go, as words of `train_full` and `finetune`."""
     return {"checkpoints": store.checkpoints, "tensorboard": store.tensorboard}
+
+
+def forgotten(
+    champion: LoadedArtifact, finetuned: LoadedArtifact, states: StateTensors, costs: CostConfig
+) -> dict[str, Any]:
+    """Return `evaluation.forgetting.forgetting` of a stored fine-tune and the champion it started from."""
+    first_tuned = finetuned.manifest["facts"]["first_week"]
+    return forgetting(policy_of(champion), policy_of(finetuned), states, first_tuned, champion.cutoff, costs)
 
 
 def reference(loaded: LoadedArtifact) -> dict[str, object]:

@@ -15,6 +15,7 @@ from allocator_pipeline.config import (
     FORECASTERS,
     OPPONENTS,
     PLANNED_ALLOCATORS,
+    PRINCIPAL_BASELINES,
     STATE_FORECASTERS,
     forecaster_of,
 )
@@ -105,13 +106,15 @@ OUR_FORECASTS = dg.MultiPartitionMapping(
 )
 """Maps what the panel judges to our forecasts of the same forecaster and year; what is not ours has none there."""
 
-EVERY_BASELINE = dg.MultiPartitionMapping(
+PRINCIPAL_BASELINES_OF_YEAR = dg.MultiPartitionMapping(
     {
-        "baseline": dg.DimensionPartitionMapping("forecaster", dg.AllPartitionMapping()),
+        "baseline": dg.DimensionPartitionMapping(
+            "forecaster", dg.SpecificPartitionsPartitionMapping(PRINCIPAL_BASELINES)
+        ),
         "year": dg.DimensionPartitionMapping("year", dg.IdentityPartitionMapping()),
     }
 )
-"""Maps forecaster x year to every baseline of the same year."""
+"""Maps forecaster x year to the principal baselines of the same year: the panel reads no other."""
 
 
 def baselines_by_year(start: int, end: int) -> dg.MultiPartitionMapping:

@@ -12,7 +12,7 @@ from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.storage import Partitioned
 from allocator_pipeline.errors import MissingPartitionError
-from allocator_pipeline.evaluation.comparison import duel, tested_duel
+from allocator_pipeline.evaluation.comparison import duel, kept_duel
 from allocator_pipeline.registry.ledger import Entry
 from allocator_pipeline.registry.rules import current_stream
 
@@ -58,7 +58,7 @@ def duels_of(store: StoreResource, allocators: Sequence[str]) -> list[dict[str, 
             tests, champion = verdict.evidence.get("duel"), verdict.prior
             if tests and champion:
                 weeks = verdict.evidence["weeks"]
-                duels.append(tested_duel(allocator, verdict.candidate, champion, weeks, tests))
+                duels.append(kept_duel(allocator, verdict.candidate, champion, weeks, tests))
         papers = [
             store.assets.read("paper_evaluations", key)
             for key in store.assets.keys("paper_evaluations")

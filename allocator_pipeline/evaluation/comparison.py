@@ -124,7 +124,7 @@ def duel(allocator: str, challenger: str, champion: str, net: np.ndarray, other:
     return _duel(allocator, challenger, champion, len(net), tested)
 
 
-def tested_duel(
+def kept_duel(
     allocator: str, challenger: str, champion: str, weeks: int, tests: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Return the same of a duel whose tests, ``bootstrap`` and ``ledoit_wolf``, were made when it was judged."""

@@ -29,7 +29,7 @@ def summary_pictures(summary: Summary) -> dict[str, str]:
         "drawdown": drawdown_picture(summary),
         "rolling_sharpe": rolling_picture(summary),
         "weights": weights_picture(summary),
-        "turnover_and_costs": turnover_picture(summary),
+        "costs_paid": costs_picture(summary),
         "calendar_years": calendar_table(summary),
         "results": series_table(summary),
         "cost_levels": cost_table(summary),
@@ -71,7 +71,7 @@ def weights_picture(summary: Summary) -> str:
     return line_picture({}, _span(summary), "target weights", bands=bands)
 
 
-def turnover_picture(summary: Summary) -> str:
+def costs_picture(summary: Summary) -> str:
     """Draw the costs paid so far, a fraction of wealth."""
     lines = {
         LABELS.get(name, name): np.cumsum(summary["series"][name]["weekly"]["cost"])

@@ -1,40 +1,28 @@
-import numpy as np
-import pandas as pd
-import pytest
-from skfolio.optimization import HierarchicalRiskParity as SkfolioHRP
+from __future__ import annotations
 
-from allocator_pipeline.allocators import baselines
-from allocator_pipeline.allocators.baselines import EqualWeight, HierarchicalRiskParity
-from allocator_pipeline.config import N_STOCKS, SIGNALS, CostConfig
-from allocator_pipeline.errors import MarketDataError, NotEnoughDataError
-from allocator_pipeline.market import calendar
-from allocator_pipeline.portfolio.constraints import check_weights
-from allocator_pipeline.portfolio.state import Observation
+import numpy as np
+import pytest
+
+from allocator_pipeline.allocators.baselines import BuyAndHold, EqualWeight, Momentum, RandomPortfolio, baseline
+from allocator_pipeline.allocators.history import DailyReturns
+from allocator_pipeline.config import BASELINES, CostConfig
+from allocator_pipeline.errors import ConfigurationError
+from allocator_pipeline.portfolio.constraints import check_weights, equal_weights
+from allocator_pipeline_tests.allocators.conftest import SYMBOLS, see
 
 COSTS = CostConfig()
-SYMBOLS = np.array([f"S{slot:02d}" for slot in range(N_STOCKS)])
-VOLATILITY = np.linspace(0.008, 0.03, 20)
 
 
-def make_prices(volatility: np.ndarray = VOLATILITY, seed: int = 0) -> pd.DataFrame:
-    """Two years of random closes with a common factor, sessions of 2014 and 2015."""
-    rng = np.random.default_rng(seed)
-    days = calendar.sessions("2014-01-01", "2015-12-31")
-    moves = volatility * (0.6 * rng.normal(size=(len(days), 1)) + 0.8 * rng.normal(size=(len(days), len(volatility))))
-    closes = 50.0 * np.exp(np.cumsum(moves, axis=0))
-    wide = pd.DataFrame(closes, index=days, columns=[f"S{i:02d}" for i in range(len(volatility))])
-    return wide.rename_axis("date").melt(ignore_index=False, var_name="symbol", value_name="adj_close").reset_index()
+def test_every_baseline_keeps_the_constraints(prices):
+    for name in BASELINES:
+        for cap in (0.2, 0.1):
+            costs = CostConfig(max_position_weight=cap)
+            check_weights(baseline(name, prices, costs).target_weights(see("2015-06-01")), costs)
 
 
-def see(week: str, symbols: np.ndarray = SYMBOLS) -> Observation:
-    features = np.zeros((N_STOCKS, len(SIGNALS) + 1))
-    missing = np.zeros((N_STOCKS, len(SIGNALS)), dtype=bool)
-    return Observation(np.datetime64(week), symbols, features, missing, np.r_[np.zeros(N_STOCKS), 1.0])
-
-
-@pytest.fixture(scope="module")
-def prices() -> pd.DataFrame:
-    return make_prices()
+def test_an_unknown_baseline_is_refused(prices):
+    with pytest.raises(ConfigurationError, match="no baseline 'luck'"):
+        baseline("luck", prices, COSTS)
 
 
 def test_equal_weight_is_equal():
@@ -43,87 +31,58 @@ def test_equal_weight_is_equal():
     check_weights(weights, COSTS)
 
 
-def test_hrp_is_skfolios_on_the_year_before_the_decision(prices):
-    weights = HierarchicalRiskParity(prices, COSTS).target_weights(see("2015-06-01"))
-    wide = prices.pivot(index="date", columns="symbol", values="adj_close")[SYMBOLS]
-    returns = wide.loc[:"2015-05-29"].pct_change().iloc[-252:]
-    assert len(returns.dropna()) == 252
-    expected = SkfolioHRP().fit(returns.to_numpy()).weights_
-    assert expected.max() < 0.2
-    np.testing.assert_allclose(weights, np.r_[0.98 * expected, 0.02], atol=1e-12)
+def test_buy_and_hold_buys_equal_weights_and_then_keeps_what_it_has():
+    rule = BuyAndHold(COSTS)
+    np.testing.assert_array_equal(rule.target_weights(see("2015-01-05")), equal_weights(COSTS))
+    held = np.r_[np.linspace(0.03, 0.1, 15), 0.025]
+    np.testing.assert_allclose(rule.target_weights(see("2015-06-01", weights=held)), held, atol=1e-15)
 
 
-def test_calm_stocks_weigh_more(prices):
-    weights = HierarchicalRiskParity(prices, COSTS).target_weights(see("2015-06-01"))
-    assert weights[:5].sum() > 2 * weights[10:15].sum()
+def test_buy_and_hold_sells_only_what_cap_and_buffer_force():
+    held = np.r_[0.25, np.full(14, 0.74 / 14), 0.01]
+    found = BuyAndHold(COSTS).target_weights(see("2015-06-01", weights=held))
+    np.testing.assert_allclose(found, np.r_[0.2, np.full(14, 0.78 / 14), 0.02])
 
 
-def test_hrp_keeps_the_cap():
-    calm = np.r_[0.001, 0.001, VOLATILITY[2:]]
-    weights = HierarchicalRiskParity(make_prices(calm), COSTS).target_weights(see("2015-06-01"))
-    check_weights(weights, COSTS)
-    np.testing.assert_allclose(weights[:2], 0.2)
-    assert weights[-1] == pytest.approx(0.02)
+def test_momentum_holds_the_five_that_rose_most_before_the_last_month(prices):
+    found = Momentum(DailyReturns(prices), COSTS).target_weights(see("2015-06-01"))
+    wide = prices.pivot(index="date", columns="symbol", values="adj_close")[SYMBOLS].loc[:"2015-05-29"]
+    rise = wide.iloc[-22] / wide.iloc[-253]
+    winners = {SYMBOLS[slot] for slot in np.flatnonzero(found[:-1])}
+    assert winners == set(rise.sort_values().index[-5:])
+    np.testing.assert_allclose(np.sort(found)[-5:], 0.98 / 5)
+    assert found[-1] == pytest.approx(0.02)
 
 
-def test_hrp_reads_nothing_after_the_decision_session(prices):
-    week = "2015-01-12"
-    decision = calendar.week(week)["decision_session"]
-    before = HierarchicalRiskParity(prices, COSTS).target_weights(see(week))
-    later = prices.copy()
-    later.loc[later["date"] > decision, "adj_close"] *= 3.0
-    np.testing.assert_array_equal(HierarchicalRiskParity(later, COSTS).target_weights(see(week)), before)
-    at = prices.copy()
-    at.loc[(at["date"] == decision) & (at["symbol"] == "S00"), "adj_close"] *= 1.2
-    assert (HierarchicalRiskParity(at, COSTS).target_weights(see(week)) != before).any()
+def test_momentum_is_blind_to_the_last_month(prices):
+    last_month = (
+        prices["date"] > prices.loc[prices["date"] <= "2015-05-29", "date"].drop_duplicates().nlargest(21).min()
+    )
+    changed = prices.assign(adj_close=prices["adj_close"].where(~last_month, prices["adj_close"] * 1.5))
+    before, after = (
+        Momentum(DailyReturns(table), COSTS).target_weights(see("2015-06-01")) for table in (prices, changed)
+    )
+    np.testing.assert_array_equal(before, after)
 
 
-def test_hrp_follows_the_slots(prices):
-    hrp = HierarchicalRiskParity(prices, COSTS)
-    order = np.random.default_rng(0).permutation(N_STOCKS)
-    first = hrp.target_weights(see("2015-03-02"))
-    second = hrp.target_weights(see("2015-03-02", SYMBOLS[order]))
-    assert second[-1] == pytest.approx(first[-1])
-    np.testing.assert_allclose(np.sort(second), np.sort(first), atol=0.02)
-    assert set(np.argsort(first[order])[-3:]) == set(np.argsort(second[:-1])[-3:])
+def test_momentum_under_a_tight_cap_leaves_the_rest_in_cash(prices):
+    found = Momentum(DailyReturns(prices), CostConfig(max_position_weight=0.1)).target_weights(see("2015-06-01"))
+    np.testing.assert_allclose(np.sort(found), np.r_[np.zeros(10), np.full(5, 0.1), 0.5])
 
 
-def test_hrp_needs_sixty_days(prices):
-    hrp = HierarchicalRiskParity(prices, COSTS)
-    check_weights(hrp.target_weights(see("2014-04-07")), COSTS)  # 64 returns
-    with pytest.raises(NotEnoughDataError, match="needs 60 daily returns, there are") as caught:
-        hrp.target_weights(see("2014-03-24"))
-    assert caught.value.week == "2014-03-24"
+def test_the_random_portfolio_depends_on_the_week_and_on_nothing_else():
+    rule = RandomPortfolio(COSTS)
+    first = rule.target_weights(see("2015-06-01"))
+    np.testing.assert_array_equal(first, rule.target_weights(see("2015-06-01", SYMBOLS[::-1], np.full(16, 1 / 16))))
+    np.testing.assert_array_equal(first, RandomPortfolio(COSTS).target_weights(see("2015-06-01")))
+    assert (first != rule.target_weights(see("2015-06-08"))).any()
 
 
-def test_a_young_or_unknown_symbol_is_named(prices):
-    young = prices[(prices["symbol"] != "S04") | (prices["date"] >= "2015-05-01")]
-    with pytest.raises(NotEnoughDataError) as caught:
-        HierarchicalRiskParity(young, COSTS).target_weights(see("2015-06-01"))
-    assert caught.value.symbol == "S04"
-    with pytest.raises(NotEnoughDataError) as caught:
-        HierarchicalRiskParity(prices[prices["symbol"] != "S07"], COSTS).target_weights(see("2015-06-01"))
-    assert caught.value.symbol == "S07"
-
-
-def test_a_price_that_never_moves_is_named(prices):
-    frozen = prices.copy()
-    frozen.loc[frozen["symbol"] == "S09", "adj_close"] = 10.0
-    with pytest.raises(MarketDataError, match="not moved") as caught:
-        HierarchicalRiskParity(frozen, COSTS).target_weights(see("2015-06-01"))
-    assert caught.value.symbol == "S09"
-
-
-def test_missing_days_are_left_out(prices):
-    gaps = prices.drop(prices.index[(prices["symbol"] == "S03") & (prices["date"].dt.day == 7)])
-    check_weights(HierarchicalRiskParity(gaps, COSTS).target_weights(see("2015-06-01")), COSTS)
-
-
-def test_a_window_is_computed_once(prices, monkeypatch):
-    monkeypatch.setattr(baselines, "_WEIGHTS", {})
-    first = HierarchicalRiskParity(prices, COSTS).target_weights(see("2015-08-03"))
-    for _ in range(3):
-        again = HierarchicalRiskParity(prices, COSTS).target_weights(see("2015-08-03"))
-        again[:] = 0.0  # what a caller does with its weights is its own affair
-    assert len(baselines._WEIGHTS) == 1
-    np.testing.assert_array_equal(HierarchicalRiskParity(prices, COSTS).target_weights(see("2015-08-03")), first)
+def test_random_portfolios_are_uniform_where_no_limit_binds():
+    """Every part of a uniform point of the simplex of 16 is Beta(1, 15): mean 1/16, P(part > x) = (1 - x)^15."""
+    free = CostConfig(max_position_weight=1.0, cash_buffer=0.0)
+    weeks = np.arange("2000-01-03", "2060-01-01", 7, dtype="datetime64[D]")
+    drawn = np.array([RandomPortfolio(free).target_weights(see(str(week))) for week in weeks])
+    np.testing.assert_allclose(drawn.mean(axis=0), 1 / 16, atol=0.005)
+    for level in (0.02, 0.1, 0.2):
+        np.testing.assert_allclose((drawn > level).mean(), (1 - level) ** 15, atol=0.006)

@@ -3,6 +3,7 @@ from datetime import date
 import dagster as dg
 import pytest
 
+from allocator_pipeline.config import BASELINES
 from allocator_pipeline.defs import partitions as p
 from allocator_pipeline.defs.assets.features import WINDOW_YEARS
 from allocator_pipeline.defs.build import _last_weeks
@@ -92,7 +93,13 @@ def test_reports_judge_policies_of_earlier_years_only():
 
 def test_reports_read_every_baseline():
     found = upstream(p.baselines_by_year(-1, 0), SAMPLE.report_years, SAMPLE.baseline_years, "ppo_lstm|2015")
-    assert found == ["equal_weight|2014", "equal_weight|2015", "hrp|2014", "hrp|2015"]
+    assert found == sorted(f"{name}|{year}" for name in BASELINES for year in (2014, 2015))
+
+
+def test_the_panel_reads_the_principal_baselines_of_its_year():
+    mapping = p.PRINCIPAL_BASELINES_OF_YEAR
+    found = upstream(mapping, SAMPLE.panel_years, SAMPLE.baseline_years, "ridge|2015")
+    assert found == ["equal_weight|2015", "hrp|2015"]
 
 
 @pytest.mark.parametrize(

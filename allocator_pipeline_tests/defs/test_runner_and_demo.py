@@ -8,7 +8,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from allocator_pipeline.config import ALLOCATORS, FORECASTERS, OPPONENTS, Settings, SimulatedConfig
+from allocator_pipeline.config import (
+    ALLOCATORS,
+    BASELINES,
+    FORECASTERS,
+    OPPONENTS,
+    PRINCIPAL_BASELINES,
+    Settings,
+    SimulatedConfig,
+)
 from allocator_pipeline.defs import demo
 from allocator_pipeline.defs.build import build_definitions, partitions_of
 from allocator_pipeline.defs.dev import HOST, free_port
@@ -44,6 +52,26 @@ def test_the_plan_names_every_partition_once(window):
         for key in demo._keys(task)
     ]
     assert sorted(policies) == sorted(f"{name}|{year}" for name in ALLOCATORS for year in range(2014, 2022))
+
+
+def test_the_demo_makes_the_baselines_that_the_panel_and_the_reports_read(window):
+    keys = [
+        key
+        for _, tasks in demo.stages(window)
+        for task in tasks
+        if task.assets == ("baseline_weights",)
+        for key in demo._keys(task)
+    ]
+    panel = {f"{name}|{year}" for name in PRINCIPAL_BASELINES for year in window.state_years}
+    reports = {f"{name}|{year}" for name in BASELINES for year in window.report_years}
+    assert len(keys) == len(set(keys))
+    assert set(keys) == panel | reports
+
+
+def test_the_page_is_made_last_of_the_summaries_and_they_of_every_allocator():
+    stages = [[(task.assets, task.first) for task in tasks] for tasks in demo.closing_tasks()]
+    assert {key for assets, key in stages[0] if assets == ("allocator_summary",)} == set(ALLOCATORS)
+    assert stages[1:] == [[(("evaluation_summary",), None)], [(("allocation_report",), None)]]
 
 
 def test_weeks_are_decided_before_they_are_labelled_and_fine_tuned_once(window):

@@ -6,7 +6,13 @@ from hypothesis.extra.numpy import arrays
 
 from allocator_pipeline.config import CostConfig
 from allocator_pipeline.errors import WeightsError
-from allocator_pipeline.portfolio.constraints import check_weights, equal_weight_anchor, equal_weights, project
+from allocator_pipeline.portfolio.constraints import (
+    check_weights,
+    equal_weight_anchor,
+    equal_weights,
+    project,
+    within_limits,
+)
 
 COSTS = CostConfig()
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -165,3 +171,20 @@ def test_check_weights_names_what_is_broken(change, message):
         check_weights(weights, COSTS)
     with pytest.raises(WeightsError, match=message):
         check_weights(np.stack([equal_weights(COSTS), weights]), COSTS)
+
+
+@given(parts=arrays(np.float64, 16, elements=st.floats(0.0, 1.0)), cap=st.sampled_from([0.05, 0.2, 1.0]))
+def test_any_portfolio_can_be_brought_within_the_limits(parts: np.ndarray, cap: float) -> None:
+    costs = CostConfig(max_position_weight=cap)
+    parts[-1] += 1e-9
+    limited = within_limits(parts / parts.sum(), costs)
+    assert_exact(limited, costs)
+    assert (limited[:-1][parts[:-1] == 0.0] == 0.0).all()
+    np.testing.assert_allclose(within_limits(limited, costs), limited, atol=1e-12)  # nothing is left to do
+
+
+def test_limits_move_what_breaks_them_and_share_the_rest_in_proportion() -> None:
+    assert_exact(limited := within_limits(np.r_[0.5, 0.3, 0.2, np.zeros(13)], COSTS))
+    np.testing.assert_allclose(limited, np.r_[0.2, 0.2, 0.2, np.zeros(12), 0.4])
+    limited = within_limits(np.r_[0.3, np.full(10, 0.07), np.zeros(5)], COSTS)
+    np.testing.assert_allclose(limited, np.r_[0.2, np.full(10, 0.078), np.zeros(4), 0.02])

@@ -6,13 +6,12 @@ import dagster as dg
 import pandas as pd
 
 from allocator_pipeline import schemas
-from allocator_pipeline.config import OPPONENTS
+from allocator_pipeline.config import OPPONENTS, PRINCIPAL_BASELINES
 from allocator_pipeline.defs.forecasts import FORECAST_PAGE, forecasts_of, panels_of, write_forecast_page
 from allocator_pipeline.defs.metadata import column_schema, fields, numbers, table_facts
 from allocator_pipeline.defs.partitions import (
-    BASELINES,
-    EVERY_BASELINE,
     OUR_FORECASTS,
+    PRINCIPAL_BASELINES_OF_YEAR,
     SAME_YEAR,
     Partitions,
     split,
@@ -93,7 +92,7 @@ def forecast_panel_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         backfill_policy=ONE_RUN,
         ins={
             "forecasts": dg.AssetIn(partition_mapping=OUR_FORECASTS),
-            "baseline_weights": dg.AssetIn(partition_mapping=EVERY_BASELINE),
+            "baseline_weights": dg.AssetIn(partition_mapping=PRINCIPAL_BASELINES_OF_YEAR),
             **{
                 name: dg.AssetIn(partition_mapping=SAME_YEAR)
                 for name in ("opponent_forecasts", "external_forecasts", "outcomes", "price_windows", "universe")
@@ -130,7 +129,7 @@ def forecast_panel_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             if len(table) < 2:
                 context.add_asset_metadata({**table_facts(table), "judged": "no weeks"}, partition_key=key)
                 continue
-            baselines = {baseline: baseline_weights[f"{baseline}|{year}"] for baseline in BASELINES}
+            baselines = {baseline: baseline_weights[f"{baseline}|{year}"] for baseline in PRINCIPAL_BASELINES}
             judgement, runs = judge(table, outcomes[year], baselines, market.settings.costs)
             context.add_asset_metadata(
                 {
@@ -173,7 +172,7 @@ def forecast_panel_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         summary = summarise(
             panels,
             pd.concat([outcomes[year] for year in years], ignore_index=True),
-            {name: pd.concat([baseline_weights[f"{name}|{year}"] for year in years]) for name in BASELINES},
+            {name: pd.concat([baseline_weights[f"{name}|{year}"] for year in years]) for name in PRINCIPAL_BASELINES},
             market.settings.costs,
             dict.fromkeys(OPPONENTS, NOT_INSTALLED),
         )

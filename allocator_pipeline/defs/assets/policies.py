@@ -6,7 +6,7 @@ from pydantic import Field
 from allocator_pipeline.config import FINETUNE_WEEKS, algorithm_of
 from allocator_pipeline.defs.inputs import states_around
 from allocator_pipeline.defs.metadata import fields, numbers
-from allocator_pipeline.defs.models import reference, trained, watched
+from allocator_pipeline.defs.models import forgotten, reference, trained, watched
 from allocator_pipeline.defs.partitions import (
     SAME_ALLOCATOR,
     Partitions,
@@ -16,6 +16,7 @@ from allocator_pipeline.defs.partitions import (
     states_by_year,
 )
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
+from allocator_pipeline.evaluation.forgetting import FORGETTING_WEEKS
 from allocator_pipeline.registry.promotion import champion_for
 
 GROUP = {
@@ -114,14 +115,15 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
     @dg.asset(
         partitions_def=partitions.finetune_weeks,
         backfill_policy=dg.BackfillPolicy.multi_run(4),
-        ins={"state_tensors": dg.AssetIn(partition_mapping=states_by_week(-FINETUNE_WEEKS - 2, 0))},
+        ins={"state_tensors": dg.AssetIn(partition_mapping=states_by_week(-FORGETTING_WEEKS - FINETUNE_WEEKS - 2, 0))},
         deps=[
             dg.AssetDep("promoted_policies", partition_mapping=SAME_ALLOCATOR),
             dg.AssetDep("labeled_experience", partition_mapping=allocator_weeks(-FINETUNE_WEEKS - 1, -2)),
         ],
         description=f"The champion of a week, fine-tuned on the {FINETUNE_WEEKS} weeks whose outcome was known at its "
         "decision, with the champion's scaler and slots; episodes start from the portfolios that labelled experience "
-        "recorded. It joins the challengers; it is served only if promoted.",
+        "recorded. It joins the challengers; it is served only if promoted. ``forgetting`` sets it beside the champion "
+        "on older weeks.",
         **{**GROUP, "group_name": "challengers"},
     )
     def finetuned_policies(
@@ -146,8 +148,10 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
                 context.log.info,
                 store.checkpoints,
             )
-            values[key] = reference(model)
-            context.add_asset_metadata(_facts(model, algorithm_of(allocator)), partition_key=key)
+            kept = forgotten(champion, model, states, market.settings.costs)
+            values[key] = {**reference(model), "forgetting": kept}
+            facts = {**_facts(model, algorithm_of(allocator)), "forgetting": dg.MetadataValue.json(kept)}
+            context.add_asset_metadata(facts, partition_key=key)
         return values
 
     return [trained_policies, reference_policies, finetuned_policies]

@@ -1,0 +1,80 @@
+"""Older weeks, both policies on the same ones; what is in sample is said."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from allocator_pipeline.atomic import canonical_json
+from allocator_pipeline.config import CostConfig
+from allocator_pipeline.evaluation import forgetting as module
+from allocator_pipeline.evaluation.forgetting import forgetting
+from allocator_pipeline.evaluation.metrics import metrics
+from allocator_pipeline.portfolio.rollout import simulate
+from allocator_pipeline_tests.evaluation.conftest import Tilted
+
+COSTS = CostConfig()
+TUNED = "2018-06-04"
+CUTOFF = "2016-12-27"
+
+
+def measured(states, first_tuned=TUNED, champion=(0, 1, 2), finetuned=(3, 4)):
+    return forgetting(Tilted(champion), Tilted(finetuned), states, first_tuned, CUTOFF, COSTS)
+
+
+def test_both_walk_the_weeks_before_the_tuned_ones(states):
+    found = measured(states)
+    older = states.between(last="2018-05-28")
+    assert (found["weeks"], found["first_week"], found["last_week"]) == (len(older), "2016-01-04", "2018-05-28")
+    for name, slots in (("champion", (0, 1, 2)), ("finetuned", (3, 4))):
+        run = simulate(Tilted(slots).target_weights, older, COSTS)
+        expected = metrics(run.net, run.turnover)
+        assert found[name] == {"sharpe": expected["sharpe"], "cagr": expected["cagr"]}
+    assert found["difference"]["cagr"] == found["finetuned"]["cagr"] - found["champion"]["cagr"]
+    assert json.loads(canonical_json(found)) == found
+
+
+def test_what_is_in_sample_is_said(states):
+    found = measured(states)
+    assert found["in_sample"] == 51  # the last exit on or before 2016-12-27 is that of the week of 2016-12-19
+    assert "51 of these weeks are in sample for both" in found["words"]
+
+
+def test_equal_policies_have_forgotten_nothing(states):
+    assert measured(states, finetuned=(0, 1, 2))["difference"] == {"sharpe": 0.0, "cagr": 0.0}
+
+
+def test_nothing_from_the_tuned_weeks_on_is_read(states):
+    late = states.weeks >= np.datetime64(TUNED)
+    blind = replace(states, returns=np.where(late[:, None], np.nan, states.returns))
+    assert measured(blind) == measured(states)
+    assert measured(states.between(last="2018-05-28")) == measured(states)
+
+
+def test_the_walk_starts_behind_the_last_hole(states):
+    holed = states[states.weeks != np.datetime64("2017-03-06")]
+    assert measured(holed)["first_week"] == "2017-03-13"
+    returns = states.returns.copy()
+    returns[states.weeks == np.datetime64("2017-03-06"), 3] = np.nan
+    assert measured(replace(states, returns=returns)) == measured(holed)
+    late = states[states.weeks != np.datetime64("2018-05-28")]  # a hole right before the tuned weeks leaves nothing
+    assert measured(late)["weeks"] == 0
+
+
+def test_at_most_five_years_are_walked(states, monkeypatch):
+    assert module.FORGETTING_WEEKS == 260
+    monkeypatch.setattr(module, "FORGETTING_WEEKS", 40)
+    assert measured(states)["weeks"] == 40
+    assert measured(states)["last_week"] == "2018-05-28"
+
+
+@pytest.mark.parametrize("first_tuned", ["2016-01-04", "2016-06-27"])
+def test_too_few_older_weeks_are_said_to_be_few(states, first_tuned):
+    found = measured(states, first_tuned)
+    assert found["weeks"] < 26
+    assert found["champion"] is found["difference"] is None
+    assert "26 are needed" in found["words"]
+    assert set(found) == set(measured(states))
