@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from allocator_pipeline.config import BASELINES, CASH
-from allocator_pipeline.evaluation.comparison import evaluation_summary, tested_duel
+from allocator_pipeline.evaluation.comparison import evaluation_summary
 from allocator_pipeline.evaluation.metrics import drawdowns, sharpe_ratio, wealth
 from allocator_pipeline.evaluation.significance import sharpe_interval
 from allocator_pipeline.market.calendar import weeks_of_year
@@ -172,21 +172,19 @@ class MadeUpSummaries:
 
     def comparison(self) -> dict[str, Any]:
         """Return the comparison of all allocators."""
-        tests = {
+        first = next(iter(self.summaries))
+        duel = {
+            "allocator": first,
+            "challenger": "v2018-06-29-chal01-ft",
+            "champion": "v2017-12-26-cham01",
+            "weeks": 27,
             "bootstrap": {"estimate": 0.12, "low": -0.4, "high": 0.61, "p_value": 0.62},
             "ledoit_wolf": {"p_value": 0.58},
+            "verdict": "same",
+            "words": "not distinguishable from the champion over 27 weeks",
         }
-        first = next(iter(self.summaries))
-        return evaluation_summary(
-            self.summaries,
-            {
-                "count": self.tries,
-                "sequence": 1,
-                "position": self.tries,
-                "by_allocator": {first: self.tries} if self.tries else {},
-            },
-            [tested_duel(first, "v2018-06-29-chal01-ft", "v2017-12-26-cham01", 27, tests)],
-        )
+        tries = {"count": self.tries, "sequence": 1, "position": self.tries, "by_allocator": {first: self.tries}}
+        return evaluation_summary(self.summaries, tries, [duel])
 
 
 def _cagr(net: np.ndarray) -> float:

@@ -74,9 +74,9 @@ class _Builder(HTMLParser):
 
 
 def parsed(html: str) -> Node:
-    """Return the page as a tree; tags that do not nest are an error."""
+    """Return the page as a tree, without scripts and style sheets; tags that do not nest are an error."""
     builder = _Builder()
-    builder.feed(html)
+    builder.feed(re.sub(r"<(script|style)[^>]*>.*?</\1>", "", html, flags=re.DOTALL))
     builder.close()
     assert builder.here is builder.root, f"<{builder.here.tag}> is never closed"
     return builder.root
