@@ -38,7 +38,7 @@ section { margin-top:44px; } section > p, section > ul:not(.key) { max-width:80c
   font-size:14.5px; }
 ul { padding-left:20px; margin:8px 0; } li { margin:3px 0; }
 .scroll { overflow-x:auto; background:var(--card); border:1px solid var(--rule); border-radius:8px; margin:14px 0; }
-table { border-collapse:collapse; width:100%; font-size:14px; font-variant-numeric:tabular-nums; }
+table { border-collapse:separate; border-spacing:0; width:100%; font-size:14px; font-variant-numeric:tabular-nums; }
 th, td { padding:7px 10px; text-align:right; white-space:nowrap; border-bottom:1px solid var(--rule);
   vertical-align:top; }
 th { font-weight:600; color:var(--faint); font-size:12.5px; vertical-align:bottom; white-space:normal;

@@ -9,8 +9,8 @@ from allocator_pipeline.evaluation import charts
 from allocator_pipeline.evaluation.page import chart, table
 from allocator_pipeline.evaluation.report import pictures
 from allocator_pipeline.evaluation.report.estimates import Tries, sharpe_charts
-from allocator_pipeline.evaluation.report.section import Section, Summaries, note, without_summary
-from allocator_pipeline.evaluation.summary import LABELS, Row, percent
+from allocator_pipeline.evaluation.report.section import Section, Summaries, groups, labelled, note, without_summary
+from allocator_pipeline.evaluation.summary import Row, percent
 
 
 def weights(policies: Sequence[Row]) -> Section:
@@ -47,28 +47,18 @@ def trading(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Se
 
 
 def _cagr_by_cost(summaries: Summaries) -> str:
-    longest = max(summaries.values(), key=lambda summary: len(summary["weeks"]))
-    rows = [
-        (f"<strong>{escape(name)}</strong><br><small>{kind}</small>", summary["series"][key])
-        for name, summary in summaries.items()
-        for key, kind in (("policy", "served"), ("unshrunk", "unshrunk"))
-    ]
-    rows += [
-        (f"<strong>{escape(LABELS.get(name, name))}</strong>", one)
-        for name, one in longest["series"].items()
-        if one["role"] == "baseline"
-    ]
-    levels = list(longest["series"]["policy"]["cost_levels"])
+    shown = [(label, name, summary["series"][name]) for label, name, summary in labelled(summaries)]
+    levels = list(shown[0][2]["cost_levels"])
     body = [
         [
             label,
             *(percent(one["cost_levels"][level]["cagr"]) for level in levels),
             _break_even(one["metrics"].get("break_even_bps")),
         ]
-        for label, one in rows
+        for label, _, one in shown
     ]
     header = ["CAGR at a cost of", *(f"{level} bps" for level in levels), "breaks even with equal weight at"]
-    return table(header, body)
+    return table(header, body, groups([name for _, name, _ in shown]))
 
 
 def _break_even(bps: float | None) -> str:

@@ -11,7 +11,7 @@ from allocator_pipeline.config import WEEKS_PER_YEAR
 from allocator_pipeline.evaluation.charts import DASHES, Figure, axis, layout, series_colour, short, wealth_axis
 from allocator_pipeline.evaluation.metrics import drawdowns, wealth
 from allocator_pipeline.evaluation.report.estimates import BESIDE
-from allocator_pipeline.evaluation.report.section import Summaries
+from allocator_pipeline.evaluation.report.section import Summaries, longest
 from allocator_pipeline.evaluation.summary import LABELS
 
 NORMAL_95 = 1.96
@@ -46,20 +46,20 @@ def seeds(allocator: str, summary: Mapping[str, Any]) -> Figure:
 
 def rolling(summaries: Summaries) -> Figure:
     """Draw the Sharpe ratio of a moving year of every allocator and the baselines, with equal weight's interval."""
-    longest = _longest(summaries)["rolling"]
-    benchmark = np.array([np.nan if value is None else value for value in longest["equal_weight"]])
+    drawn = longest(summaries)["rolling"]
+    benchmark = np.array([np.nan if value is None else value for value in drawn["equal_weight"]])
     weekly = benchmark / np.sqrt(WEEKS_PER_YEAR)
-    error = np.sqrt(WEEKS_PER_YEAR / longest["window"] * (1 + weekly**2 / 2))  # Lo (2002), independent normal weeks
+    error = np.sqrt(WEEKS_PER_YEAR / drawn["window"] * (1 + weekly**2 / 2))  # Lo (2002), independent normal weeks
     known = np.isfinite(benchmark)
     low, high = benchmark - NORMAL_95 * error, benchmark + NORMAL_95 * error
-    days = [day for day, there in zip(longest["weeks"], known, strict=True) if there]
+    days = [day for day, there in zip(drawn["weeks"], known, strict=True) if there]
     data = _band(days, low[known], high[known], "95 % interval", {})
     for name, summary in summaries.items():
         line = {"color": series_colour("policy", name), "width": 2}
         data.append(_line(summary["rolling"]["weeks"], summary["rolling"]["policy"], name, line, "%{y:.2f}"))
     for name in BESIDE:
         line = {"color": series_colour(name, ""), "width": 1.5, "dash": DASHES["baseline"]}
-        data.append(_line(longest["weeks"], longest[name], LABELS[name], line, "%{y:.2f}"))
+        data.append(_line(drawn["weeks"], drawn[name], LABELS[name], line, "%{y:.2f}"))
     return {
         "data": data,
         "layout": layout(
@@ -74,7 +74,7 @@ def rolling(summaries: Summaries) -> Figure:
 def trading(summaries: Summaries) -> Figure:
     """Draw weekly turnover (moving mean) and the costs paid so far of every allocator and the baselines."""
     data: list[Figure] = []
-    longest = _longest(summaries)
+    widest = longest(summaries)
     runs = [
         (label, summary["weeks"], summary["series"][name]["weekly"], line)
         for allocator, summary in summaries.items()
@@ -82,7 +82,7 @@ def trading(summaries: Summaries) -> Figure:
     ]
     for name in BESIDE:
         line = {"color": series_colour(name, ""), "width": 1.5, "dash": DASHES["baseline"]}
-        runs.append((LABELS[name], longest["weeks"], longest["series"][name]["weekly"], line))
+        runs.append((LABELS[name], widest["weeks"], widest["series"][name]["weekly"], line))
     for label, weeks, weekly, line in runs:
         turnover = np.convolve(weekly["turnover"], np.ones(SMOOTH) / SMOOTH, mode="valid")
         data.append(_line(weeks[SMOOTH - 1 :], turnover, label, line, "%{y:.1%}"))
@@ -264,10 +264,6 @@ def _points(name: str, x: Sequence[float], y: Sequence[str], colour: str, symbol
 def _shares(moved: Mapping[str, float]) -> dict[str, float]:
     total = sum(abs(value) for value in moved.values()) or 1.0
     return {name: abs(value) / total for name, value in moved.items()}
-
-
-def _longest(summaries: Summaries) -> Mapping[str, Any]:
-    return max(summaries.values(), key=lambda summary: len(summary["weeks"]))
 
 
 def _titled(title: str, top: int = 58) -> Figure:

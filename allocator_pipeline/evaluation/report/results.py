@@ -9,8 +9,16 @@ from typing import Any
 from allocator_pipeline.evaluation.page import table
 from allocator_pipeline.evaluation.report.court import champion_of, seal
 from allocator_pipeline.evaluation.report.estimates import BESIDE, Tries, difference, sharpe_of
-from allocator_pipeline.evaluation.report.section import Section, Summaries, bullets, note, without_summary
-from allocator_pipeline.evaluation.summary import LABELS, Reports, Row, Verdicts, percent, verdict_word
+from allocator_pipeline.evaluation.report.section import (
+    Section,
+    Summaries,
+    bullets,
+    groups,
+    labelled,
+    note,
+    without_summary,
+)
+from allocator_pipeline.evaluation.summary import Reports, Row, Verdicts, percent, verdict_word
 
 UNIVERSES = {
     "point_in_time": "Point in time: the 15 most liquid stocks, chosen anew each year from earlier prices.",
@@ -103,23 +111,10 @@ def mark(row: Row) -> str:
 
 def every_metric(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Section:
     """Show all metrics over all judged years: what is served, what would be without shrinkage, and the baselines."""
-    body, classes = [], []
-    for allocator, summary in summaries.items():
-        for name, series in summary["series"].items():
-            if series["role"] != "baseline":
-                served = (
-                    f"served {percent(_mean(summary['shares']), 0)} of the tilt" if name == "policy" else "unshrunk"
-                )
-                label = f"<strong>{escape(allocator)}</strong><br><small>{served}</small>"
-                body.append(_metrics_row(label, name, summary["series"], tries))
-                classes.append("group" if name == "policy" and body[1:] else "")
-    longest = max(summaries.values(), key=lambda summary: len(summary["weeks"]), default=None)
-    for name, series in longest["series"].items() if longest else ():
-        if series["role"] == "baseline":
-            classes.append("" if classes[-1] == "rule" else "rule")
-            body.append(
-                _metrics_row(f"<strong>{escape(LABELS.get(name, name))}</strong>", name, longest["series"], tries)
-            )
+    if not summaries:
+        return Section("metrics", "Every metric, served and unshrunk", without_summary(allocators, summaries))
+    shown = list(labelled(summaries))
+    body = [_metrics_row(label, name, summary["series"], tries) for label, name, summary in shown]
     header = ["", "net Sharpe ratio", *(heading for heading, _, _ in METRICS.values())]
     remark = (
         "Over all judged years, net of costs, holdings carried from year to year. Worst weeks won: of the worst 5 % "
@@ -128,10 +123,8 @@ def every_metric(allocators: Sequence[str], summaries: Summaries, tries: Tries) 
         "Herfindahl index: sum of squared weights, from 1/16. Unshrunk: the same policy with its whole tilt, which "
         "nobody is served."
     )
-    shown = (
-        table(header, body, ["group" if name == "rule" else name for name in classes]) + note(remark) if body else ""
-    )
-    return Section("metrics", "Every metric, served and unshrunk", shown + without_summary(allocators, summaries))
+    place = table(header, body, groups([name for _, name, _ in shown])) + note(remark)
+    return Section("metrics", "Every metric, served and unshrunk", place + without_summary(allocators, summaries))
 
 
 def _metrics_row(label: str, name: str, series: Mapping[str, Any], tries: Tries) -> list[str]:
@@ -141,7 +134,3 @@ def _metrics_row(label: str, name: str, series: Mapping[str, Any], tries: Tries)
         for key, (_, form, scale) in METRICS.items()
     )
     return [label, sharpe_of(name, series, tries).html(), *cells]
-
-
-def _mean(shares: Mapping[str, float]) -> float:
-    return sum(shares.values()) / max(1, len(shares))
