@@ -75,7 +75,7 @@ def reference(loaded: LoadedArtifact) -> dict[str, object]:
     return {name: manifest[name] for name in ("name", "version", "cutoff", "parent", "identity_sha256", "data_sha256")}
 
 
-def policy_of(store: StoreResource, value: Mapping[str, Any]) -> tuple[str, Policy]:
+def stored_policy(store: StoreResource, value: Mapping[str, Any]) -> tuple[str, Policy]:
     """Return version and policy of the model that an asset value stands for."""
     from allocator_pipeline.allocators.policy import Policy
 

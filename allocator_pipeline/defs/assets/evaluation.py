@@ -7,7 +7,7 @@ from allocator_pipeline import schemas
 from allocator_pipeline.config import BASELINES, CASH
 from allocator_pipeline.defs.inputs import states_around, states_of_years
 from allocator_pipeline.defs.metadata import column_schema, fields, numbers, picture, table_facts
-from allocator_pipeline.defs.models import policy_of
+from allocator_pipeline.defs.models import stored_policy
 from allocator_pipeline.defs.partitions import (
     SAME_YEAR,
     Partitions,
@@ -105,7 +105,7 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             allocator, text = split(key)
             year = int(text)
             policies = {
-                y: policy_of(store, trained_policies[f"{allocator}|{y}"]) for y in _judged(trained_policies, key)
+                y: stored_policy(store, trained_policies[f"{allocator}|{y}"]) for y in _judged(trained_policies, key)
             }
             years = [y + 1 for y in policies]
             frozen = f"{allocator}|{years[0] - 1}"
@@ -118,7 +118,7 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
                     name: Scheduled(pd.concat([baseline_weights[f"{name}|{y}"] for y in years])) for name in BASELINES
                 },
                 reference=(
-                    {"reference": policy_of(store, reference_policies[frozen])}
+                    {"reference": stored_policy(store, reference_policies[frozen])}
                     if frozen in reference_policies.stored()
                     else {}
                 ),

@@ -6,7 +6,7 @@ import pandas as pd
 from allocator_pipeline.config import BASELINES
 from allocator_pipeline.defs.inputs import states_of_years
 from allocator_pipeline.defs.metadata import fields, numbers
-from allocator_pipeline.defs.models import policy_of
+from allocator_pipeline.defs.models import stored_policy
 from allocator_pipeline.defs.partitions import SAME_ALLOCATOR, Partitions
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.defs.summaries import duels_of, judged_years, tries_of
@@ -62,7 +62,7 @@ def summary_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             years = judged_years(eval_reports, name)
             values[name] = summarise(
                 name,
-                policies={year - 1: policy_of(store, trained_policies[f"{name}|{year - 1}"]) for year in years},
+                policies={year - 1: stored_policy(store, trained_policies[f"{name}|{year - 1}"]) for year in years},
                 states=states_of_years(state_tensors, name, years),
                 baselines={
                     rule: Scheduled(pd.concat([baseline_weights[f"{rule}|{year}"] for year in years]))
