@@ -33,6 +33,7 @@ _SCRIPT = """
   }
   draw();
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  window.matchMedia("print").addEventListener("change", draw);
   window.addEventListener("beforeprint", () => {
     for (const folded of document.querySelectorAll("section > details")) folded.open = true;
   });

@@ -13,7 +13,7 @@ CSS = """
   --s0:#3d6f9e; --s1:#e0a458; --s2:#5b9a82; --s3:#b5635c; --s4:#8d7bb0; --s5:#93b7d1; --s6:#c7b87a; --s7:#477a6a;
   --s8:#d99a8b; --s9:#62568a; --s10:#6aa3b8; --s11:#b07d3c; --s12:#9bc4a4; --s13:#8c4a5e; --s14:#b9a9d4; --s15:#2f5573;
   --s16:#e3c79a; --s17:#7d8f4e; --s18:#cf7f9c; --s19:#5d6b78; }
-@media (prefers-color-scheme: dark) { :root {
+@media screen and (prefers-color-scheme: dark) { :root {
   --paper:#14181c; --card:#1b2025; --ink:#e4e6e3; --faint:#98a2ab; --rule:#323a41; --accent:#7cc0e8; --bar:#1f4356;
   --good:#6cc79d; --bad:#ef9273; --wait:#d8c566;
   --ppo-lstm:#4da6dd; --ppo-patchtst:#9ad8f7; --sac-lstm:#ef7f3a; --sac-patchtst:#f3c25c;
@@ -68,9 +68,10 @@ pre { margin:4px 0 0; font:12px/1.45 ui-monospace,"DejaVu Sans Mono",Menlo,monos
   overflow-wrap:anywhere; }
 @media (max-width:640px) { header, main, footer { padding-inline:14px; } h1 { font-size:27px; }
 section { margin-top:34px; } }
+@page { size:landscape; margin:12mm; }
 @media print { nav { display:none; } h2, h3, summary { break-after:avoid; } .chart, tr { break-inside:avoid; }
-  body { background:#fff; font-size:12px; } .scroll { overflow:visible; } .note { font-size:11px; }
-  table, tbody th { font-size:9.5px; }
-  th, td small, th small, code { font-size:8.5px; } th, td { padding:3px 4px; white-space:normal; }
-  th:first-child { position:static; } }
+  header, main, footer { padding:0; max-width:none; } body { background:#fff; font-size:12px; }
+  .scroll { overflow:visible; } .note { font-size:11px; } table, tbody th { font-size:9px; }
+  th, td small, th small, code { font-size:8px; } th, td { padding:3px 4px; } th:first-child { position:static; }
+  td.text { min-width:9em; } }
 """

@@ -7,7 +7,7 @@ from html import escape
 
 from allocator_pipeline.evaluation import charts
 from allocator_pipeline.evaluation.page import chart, table
-from allocator_pipeline.evaluation.report import pictures
+from allocator_pipeline.evaluation.report import over_time, side_by_side
 from allocator_pipeline.evaluation.report.estimates import Tries, sharpe_charts
 from allocator_pipeline.evaluation.report.section import Section, Summaries, groups, labelled, note, without_summary
 from allocator_pipeline.evaluation.summary import Row, percent
@@ -42,8 +42,8 @@ def trading(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Se
         "Above: one-way turnover, mean of 13 weeks. Below: costs paid so far, as a share of wealth. Dotted: unshrunk."
     )
     body += f"<h3>Sensitivity to costs</h3>{grid}{_cagr_by_cost(summaries)}{without_summary(allocators, summaries)}"
-    figures = {f"costs-{name}": pictures.cost_lines(name, summary) for name, summary in summaries.items()}
-    return Section("costs", "Turnover and costs", body, {"trading": pictures.trading(summaries), **figures})
+    figures = {f"costs-{name}": side_by_side.cost_lines(name, summary) for name, summary in summaries.items()}
+    return Section("costs", "Turnover and costs", body, {"trading": over_time.trading(summaries), **figures})
 
 
 def _cagr_by_cost(summaries: Summaries) -> str:
@@ -73,7 +73,7 @@ def response(allocators: Sequence[str], summaries: Summaries) -> Section:
         for name, found in told.items():
             key = f"response-{kind}-{name}"
             places.append(chart(key, f"What {name} responds to, by {words}: {_leaders(found, kind)}"))
-            figures[key] = pictures.response(f"{name}, by {words}", found, kind)
+            figures[key] = side_by_side.response(f"{name}, by {words}", found, kind)
     remark = (
         "Of the latest policies, unshrunk. Permutation: how far target weights move (one-way) when a feature is "
         "permuted among the stocks, or a stock shows another's features. Integrated gradients: the part of each in "

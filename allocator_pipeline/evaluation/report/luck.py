@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from allocator_pipeline.evaluation.page import chart, table
-from allocator_pipeline.evaluation.report import pictures
+from allocator_pipeline.evaluation.report import over_time, side_by_side
 from allocator_pipeline.evaluation.report.estimates import BESIDE, Sharpe, Tries, sharpe_charts, sharpe_of
 from allocator_pipeline.evaluation.report.section import Section, Summaries, note, without_summary
 from allocator_pipeline.evaluation.summary import percent
@@ -38,7 +38,7 @@ def seeds(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Sect
         "the worst to the best of them in each week; the line is what is served, dotted what would be without "
         "shrinkage."
     )
-    figures = {f"seeds-{name}": pictures.seeds(name, summary) for name, summary in summaries.items()}
+    figures = {f"seeds-{name}": over_time.seeds(name, summary) for name, summary in summaries.items()}
     shown = f'<div class="pair">{"".join(places)}</div>{note(remark)}{table(header, body)}' if body else ""
     return Section("seeds", "Other seeds", shown + without_summary(allocators, summaries), figures)
 
@@ -88,7 +88,7 @@ def placebo(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Se
         "placebo",
         "Placebos",
         place + table(header, body, text=[4]) + without_summary(allocators, summaries),
-        {"placebos": pictures.placebo(tested)},
+        {"placebos": side_by_side.placebo(tested)},
     )
 
 

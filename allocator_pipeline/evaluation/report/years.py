@@ -11,7 +11,7 @@ import numpy as np
 from allocator_pipeline.config import MIN_JUDGED_WEEKS
 from allocator_pipeline.evaluation.metrics import sharpe_ratio
 from allocator_pipeline.evaluation.page import table
-from allocator_pipeline.evaluation.report import pictures
+from allocator_pipeline.evaluation.report import over_time
 from allocator_pipeline.evaluation.report.estimates import BESIDE, Sharpe, Tries, sharpe_charts
 from allocator_pipeline.evaluation.report.section import Section, Summaries, folded, note, without_summary
 from allocator_pipeline.evaluation.significance import sharpe_interval
@@ -90,5 +90,5 @@ def rolling(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Se
         "rolling",
         "Rolling Sharpe ratio",
         place + without_summary(allocators, summaries),
-        {"rolling-sharpe": pictures.rolling(summaries)},
+        {"rolling-sharpe": over_time.rolling(summaries)},
     )

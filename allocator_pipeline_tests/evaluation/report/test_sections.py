@@ -9,7 +9,7 @@ import pytest
 
 from allocator_pipeline.config import BASELINES
 from allocator_pipeline.evaluation.metrics import drawdowns, sharpe_ratio, wealth
-from allocator_pipeline.evaluation.report import chance, conduct, luck, pictures, results, years
+from allocator_pipeline.evaluation.report import chance, conduct, luck, over_time, results, side_by_side, years
 from allocator_pipeline.evaluation.report.estimates import Tries
 from allocator_pipeline.evaluation.summary import LABELS, rows
 from allocator_pipeline_tests.evaluation.report.conftest import SUMMARISED
@@ -67,7 +67,7 @@ def test_too_few_weeks_for_tests_leave_a_page(significance, comparison):
 
 def test_bands_hold_every_seed(made):
     summary = made.summaries["ppo_lstm"]
-    figure = pictures.seeds("ppo_lstm", summary)
+    figure = over_time.seeds("ppo_lstm", summary)
     bands = [line for line in figure["data"] if line["name" if "name" in line else "legendgroup"] == "4 seeds"]
     low, high, falls_low, falls_high = (np.array(line["y"]) for line in bands)
     for member in summary["seeds"]["served"]:
@@ -81,7 +81,7 @@ def test_bands_hold_every_seed(made):
 
 
 def test_the_band_of_the_rolling_ratio_is_a_years_uncertainty(made):
-    figure = pictures.rolling(made.summaries)
+    figure = over_time.rolling(made.summaries)
     low, high = (np.array(line["y"]) for line in figure["data"][:2])
     benchmark = np.array(made.summaries["ppo_lstm"]["rolling"]["equal_weight"])
     assert np.allclose((low + high) / 2, benchmark, atol=1e-3)
@@ -129,7 +129,7 @@ def test_costs_have_levels_break_even_and_an_interval_where_they_are_charged(mad
 
 def test_a_response_without_gradients_shows_permutations(made):
     found = made.summaries["ppo_lstm"]["response"] | {"integrated_gradients": None}
-    figure = pictures.response("ppo_lstm", found, "features")
+    figure = side_by_side.response("ppo_lstm", found, "features")
     assert [line["name"] for line in figure["data"]] == ["permutation"]
     assert sum(figure["data"][0]["x"]) == pytest.approx(1.0, abs=1e-3)
     assert figure["data"][0]["x"] == sorted(figure["data"][0]["x"])  # the strongest on top
@@ -138,7 +138,7 @@ def test_a_response_without_gradients_shows_permutations(made):
 def test_a_policy_that_responds_to_nothing_is_drawn_too(made):
     nothing = {"features": {"momentum": 0.0, "forecast": 0.0}, "stocks": {"S00": 0.0}}
     found = {"weeks": 52, "permutation": nothing, "integrated_gradients": None}
-    assert pictures.response("ppo_lstm", found, "features")["data"][0]["x"] == [0.0, 0.0]
+    assert side_by_side.response("ppo_lstm", found, "features")["data"][0]["x"] == [0.0, 0.0]
 
 
 @pytest.mark.parametrize(
