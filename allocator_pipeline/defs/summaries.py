@@ -55,10 +55,10 @@ def duels_of(store: StoreResource, allocators: Sequence[str]) -> list[dict[str, 
     duels = []
     for allocator in allocators:
         for verdict in store.verdicts(allocator).history():
-            tests, champion = verdict.evidence.get("duel"), verdict.prior
-            if tests and champion:
+            tests = verdict.evidence.get("duel")
+            if tests and verdict.prior:
                 weeks = verdict.evidence["weeks"]
-                duels.append(kept_duel(allocator, verdict.candidate, champion, weeks, tests))
+                duels.append(kept_duel(allocator, verdict.candidate, verdict.prior, weeks, tests))
         papers = [
             store.assets.read("paper_evaluations", key)
             for key in store.assets.keys("paper_evaluations")
@@ -66,9 +66,7 @@ def duels_of(store: StoreResource, allocators: Sequence[str]) -> list[dict[str, 
         ]
         stream = current_stream(papers)
         if len(stream) >= MIN_JUDGED_WEEKS:
-            challenger, champion = (
-                np.array([paper[side]["net"] for paper in stream]) for side in ("challenger", "champion")
-            )
-            names = (stream[-1][side]["version"] for side in ("challenger", "champion"))
-            duels.append(duel(allocator, *names, challenger, champion))
+            challenger, champion = (stream[-1][side]["version"] for side in ("challenger", "champion"))
+            net, other = (np.array([paper[side]["net"] for paper in stream]) for side in ("challenger", "champion"))
+            duels.append(duel(allocator, challenger, champion, net, other))
     return duels

@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from allocator_pipeline.config import BASELINES
 from allocator_pipeline.errors import ConflictError, NotEnoughDataError
 from allocator_pipeline.evaluation.allocator_summary import UNSHRUNK
 from allocator_pipeline.evaluation.comparison_words import comparison_words, duel_words, pair_words
@@ -72,7 +73,7 @@ def evaluation_summary(
     NotEnoughDataError
         If there is no summary, or no week that all of them have.
     ConflictError
-        If two summaries disagree about what a baseline earned, or lack one another's baselines.
+        If two summaries were compared with different baselines.
     """
     weeks = _common_weeks(summaries)
     members = _members(summaries, weeks)
@@ -180,16 +181,17 @@ def _net_in(summary: Mapping[str, Any], weeks: Sequence[str]) -> dict[str, np.nd
 
 
 def _baselines(summaries: Summaries, net: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return the baselines' returns, those of the first summary: the others saw the same ones."""
+    """Return the baselines' returns, in the order of `config.BASELINES`; the first summary's stand for all."""
     names = [
-        [name for name, series in summary["series"].items() if series["role"] == "baseline"]
+        {name for name, series in summary["series"].items() if series["role"] == "baseline"}
         for summary in summaries.values()
     ]
     if any(own != names[0] for own in names):
         raise ConflictError(
             "The summaries were compared with different baselines.", todo="materialise allocator_summary of all again."
         )
-    return {name: next(iter(net.values()))[name] for name in names[0]}
+    order = sorted(names[0], key=lambda name: (BASELINES.index(name) if name in BASELINES else len(BASELINES), name))
+    return {name: next(iter(net.values()))[name] for name in order}
 
 
 def _members(summaries: Summaries, weeks: Sequence[str]) -> np.ndarray:

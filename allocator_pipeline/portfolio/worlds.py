@@ -21,6 +21,8 @@ from allocator_pipeline.portfolio.state import Observation, StateTensors
 _UNSCALED = StateScaler(np.zeros(N_FEATURES), np.ones(N_FEATURES))
 """Allocators see unscaled features; the batch keeps accounts only."""
 
+_NUMBERS = ("turnover", "cost", "gross", "net", "reward")
+
 
 def simulate_worlds(
     decide: Callable[[Observation], np.ndarray], worlds: Sequence[StateTensors], costs: CostConfig
@@ -55,7 +57,7 @@ def simulate_worlds(
     features = np.stack([world.features for world in worlds], axis=1)
     missing = np.stack([world.missing for world in worlds], axis=1)
     targets = np.empty((len(states), size, N_ASSETS))
-    numbers = np.empty((5, len(states), size))
+    numbers = {name: np.empty((len(states), size)) for name in _NUMBERS}
     for t in range(len(states)):
         seen = Observation(states.weeks[t], states.symbols[t], features[t], missing[t], batch.seen)
         try:
@@ -63,14 +65,15 @@ def simulate_worlds(
         except WeightsError as error:
             raise WeightsError(error.problem, todo=error.todo, week=str(states.weeks[t])) from error
         week = batch.step(targets[t])
-        numbers[:, t] = week.turnover, week.cost, week.gross, week.net, week.reward
+        for name, values in numbers.items():
+            values[t] = getattr(week, name)
     observed = drift(targets[-1], states.marks[-1])
     return [
         Rollout(
-            states.weeks,
-            states.symbols,
-            targets[:, n],
-            *numbers[:, :, n],
+            weeks=states.weeks,
+            symbols=states.symbols,
+            targets=targets[:, n],
+            **{name: values[:, n] for name, values in numbers.items()},
             holdings_after=as_holdings(week.held_after[n], states.symbols[-1]),
             observed_after=as_holdings(observed[n], states.symbols[-1]),
         )

@@ -3,7 +3,7 @@
 import dagster as dg
 import pandas as pd
 
-from allocator_pipeline.config import BASELINES
+from allocator_pipeline.config import ALLOCATORS, BASELINES
 from allocator_pipeline.defs.inputs import states_of_years
 from allocator_pipeline.defs.metadata import fields, numbers
 from allocator_pipeline.defs.models import stored_policy
@@ -98,7 +98,7 @@ def summary_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
     def evaluation_summary(context: dg.AssetExecutionContext, store: StoreResource, allocator_summary):
         from allocator_pipeline.evaluation.comparison import evaluation_summary as compare
 
-        names = allocator_summary.stored()
+        names = [name for name in ALLOCATORS if name in allocator_summary.stored()]
         value = compare(
             {name: allocator_summary[name] for name in names},
             tries_of(store.ledger.history()),
