@@ -61,7 +61,7 @@ code { font:12.5px ui-monospace,"DejaVu Sans Mono",Menlo,monospace; }
 .pair .chart, .trio .chart { margin:0; }
 .key { display:flex; flex-wrap:wrap; gap:3px 14px; margin:12px 0 0; padding:0; list-style:none; font-size:13.5px; }
 .key i { display:inline-block; width:11px; height:11px; border-radius:2px; margin-right:5px; vertical-align:-1px; }
-td.bar { background:linear-gradient(to right,var(--bar) var(--w),transparent var(--w)) no-repeat center / 100% 60%; }
+td.bar { background:linear-gradient(to right,var(--bar) var(--w),var(--card) var(--w)) no-repeat center / 100% 60%; }
 details { margin:10px 0; } summary { cursor:pointer; font-weight:600; } td details { margin:2px 0 0; }
 td summary { font-weight:400; color:var(--accent); font-size:12.5px; }
 pre { margin:4px 0 0; font:12px/1.45 ui-monospace,"DejaVu Sans Mono",Menlo,monospace; white-space:pre-wrap;

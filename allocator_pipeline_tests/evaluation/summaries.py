@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from allocator_pipeline.config import BASELINES, CASH
+from allocator_pipeline.config import BASELINES, CASH, PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.comparison import evaluation_summary
 from allocator_pipeline.evaluation.metrics import drawdowns, sharpe_ratio, wealth
-from allocator_pipeline.evaluation.significance import sharpe_interval
+from allocator_pipeline.evaluation.significance import sharpe_difference, sharpe_interval
 from allocator_pipeline.market.calendar import weeks_of_year
 
 FEATURES = ("momentum 12", "momentum 52", "volatility", "reversal", "volume", "sentiment", "forecast", "held")
@@ -168,6 +168,42 @@ class MadeUpSummaries:
             "turnover": float(of(policy, "turnover").mean()),
             "costs": float(of(policy, "cost").sum()),
             "returns": {name: float(wealth(of(one))[-1] - 1) for name, one in self.baselines.items()},
+        }
+
+    def report(self, allocator: str, year: int) -> dict[str, Any]:
+        """Return the walk-forward part of the annual report of a year, as far as the page reads it."""
+        summary = self.summaries[allocator]
+        count = sum(week < str(year + 1) for week in self.weeks)
+        version = summary["versions"][str(year)]
+
+        def series(name: str) -> dict[str, Any]:
+            one = summary["series"][name]
+            weekly = {key: values[:count] for key, values in one["weekly"].items()}
+            net = np.array(weekly["net"])
+            rivals = PRINCIPAL_BASELINES if name == "policy" else ()
+            return {
+                "role": one["role"],
+                "version": version if name == "policy" else None,
+                "metrics": _metrics(net, np.array(weekly["turnover"])),
+                "interval": sharpe_interval(net, draws=200),
+                "against": {
+                    rival: sharpe_difference(net, summary["series"][rival]["weekly"]["net"][:count], draws=200)
+                    for rival in rivals
+                },
+                "weekly": {"weeks": self.weeks[:count], **weekly},
+                "weights": {symbol: values[:count] for symbol, values in summary["weights"].items()},
+            }
+
+        return {
+            **{key: summary[key] for key in ("market", "universe", "notes", "costs", "first_week")},
+            "format": 2,
+            "allocator": allocator,
+            "year": year,
+            "candidate": version,
+            "execution": "open of the first session",
+            "last_week": self.weeks[count - 1],
+            "last_exit": self.last_exit,
+            "walk_forward": {"years": self.years, "series": {name: series(name) for name in ("policy", *BASELINES)}},
         }
 
     def comparison(self) -> dict[str, Any]:

@@ -135,7 +135,7 @@ def record(verdicts: Verdicts) -> Section:
         promoted = sum(item["outcome"] == "promoted" for item in history)
         count = f"{len(history)} {'verdict' if len(history) == 1 else 'verdicts'}"
         heading = f"{allocator}: {count}, {promoted} promoted, champion now {champion.version}"
-        header = ["no.", "effective", "judged", "candidate", "outcome", "evidence", "less the champion's Sharpe ratio"]
+        header = ["no.", "effective", "judged", "candidate", "outcome", "evidence", "Sharpe ratio less the champion's"]
         header += ["champion after", "reason"]
         rows = [_verdict(item) for item in reversed(history)]
         parts.append(folded(heading, table(header, rows, text=[8]), unfolded=not parts))
