@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -93,20 +94,21 @@ def _ruling(row: Row) -> str:
 
 
 def _pairs(pairs: Sequence[Pair], tries: Tries) -> str:
-    body, classes, last = [], [], ""
-    for pair in sorted(pairs, key=lambda item: list(LABELS).index(item["baseline"])):
-        classes.append("group" if last and pair["baseline"] != last else "")
-        last = pair["baseline"]
-        body.append(
-            [
-                f"<strong>{escape(pair['allocator'])}</strong>{tries.html()}",
-                f"{escape(LABELS.get(last, last))}",
-                difference(pair["bootstrap"]),
-                _p(pair["bootstrap"]),
-                _p(pair["ledoit_wolf"]),
-                escape(_VERDICTS[pair["verdict"]].format(LABELS.get(last, last))),
-            ]
-        )
+    order = list(dict.fromkeys(str(pair["baseline"]) for pair in pairs))
+    ordered = sorted(pairs, key=lambda pair: order.index(pair["baseline"]))
+    names = [str(LABELS.get(pair["baseline"], pair["baseline"])) for pair in ordered]
+    classes = ["", *("group" if one != before else "" for before, one in itertools.pairwise(names))]
+    body = [
+        [
+            f"<strong>{escape(pair['allocator'])}</strong>{tries.html()}",
+            escape(name),
+            difference(pair["bootstrap"]),
+            _p(pair["bootstrap"]),
+            _p(pair["ledoit_wolf"]),
+            escape(_VERDICTS[pair["verdict"]].format(name)),
+        ]
+        for pair, name in zip(ordered, names, strict=True)
+    ]
     header = ["", "against", "Sharpe ratio less the baseline's", "p, bootstrap", "p, Ledoit-Wolf", "verdict"]
     remark = (
         "Each line is a test of its own, two-sided. Bootstrap: paired stationary blocks of weeks. Ledoit-Wolf: the "

@@ -127,7 +127,7 @@ def _evidence(badge: Badge | None, baseline: str) -> str:
 
 def record(verdicts: Verdicts) -> Section:
     """Show every verdict, the newest first."""
-    parts = []
+    parts: list[str] = []
     for allocator, history in verdicts.items():
         champion = champion_of(history)
         if champion is None:

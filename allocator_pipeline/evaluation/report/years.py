@@ -20,7 +20,7 @@ from allocator_pipeline.evaluation.summary import LABELS, percent
 
 def by_year(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Section:
     """Show every calendar year of every allocator beside the baselines' returns."""
-    parts = []
+    parts: list[str] = []
     for allocator, summary in summaries.items():
         names = list(dict.fromkeys(name for year in summary["calendar"] for name in year["returns"]))
         header = [
