@@ -1,4 +1,4 @@
-"""The weeks that an allocator's policies decided out of sample, and walks through them by the policies or a part of them."""
+"""The weeks that policies decided out of sample, and walks through them by the policies or by a part of them."""
 
 from __future__ import annotations
 
