@@ -12,7 +12,8 @@ Shape of a comparison (JSON values only; equal inputs give an equal comparison):
              ledoit_wolf: `ledoit_wolf.sharpe_test`, verdict, words}]; both tests two-sided, None below 26 weeks
     duels: [{allocator, challenger, champion, weeks, bootstrap, ledoit_wolf, verdict, words}]
     deflated: {allocator: {sharpe, threshold, probability, trials}} or None
-    overfitting: `overfitting.overfitting_probability` of choosing one among the unshrunk members of all, or None
+    overfitting: `overfitting.overfitting_probability` of choosing one among the unshrunk members of all, with the
+                 number of recipes, or None
     superiority: {baseline: `superiority.superior_ability` of the allocators}, empty below 26 weeks
     confidence_set: `superiority.confidence_set` of allocators and baselines, or None
     words: [sentences]
@@ -96,7 +97,7 @@ def evaluation_summary(
         ],
         "duels": list(duels),
         "deflated": _or_none(lambda: _deflated(policies, members, trials)),
-        "overfitting": _or_none(lambda: overfitting_probability(members)),
+        "overfitting": _or_none(lambda: {**overfitting_probability(members), "recipes": len(summaries)}),
         "superiority": _or_none(
             lambda: {name: superior_ability(series, policies) for name, series in baselines.items()}
         )

@@ -11,6 +11,7 @@ import pandas as pd
 from allocator_pipeline.config import CASH
 from allocator_pipeline.evaluation.allocator_summary import UNSHRUNK
 from allocator_pipeline.evaluation.metrics import drawdowns, wealth
+from allocator_pipeline.evaluation.placebo import TIE
 from allocator_pipeline.evaluation.plots import line_picture, markdown_table
 from allocator_pipeline.evaluation.summary import LABELS, percent, plus, signed, with_interval
 from allocator_pipeline.evaluation.walk_forward import POLICY
@@ -186,6 +187,8 @@ def placebo_words(summary: Summary) -> str:
     placebo = summary["placebo"]
     drawn = [row["unshrunk_sharpe"] for row in placebo["draws"]]
     served = [row["sharpe"] for row in placebo["draws"]]
+    if max(abs(value - placebo["unshrunk_sharpe"]) for value in drawn) <= TIE:
+        return f"Shuffling the forecasts among the stocks changes nothing in {len(drawn)} draws: no policy reads them."
     above = round(placebo["share_above"] * len(drawn))
     return (
         f"With forecasts shuffled among the stocks, {above} of {len(drawn)} draws have an unshrunk Sharpe ratio of at "

@@ -12,6 +12,8 @@ from allocator_pipeline.allocators.baselines import EqualWeight
 from allocator_pipeline.config import CASH
 from allocator_pipeline.errors import MissingPartitionError, NotEnoughDataError
 from allocator_pipeline.evaluation.placebo import shuffled_forecasts
+from allocator_pipeline.evaluation.response import FEATURES
+from allocator_pipeline.evaluation.summary_plots import placebo_words
 from allocator_pipeline.evaluation.walk_forward import eval_report
 from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline_tests.evaluation.conftest import CONTEXT, VERSIONS, Tilted
@@ -119,6 +121,17 @@ def test_a_policy_that_lives_by_its_forecasts_loses_to_none_of_its_placebos(stat
     assert placebo["share_above"] == 0.0
     assert placebo["unshrunk_sharpe"] > max(row["unshrunk_sharpe"] for row in placebo["draws"]) + 2.0
     assert placebo["sharpe"] > max(row["sharpe"] for row in placebo["draws"]) + 1.0
+
+
+def test_a_policy_that_does_not_read_its_forecasts_ties_with_its_placebos(states):
+    policies = {}
+    for year, version in VERSIONS.items():
+        policy = made_up(states, year)
+        policy.network.actor["weight.0"][:, FEATURES.index("forecast")] = 0.0
+        policies[year] = (version, policy)
+    summary = summary_of(states, policies=policies)
+    assert summary["placebo"]["share_above"] == 1.0
+    assert "changes nothing in 3 draws: no policy reads them" in placebo_words(summary)
 
 
 def test_years_with_a_gap_or_read_in_training_are_refused(states):
