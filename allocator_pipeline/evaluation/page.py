@@ -12,6 +12,7 @@ from allocator_pipeline.evaluation.page_style import CSS
 _SCRIPT = """
 (function () {
   const text = document.getElementById("figures").textContent;
+  const shared = JSON.parse(document.getElementById("shared").textContent);
   const options = {displaylogo: false, responsive: true, displayModeBar: false};
   function fit(figure, width) {
     const named = figure.data.filter(line => line.name && line.showlegend !== false);
@@ -27,6 +28,7 @@ _SCRIPT = """
     const themed = text.replace(/var\\((--[a-z0-9-]+)\\)/g, (_, name) => style.getPropertyValue(name).trim());
     for (const [id, figure] of Object.entries(JSON.parse(themed))) {
       figure.layout.font.family = getComputedStyle(document.body).fontFamily;
+      for (const line of figure.data) if (typeof line.x === "number") line.x = shared[line.x];
       fit(figure, document.getElementById(id).clientWidth);
       Plotly.react(id, figure.data, figure.layout, options);
     }
@@ -39,6 +41,9 @@ _SCRIPT = """
   });
 })();
 """
+
+SHARED = 26
+"""An axis of so many values or more is written once for all lines that have it."""
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
 """The browser itself refuses every request: the page can load nothing and tell nobody."""
@@ -70,7 +75,7 @@ def page(
         f'<section id="{escape(key)}">\n<h2>{escape(heading)}</h2>\n{content}\n</section>\n'
         for key, heading, content in sections
     )
-    data = canonical_json(figures).decode().replace("<", "\\u003c")  # no value can close the script element
+    slim, shared = _shared_axes(figures)
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
@@ -79,9 +84,28 @@ def page(
         f'<header>\n<h1>{escape(title)}</h1>\n<p class="lede">{escape(lede)}</p>\n<nav>{links}</nav>\n</header>\n'
         f"<noscript><main><p>The charts need scripts; tables and text do not.</p></main></noscript>\n"
         f"<main>\n{body}</main>\n<footer><p>Not investment advice.</p></footer>\n"
-        f'<script type="application/json" id="figures">{data}</script>\n'
+        f'<script type="application/json" id="shared">{_embedded(shared)}</script>\n'
+        f'<script type="application/json" id="figures">{_embedded(slim)}</script>\n'
         f"<script>{get_plotlyjs()}</script>\n<script>{_SCRIPT}</script>\n</body>\n</html>\n"
     )
+
+
+def _embedded(values: Any) -> str:
+    """Return values as JSON that cannot close the script element it stands in."""
+    return canonical_json(values).decode().replace("<", "\\u003c")
+
+
+def _shared_axes(figures: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Any], list[list[Any]]]:
+    """Return the figures with each long horizontal axis as a place in a list of them: most lines share their weeks."""
+    places: dict[tuple[Any, ...], int] = {}
+
+    def slim(line: Mapping[str, Any]) -> dict[str, Any]:
+        if len(line.get("x", ())) < SHARED:
+            return dict(line)
+        return {**line, "x": places.setdefault(tuple(line["x"]), len(places))}
+
+    changed = {key: {**figure, "data": [slim(line) for line in figure["data"]]} for key, figure in figures.items()}
+    return changed, [list(axis) for axis in places]
 
 
 def chart(key: str, description: str) -> str:

@@ -89,8 +89,7 @@ def _against(shown: Sequence[Row], tries: Tries) -> str:
 
 
 def _ruling(row: Row) -> str:
-    reason = f'<span class="record">{escape(row.verdict["reason"])}</span>' if row.verdict else ""
-    return f"{mark(row)}. {reason}"
+    return f'{mark(row)}. <span class="record">{escape(row.verdict["reason"])}</span>' if row.verdict else mark(row)
 
 
 def _pairs(pairs: Sequence[Pair], tries: Tries) -> str:

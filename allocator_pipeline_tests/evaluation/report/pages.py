@@ -83,5 +83,13 @@ def parsed(html: str) -> Node:
 
 
 def figures_of(html: str) -> dict[str, dict]:
-    """Return the Plotly specifications that a page carries."""
-    return json.loads(re.search(r'<script type="application/json" id="figures">(.*?)</script>', html, re.DOTALL)[1])
+    """Return the Plotly specifications that a page carries, with their shared axes in place."""
+    figures, shared = (
+        json.loads(re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', html, re.DOTALL)[1])
+        for name in ("figures", "shared")
+    )
+    for figure in figures.values():
+        for line in figure["data"]:
+            if isinstance(line.get("x"), int):
+                line["x"] = shared[line["x"]]
+    return figures

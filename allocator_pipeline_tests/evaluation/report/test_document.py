@@ -99,7 +99,7 @@ def test_what_was_not_written_by_us_is_escaped(html, page, inputs):
     assert "<img" not in html.split("<script>", 1)[0]
     assert "onerror" in page.text
     closing = whole_page("t", "l", [], {"f": {"data": [{"name": "</script><script>alert(1)"}], "layout": {}}})
-    assert closing.count("</script>") == 3 + closing.count("</script><script>alert")
+    assert closing.count("</script>") == 4 + closing.count("</script><script>alert")
     assert "</script><script>alert" not in closing
     hostile = {name: report | {"notes": ["<b>bold</b>"], "market": "<i>"} for name, report in inputs[0].items()}
     told = inputs[5] | {"words": ["<b>bold</b>"]}
