@@ -137,7 +137,7 @@ def allocator_summary(
         ],
         "rolling": _rolling(weeks, runs),
         "response": _response(judged.policies[years[-1] - 1].unshrunk(), latest),
-        "weights": weights_by_symbol(runs[POLICY].symbols, runs[POLICY].targets),
+        "weights": weights_by_symbol(runs[POLICY]),
     }
 
 

@@ -64,8 +64,8 @@ def _by_baseline(result: Mapping[str, Any]) -> list[str]:
         best = (
             f" The best of {test['compared']} is "
             f"{'better' if test['p_value'] <= 0.05 else 'not better'} than it by more than chance explains "
-            f"(SPA p {test['p_value']:.2f})."
-            if test and test["best"]
+            f"(SPA p {_p_value(test)})."
+            if test and test["best"] and test["compared"] > 1
             else ""
         )
         sentences.append(f"Against {label} (Sharpe {rows[0]['baseline_sharpe']:.2f}): {'; '.join(parts)}.{best}")
@@ -121,10 +121,8 @@ def _overfitting(item: Mapping[str, Any]) -> str:
 
 def _confidence_set(item: Mapping[str, Any]) -> str:
     names = [LABELS.get(name, name) for name in item["included"]]
-    return (
-        f"Any of {len(names)} of {len(item['p_values'])} series may be the best (model confidence set, 95 %): "
-        f"{', '.join(names)}."
-    )
+    may = "Only one" if len(names) == 1 else f"Any of {len(names)}"
+    return f"{may} of {len(item['p_values'])} series may be the best (model confidence set, 95 %): {', '.join(names)}."
 
 
 def _verdict(verdict: str, label: str) -> str:
@@ -142,8 +140,12 @@ def _numbers(row: Mapping[str, Any]) -> str:
         return ""
     return (
         f": Sharpe difference {plus(item['estimate'])}, 95 % interval {plus(item['low'])} to {plus(item['high'])}, "
-        f"Ledoit-Wolf p {test['p_value']:.2f}"
+        f"Ledoit-Wolf p {_p_value(test)}"
     )
+
+
+def _p_value(test: Mapping[str, Any]) -> str:
+    return f"{test['p_value']:.2f}" if test["p_value"] >= 0.005 else "below 0.005"
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -27,7 +27,8 @@ hold::
               the gate reads; empty for a baseline
     facts     {costs_paid: sum of the weekly costs, a fraction of wealth; worst_week: {week, net}; final_wealth}
     weekly    {weeks: [ISO], net: [...], gross: [...], turnover: [...], cost: [...]}; gross is before costs
-    weights   {symbol: [target weight of each week, 6 decimals]}, CASH last
+    weights   {symbol: [target weight of each week, 6 decimals]}, CASH last; not of a baseline, whose weights are stored
+              as ``baseline_weights``
 """
 
 from __future__ import annotations
@@ -294,6 +295,7 @@ def _series(entrants: Mapping[str, _Entrant], states: StateTensors, costs: CostC
                 for baseline in (baselines if entrant.role != "baseline" else [])
             },
             **_weekly(runs[name]),
+            **({} if entrant.role == "baseline" else {"weights": weights_by_symbol(runs[name])}),
         }
         for name, entrant in entrants.items()
     }
@@ -315,12 +317,12 @@ def _weekly(run: Rollout) -> dict[str, Any]:
             "turnover": run.turnover.tolist(),
             "cost": run.cost.tolist(),
         },
-        "weights": weights_by_symbol(run.symbols, run.targets),
     }
 
 
-def weights_by_symbol(symbols: np.ndarray, targets: np.ndarray) -> dict[str, list[float]]:
-    """Return target weights (T, 16) by symbol over time; 0 while a symbol is outside the universe."""
+def weights_by_symbol(run: Rollout) -> dict[str, list[float]]:
+    """Return target weights by symbol over time; 0 while a symbol is outside the universe."""
+    symbols, targets = run.symbols, run.targets
     names = sorted({str(symbol) for symbol in symbols.ravel()})
     table = np.zeros((len(targets), len(names) + 1))
     columns = np.searchsorted(names, symbols)

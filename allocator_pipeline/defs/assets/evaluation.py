@@ -1,5 +1,7 @@
 """Baselines, annual reports and weekly paper evaluations: everything judged out of sample and net of costs."""
 
+from functools import cache
+
 import dagster as dg
 import pandas as pd
 
@@ -100,7 +102,7 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         from allocator_pipeline.allocators.scheduled import Scheduled
         from allocator_pipeline.evaluation.walk_forward import eval_report
 
-        values = {}
+        values, weights = {}, cache(baseline_weights.__getitem__)  # every report reads those of all years before
         for key in context.partition_keys:
             allocator, text = split(key)
             year = int(text)
@@ -114,9 +116,7 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
                 year=year,
                 policies=policies,
                 states=states_of_years(state_tensors, allocator, years),
-                baselines={
-                    name: Scheduled(pd.concat([baseline_weights[f"{name}|{y}"] for y in years])) for name in BASELINES
-                },
+                baselines={name: Scheduled(pd.concat([weights(f"{name}|{y}") for y in years])) for name in BASELINES},
                 reference=(
                     {"reference": stored_policy(store, reference_policies[frozen])}
                     if frozen in reference_policies.stored()

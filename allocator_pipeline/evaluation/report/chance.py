@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation import charts
 from allocator_pipeline.evaluation.page import table
-from allocator_pipeline.evaluation.report.estimates import BESIDE, Sharpe, Tries, difference, sharpe_charts
+from allocator_pipeline.evaluation.report.estimates import Sharpe, Tries, difference, sharpe_charts
 from allocator_pipeline.evaluation.report.results import mark
 from allocator_pipeline.evaluation.report.section import (
     Comparison,
@@ -41,8 +42,8 @@ def significance(
     if comparison is None:
         parts = [bullets(findings(reports)), _against(shown, tries), absent("evaluation_summary"), _differences(tries)]
     else:
-        principal = [pair for pair in comparison["pairs"] if pair["baseline"] in BESIDE]
-        others = [pair for pair in comparison["pairs"] if pair["baseline"] not in BESIDE]
+        principal = [pair for pair in comparison["pairs"] if pair["baseline"] in PRINCIPAL_BASELINES]
+        others = [pair for pair in comparison["pairs"] if pair["baseline"] not in PRINCIPAL_BASELINES]
         parts = [
             bullets([comparison["words"][0], *findings(reports), *_overfitting(comparison)]),
             _differences(tries),
@@ -78,14 +79,14 @@ def _against(shown: Sequence[Row], tries: Tries) -> str:
             f"<strong>{escape(row.label)}</strong>{tries.html()}",
             *(
                 escape(in_words(row.series["against"][name], name)) if name in row.series["against"] else ""
-                for name in BESIDE
+                for name in PRINCIPAL_BASELINES
             ),
             _ruling(row) if row.role == "candidate" else "",
         ]
         for row in shown
         if row.role != "baseline"
     ]
-    return table(["", *(f"against {LABELS[name]}" for name in BESIDE), "the gate"], body, text=[1, 2, 3])
+    return table(["", *(f"against {LABELS[name]}" for name in PRINCIPAL_BASELINES), "the gate"], body, text=[1, 2, 3])
 
 
 def _ruling(row: Row) -> str:
@@ -153,7 +154,7 @@ def _deflated(comparison: Comparison, summaries: Summaries) -> str:
         beside = {
             pair["baseline"]: pair["baseline_sharpe"]
             for pair in comparison["pairs"]
-            if pair["allocator"] == allocator and pair["baseline"] in BESIDE
+            if pair["allocator"] == allocator and pair["baseline"] in PRINCIPAL_BASELINES
         }
         interval = summaries[allocator]["series"]["policy"]["interval"] if allocator in summaries else None
         body.append(

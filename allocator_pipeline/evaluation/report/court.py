@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.page import table
-from allocator_pipeline.evaluation.report.estimates import BESIDE, Tries, difference
+from allocator_pipeline.evaluation.report.estimates import Tries, difference
 from allocator_pipeline.evaluation.report.section import Comparison, Section, absent, folded, note
 from allocator_pipeline.evaluation.summary import LABELS, OUTCOMES, Verdicts, p_value
 
@@ -98,10 +99,10 @@ def champions(verdicts: Verdicts, tries: Tries) -> Section:
                 f"<code>{escape(champion.version)}</code>",
                 escape(champion.since),
                 seal(champion, tries),
-                *(_evidence(champion.badge, name) for name in BESIDE),
+                *(_evidence(champion.badge, name) for name in PRINCIPAL_BASELINES),
             ]
         )
-    header = ["", "champion", "serves from", "evidence", *(f"against {LABELS[name]}" for name in BESIDE)]
+    header = ["", "champion", "serves from", "evidence", *(f"against {LABELS[name]}" for name in PRINCIPAL_BASELINES)]
     remark = (
         "Proven means: better than equal weight and HRP at 5 % over the whole sequence of tries, not in one test of "
         "its own. z is the evidence in standard normal units; it has to exceed the threshold of its try."

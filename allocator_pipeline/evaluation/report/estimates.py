@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.errors import NotEnoughDataError
 from allocator_pipeline.evaluation.page import chart
 from allocator_pipeline.evaluation.summary import LABELS, plus
-
-BESIDE = ("equal_weight", "hrp")
-"""The baselines that every Sharpe ratio is shown beside."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,9 @@ def sharpe_of(name: str, series: Mapping[str, Mapping[str, Any]], tries: Tries) 
         If no baseline is among the series.
     """
     own = series[name]
-    beside = {other: series[other]["metrics"]["sharpe"] for other in BESIDE if other in series and other != name}
+    beside = {
+        other: series[other]["metrics"]["sharpe"] for other in PRINCIPAL_BASELINES if other in series and other != name
+    }
     return Sharpe(own["metrics"]["sharpe"], own["interval"], FIXED_RULE if own["role"] == "baseline" else tries, beside)
 
 

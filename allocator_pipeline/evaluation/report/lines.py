@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.charts import DASHES, Figure, series_colour, short
-from allocator_pipeline.evaluation.report.estimates import BESIDE
 from allocator_pipeline.evaluation.summary import LABELS
 
 
 def summary_lines(allocator: str, summary: Mapping[str, Any]) -> Iterator[tuple[str, str, Figure]]:
     """Yield name, label and line of the baselines, of what would be without shrinkage, and of what is served."""
-    for name in BESIDE:
+    for name in PRINCIPAL_BASELINES:
         if name in summary["series"]:
             yield name, LABELS[name], {"color": series_colour(name, ""), "width": 1.5, "dash": DASHES["baseline"]}
     colour = series_colour("policy", allocator)

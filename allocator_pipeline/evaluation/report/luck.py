@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.page import chart, table
 from allocator_pipeline.evaluation.report import over_time, side_by_side
-from allocator_pipeline.evaluation.report.estimates import BESIDE, Sharpe, Tries, sharpe_charts, sharpe_of
+from allocator_pipeline.evaluation.report.estimates import Sharpe, Tries, sharpe_charts, sharpe_of
 from allocator_pipeline.evaluation.report.section import Section, Summaries, note, without_summary
 from allocator_pipeline.evaluation.summary import percent
 
@@ -36,7 +37,7 @@ def seeds(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Sect
     remark = (
         "Every member of an ensemble was trained from a seed of its own and walks alone here. The band reaches from "
         "the worst to the best of them in each week; the line is what is served, dotted what would be without "
-        "shrinkage."
+        "shrinkage. The spread is no interval of the ensemble, which is their mean."
     )
     figures = {f"seeds-{name}": over_time.seeds(name, summary) for name, summary in summaries.items()}
     shown = f'<div class="pair">{"".join(places)}</div>{note(remark)}{table(header, body)}' if body else ""
@@ -44,7 +45,9 @@ def seeds(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Sect
 
 
 def _over(mean: float, low: float, high: float, over: str, summary: Any, tries: Tries) -> str:
-    beside = {name: summary["series"][name]["metrics"]["sharpe"] for name in BESIDE if name in summary["series"]}
+    beside = {
+        name: summary["series"][name]["metrics"]["sharpe"] for name in PRINCIPAL_BASELINES if name in summary["series"]
+    }
     return Sharpe(mean, {"low": low, "high": high}, tries, beside, over).html()
 
 

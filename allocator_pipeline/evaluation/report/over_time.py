@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from allocator_pipeline.config import WEEKS_PER_YEAR
+from allocator_pipeline.config import PRINCIPAL_BASELINES, WEEKS_PER_YEAR
 from allocator_pipeline.evaluation.charts import DASHES, Figure, axis, layout, series_colour, wealth_axis
 from allocator_pipeline.evaluation.metrics import drawdowns, wealth
-from allocator_pipeline.evaluation.report.estimates import BESIDE
 from allocator_pipeline.evaluation.report.lines import band, line, summary_lines, titled
 from allocator_pipeline.evaluation.report.section import Summaries, longest
 from allocator_pipeline.evaluation.summary import LABELS
@@ -58,7 +57,7 @@ def rolling(summaries: Summaries) -> Figure:
     for name, summary in summaries.items():
         style = {"color": series_colour("policy", name), "width": 2}
         data.append(line(summary["rolling"]["weeks"], summary["rolling"]["policy"], name, style, "%{y:.2f}"))
-    for name in BESIDE:
+    for name in PRINCIPAL_BASELINES:
         style = {"color": series_colour(name, ""), "width": 1.5, "dash": DASHES["baseline"]}
         data.append(line(drawn["weeks"], drawn[name], LABELS[name], style, "%{y:.2f}"))
     return {
@@ -76,12 +75,16 @@ def trading(summaries: Summaries) -> Figure:
     """Draw weekly turnover (moving mean) and the costs paid so far of every allocator and the baselines."""
     data: list[Figure] = []
     first = longest(summaries)
-    runs = [(label, label, first, name, style) for name, label, style in summary_lines("", first) if name in BESIDE]
+    runs = [
+        (label, label, first, name, style)
+        for name, label, style in summary_lines("", first)
+        if name in PRINCIPAL_BASELINES
+    ]
     for allocator, summary in summaries.items():
         runs += [
             (f"{allocator}, {label}", allocator, summary, name, style)
             for name, label, style in summary_lines(allocator, summary)
-            if name not in BESIDE
+            if name not in PRINCIPAL_BASELINES
         ]
     for label, group, summary, name, style in runs:
         weeks, weekly = summary["weeks"], summary["series"][name]["weekly"]

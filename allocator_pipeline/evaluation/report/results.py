@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.page import table
 from allocator_pipeline.evaluation.report.court import champion_of, seal
-from allocator_pipeline.evaluation.report.estimates import BESIDE, Tries, difference, sharpe_of
+from allocator_pipeline.evaluation.report.estimates import Tries, difference, sharpe_of
 from allocator_pipeline.evaluation.report.section import (
     Section,
     Summaries,
@@ -80,7 +81,10 @@ def results(reports: Reports, shown: Sequence[Row], verdicts: Verdicts, tries: T
             [
                 f"<strong>{escape(row.label)}</strong>{version}",
                 sharpe_of(name, series, tries).html(),
-                *("" if row.role == "baseline" else difference(row.series["against"].get(b)) for b in BESIDE[::-1]),
+                *(
+                    "" if row.role == "baseline" else difference(row.series["against"].get(b))
+                    for b in PRINCIPAL_BASELINES[::-1]
+                ),
                 percent(numbers["cagr"]),
                 percent(numbers["max_drawdown"]),
                 percent(numbers["turnover"]),

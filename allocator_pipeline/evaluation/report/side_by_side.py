@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.charts import Figure, axis, layout, series_colour, short
-from allocator_pipeline.evaluation.report.estimates import BESIDE
 from allocator_pipeline.evaluation.report.lines import line, points, summary_lines, titled
 from allocator_pipeline.evaluation.report.section import Summaries
 from allocator_pipeline.evaluation.summary import LABELS
@@ -56,7 +56,7 @@ def placebo(summaries: Summaries) -> Figure:
         dots[1].extend([name] * len(draws))
     data = [points("forecasts shuffled", *dots, "var(--versus-1)", "circle", 6)]
     data[0]["marker"]["opacity"] = 0.6
-    for name in BESIDE:
+    for name in PRINCIPAL_BASELINES:
         values = [summaries[key]["series"][name]["metrics"]["sharpe"] for key in names]
         data.append(points(LABELS[name], values, names, series_colour(name, ""), "line-ns-open", 16))
     real = [summaries[name]["series"]["unshrunk"] for name in names]

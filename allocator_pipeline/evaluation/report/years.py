@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from allocator_pipeline.config import MIN_JUDGED_WEEKS
+from allocator_pipeline.config import MIN_JUDGED_WEEKS, PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.metrics import sharpe_ratio
 from allocator_pipeline.evaluation.page import table
 from allocator_pipeline.evaluation.report import over_time
-from allocator_pipeline.evaluation.report.estimates import BESIDE, Sharpe, Tries, sharpe_charts
+from allocator_pipeline.evaluation.report.estimates import Sharpe, Tries, sharpe_charts
 from allocator_pipeline.evaluation.report.section import Section, Summaries, folded, note, without_summary
 from allocator_pipeline.evaluation.significance import sharpe_interval
 from allocator_pipeline.evaluation.summary import LABELS, percent
@@ -66,7 +66,7 @@ def _sharpe(year: Mapping[str, Any], summary: Mapping[str, Any], tries: Tries) -
     picked = np.array([week.startswith(f"{year['year']}-") for week in summary["weeks"]])
     nets = {
         name: np.asarray(summary["series"][name]["weekly"]["net"])[picked]
-        for name in ("policy", *BESIDE)
+        for name in ("policy", *PRINCIPAL_BASELINES)
         if name in summary["series"]
     }
     own = nets.pop("policy")
