@@ -204,6 +204,24 @@ def test_reports_hold_every_baseline(honest):
     assert {name for name, one in series.items() if one["role"] == "baseline"} == set(BASELINES)
 
 
+def test_the_summary_walks_as_the_newest_report_did_and_is_compared_with_every_baseline(honest):
+    honest.materialize(("allocator_summary",), ALLOCATOR, ALLOCATOR)
+    honest.materialize(("evaluation_summary",), None, None)
+    summary = honest.store.assets.read("allocator_summary", ALLOCATOR)
+    report = honest.store.assets.read("eval_reports", f"{ALLOCATOR}|{LAST}")
+    walked = report["walk_forward"]["series"]
+    for name in ("policy", *BASELINES):
+        assert summary["series"][name]["metrics"] == walked[name]["metrics"]
+        assert summary["series"][name]["weekly"]["net"] == walked[name]["weekly"]["net"]
+    assert summary["versions"][str(LAST)] == report["candidate"]
+    assert summary["shares"][str(LAST)] > 0.5
+    assert summary["response"]["integrated_gradients"]["active_share"] > 0.01
+    compared = honest.store.assets.read("evaluation_summary", "all")
+    assert [row["baseline"] for row in compared["pairs"]] == list(BASELINES)
+    assert compared["tries"]["count"] == len(honest.store.ledger.history())
+    assert compared["trials"] >= 2
+
+
 def test_every_partition_again_changes_nothing_and_trains_nothing(honest):
     def files():
         root = Path(honest.store.root)

@@ -178,6 +178,16 @@ def weekly_tasks(window: Window) -> Iterator[Task]:
             yield Task(f"labels and paper evaluations of {week}", ("labeled_experience", "paper_evaluations"), *span)
 
 
+def closing_tasks() -> list[list[Task]]:
+    """Return what sums the rest up, made anew whenever anything else was: stages whose tasks go side by side."""
+    summaries = [Task(f"{name} over all years", ("allocator_summary",), name, name) for name in ALLOCATORS]
+    return [
+        [Task("forecasts in words", ("forecast_summary",)), *summaries],
+        [Task("allocators compared", ("evaluation_summary",))],
+        [Task("report", ("allocation_report",))],
+    ]
+
+
 class Progress:
     """One line for each finished run, with the time since the start."""
 
@@ -274,9 +284,9 @@ def _run(settings: Settings) -> int:
                 ran += 1
                 progress.say(f"  {done.title} ({seconds:.0f} s)")
         ran += _promote(workers, resource, progress)
-        for title, asset in (("forecasts in words", "forecast_summary"), ("report", "allocation_report")):
-            for _, seconds in workers.run([Task(title, (asset,))] if ran else []):
-                progress.say(f"  {title} ({seconds:.0f} s)")
+        for tasks in closing_tasks():
+            for task, seconds in workers.run(tasks if ran else []):
+                progress.say(f"  {task.title} ({seconds:.0f} s)")
     finally:
         workers.close()
     _summary(settings, window, resource, progress)

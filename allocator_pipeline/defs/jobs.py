@@ -34,6 +34,8 @@ def jobs():
             "training_job", "trained_policies", description="Full training of an allocator on the weeks through a year."
         ),
         job("reports_job", "eval_reports", description="Report of a year for an allocator."),
+        job("summary_job", "allocator_summary", description="The deep look at an allocator over all judged years."),
+        job("comparison_job", "evaluation_summary", description="Allocators compared, in numbers and in words."),
         job(
             "promotion_job",
             "promoted_policies",

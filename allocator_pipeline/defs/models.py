@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from allocator_pipeline.artifact import Artifact, Identity
 from allocator_pipeline.config import CostConfig
@@ -13,6 +13,9 @@ from allocator_pipeline.evaluation.forgetting import forgetting
 from allocator_pipeline.portfolio.state import StateTensors
 from allocator_pipeline.registry.artifacts import ArtifactStore, LoadedArtifact
 from allocator_pipeline.registry.promotion import policy_of
+
+if TYPE_CHECKING:
+    from allocator_pipeline.allocators.policy import Policy
 
 
 def trained(
@@ -70,3 +73,10 @@ def reference(loaded: LoadedArtifact) -> dict[str, object]:
     """Return the asset value that stands for a stored model: where to find it and how to recognise it."""
     manifest = loaded.manifest
     return {name: manifest[name] for name in ("name", "version", "cutoff", "parent", "identity_sha256", "data_sha256")}
+
+
+def stored_policy(store: StoreResource, value: Mapping[str, Any]) -> tuple[str, Policy]:
+    """Return version and policy of the model that an asset value stands for."""
+    from allocator_pipeline.allocators.policy import Policy
+
+    return value["version"], Policy.from_files(store.models.load(value["name"], value["version"]).files)

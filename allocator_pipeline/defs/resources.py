@@ -16,6 +16,7 @@ from allocator_pipeline.experience.store import ExperienceStore
 from allocator_pipeline.market.source import MarketSource
 from allocator_pipeline.market.sources import open_market
 from allocator_pipeline.registry.artifacts import ArtifactStore
+from allocator_pipeline.registry.ledger import EvidenceLedger
 from allocator_pipeline.registry.verdicts import VerdictLog
 
 
@@ -125,6 +126,11 @@ class StoreResource(dg.ConfigurableResource):
     def tensorboard(self) -> Path:
         """Folder of TensorBoard's event files; they hold wall times, so they lie beside the market's folder."""
         return Path(self.root).parent / "tensorboard" / Path(self.root).name
+
+    @property
+    def ledger(self) -> EvidenceLedger:
+        """Every try on this market, whichever allocator's."""
+        return EvidenceLedger(Path(self.root) / "registry")
 
     def verdicts(self, allocator: str) -> VerdictLog:
         """Return the verdict log of an allocator; its champion is the last promoted version."""

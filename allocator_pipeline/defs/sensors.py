@@ -15,6 +15,8 @@ from allocator_pipeline.market import calendar
 
 WATCHED = ("eval_reports", "paper_evaluations")
 BATCH = 200
+JUDGED_TAG = "allocator/judged"
+"""Asset and partition that a promotion was asked for by."""
 
 
 def sensors(jobs: Sequence[Any]) -> list[dg.SensorDefinition]:
@@ -36,8 +38,8 @@ def sensors(jobs: Sequence[Any]) -> list[dg.SensorDefinition]:
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=15,
         request_jobs=list(jobs),
-        description="Carries a refresh on: market, then features, then forecasts, states and baselines; and a "
-        "label on to its paper evaluation and fine-tune.",
+        description="Carries a refresh on: market, then features, then forecasts, states and baselines; a label on to "
+        "its paper evaluation and fine-tune; and a report judged to its allocator's summary, then the comparison.",
     )
     def next_stage(context: dg.RunStatusSensorContext):
         run = context.dagster_run
@@ -88,7 +90,7 @@ def promotion_requests(
         newest[allocator] = dg.RunRequest(
             run_key=f"{asset}-{partition}-{run_id}",
             partition_key=allocator,
-            tags={"allocator/judged": f"{asset} {partition}"},
+            tags={JUDGED_TAG: f"{asset} {partition}"},
         )
     for storage_id, asset, *_ in seen:
         after[asset] = max(after[asset], storage_id)
@@ -124,6 +126,11 @@ def following(job: str, tags: Mapping[str, str], run_id: str) -> Iterator[dg.Run
         yield _request("paper_job", f"{allocator}|{week}", run_id, {WEEKLY_TAG: week})
         yield _request("finetuning_job", f"{allocator}|{coming}", run_id, {WEEKLY_TAG: week})
 
+    if job == "promotion_job" and tags.get(JUDGED_TAG, "").startswith("eval_reports"):
+        yield _request("summary_job", tags["dagster/partition"], run_id, {})
+    if job == "summary_job":
+        yield _request("comparison_job", None, run_id, {})
 
-def _request(job: str, partition: str, run_id: str, tags: dict[str, str]) -> dg.RunRequest:
+
+def _request(job: str, partition: str | None, run_id: str, tags: dict[str, str]) -> dg.RunRequest:
     return dg.RunRequest(job_name=job, run_key=f"{job}-{partition}-{run_id}", partition_key=partition, tags=tags)

@@ -94,14 +94,11 @@ def _quantiles(judgement: Judgement) -> Iterator[str]:
 
 def _portfolio(judgement: Judgement) -> Iterator[str]:
     runs, compared = judgement["portfolios"], judgement["comparisons"]
-    yield (
-        f"Its top 5, after costs: Sharpe {runs['top']['sharpe']:.2f}, "
-        f"turnover {percent(runs['top']['turnover'])} a week."
-    )
+    yield f"Its top 5, after costs: turnover {percent(runs['top']['turnover'])} a week."
     for name in BASELINES:
         difference = compared[f"sharpe_of_{name}"]
         yield (
-            f"Against {LABELS[name]} ({runs[name]['sharpe']:.2f}): {signed(difference)}, "
+            f"Sharpe ratio less that of {LABELS[name]} ({runs[name]['sharpe']:.2f}): {signed(difference)}, "
             f"{_verdict(difference, 'higher')}."
         )
 

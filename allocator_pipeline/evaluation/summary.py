@@ -221,6 +221,13 @@ def percent(value: float, decimals: int = 1) -> str:
     return f"{100 * value:.{decimals}f} %"
 
 
+def p_value(value: float | None) -> str:
+    """Format a p-value: ``"0.34"``, ``"0.012"`` or ``"below 0.001"``; ``"n/a"`` if there is none."""
+    if value is None:
+        return "n/a"
+    return "below 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
 def with_interval(interval: Mapping[str, Any] | None, estimate: float) -> str:
     """Format an estimate and its interval: ``"0.91 [0.20,1.63]"``."""
     return f"{estimate:.2f} [{interval['low']:.2f},{interval['high']:.2f}]" if interval else f"{estimate:.2f} [n/a]"

@@ -23,6 +23,9 @@ from allocator_pipeline.errors import CorruptArtifactError, NotEnoughDataError
 class Observation:
     """What an allocator sees at one decision.
 
+    Several portfolios may decide the same week at once, each with features and holdings of its own: features, missing
+    and weights then have further axes before those named here.
+
     Parameters
     ----------
     week : numpy.datetime64[D]

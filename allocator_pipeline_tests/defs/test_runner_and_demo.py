@@ -68,6 +68,12 @@ def test_the_demo_makes_the_baselines_that_the_panel_and_the_reports_read(window
     assert set(keys) == panel | reports
 
 
+def test_the_page_is_made_last_of_the_summaries_and_they_of_every_allocator():
+    stages = [[(task.assets, task.first) for task in tasks] for tasks in demo.closing_tasks()]
+    assert {key for assets, key in stages[0] if assets == ("allocator_summary",)} == set(ALLOCATORS)
+    assert stages[1:] == [[(("evaluation_summary",), None)], [(("allocation_report",), None)]]
+
+
 def test_weeks_are_decided_before_they_are_labelled_and_fine_tuned_once(window):
     tasks = list(demo.weekly_tasks(window))
     assert sum(task.assets == ("finetuned_policies",) for task in tasks) == 1

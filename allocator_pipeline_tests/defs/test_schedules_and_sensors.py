@@ -12,7 +12,7 @@ from allocator_pipeline.defs import promotion
 from allocator_pipeline.defs.build import build_definitions
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.schedules import REFRESH_TAG, WEEKLY_TAG
-from allocator_pipeline.defs.sensors import following, promotion_requests
+from allocator_pipeline.defs.sensors import JUDGED_TAG, following, promotion_requests
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +90,16 @@ def test_a_refresh_goes_on_stage_by_stage():
         *(("baselines_job", f"{name}|2026") for name in BASELINES),
     ]
     assert list(following("market_job", {}, "by hand")) == []
+
+
+def test_a_report_judged_is_summed_up_and_compared_and_a_stream_is_not():
+    tags = {"dagster/partition": "ppo_lstm", JUDGED_TAG: "eval_reports ppo_lstm|2021"}
+    (summary,) = following("promotion_job", tags, "r1")
+    assert (summary.job_name, summary.partition_key) == ("summary_job", "ppo_lstm")
+    (comparison,) = following("summary_job", {"dagster/partition": "ppo_lstm"}, "r2")
+    assert (comparison.job_name, comparison.partition_key) == ("comparison_job", None)
+    assert list(following("comparison_job", {}, "r3")) == []
+    assert list(following("promotion_job", {**tags, JUDGED_TAG: "paper_evaluations ppo_lstm|2022-01-03"}, "r4")) == []
 
 
 def test_a_promotion_that_dies_is_tried_again(sample):

@@ -10,12 +10,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from allocator_pipeline.config import CASH, PLANNED_ALLOCATORS, CostConfig
+from allocator_pipeline.config import BASELINES, CASH, PLANNED_ALLOCATORS, CostConfig
 from allocator_pipeline.errors import NotEnoughDataError
 from allocator_pipeline.evaluation.forecast_summary import forecast_summary
 from allocator_pipeline.evaluation.page import page
 from allocator_pipeline.evaluation.report import html_report
-from allocator_pipeline_tests.evaluation.conftest import VERSIONS
+from allocator_pipeline.evaluation.summary import LABELS
+from allocator_pipeline_tests.evaluation.conftest import VERSIONS, Tilted
 from allocator_pipeline_tests.evaluation.forecasting import YEAR, made_up_baselines, made_up_outcomes, made_up_panel
 
 VOID = {"meta", "br"}
@@ -160,6 +161,20 @@ def test_drawn_wealth_ends_where_the_report_does(html, reports):
     assert len(lines["sac_lstm"]["x"]) == len(lines["sac_lstm"]["y"])
 
 
+def test_lesser_baselines_are_in_the_table_and_wait_in_the_charts_legend(report_of):
+    rivals = {name: Tilted((number,)) for number, name in enumerate(BASELINES)}
+    page_of_all = html_report({"ppo_lstm": report_of(baselines=rivals)}, {}, None, {})
+    lines = figures_of(page_of_all)["growth"]["data"]
+    shown = {line["name"] for line in lines if line["visible"] is True}
+    assert shown == {"ppo_lstm", "ppo_lstm ref.", "equal weight", "HRP"}
+    assert {line["name"] for line in lines if line["visible"] == "legendonly"} == set(LABELS.values()) - shown
+    waiting = [line["line"]["color"] for line in lines if line["visible"] == "legendonly" and "yaxis" not in line]
+    assert len(set(waiting)) == len(waiting) == len(BASELINES) - 2
+    assert all(f"<strong>{label}</strong>" in page_of_all for label in LABELS.values())
+    style = re.search(r"<style>(.*?)</style>", page_of_all, re.DOTALL)[1]
+    assert all(colour[4:-1] + ":" in style for colour in waiting)
+
+
 def test_one_allocator_without_verdicts_forecasts_and_decisions_still_has_a_report(reports):
     html = html_report({"ppo_lstm": reports["ppo_lstm"]}, {}, None, {})
     for words in ("Nothing has been judged yet", "Nothing has been decided yet", "No forecasts have been judged yet"):
@@ -168,8 +183,6 @@ def test_one_allocator_without_verdicts_forecasts_and_decisions_still_has_a_repo
 
 
 def test_few_weeks_are_said_to_be_few(report_of, states):
-    from allocator_pipeline_tests.evaluation.conftest import Tilted
-
     short = report_of(
         policies={2017: (VERSIONS[2017], Tilted((1,)))}, reference={}, states=states.between(last="2018-03-26")
     )

@@ -17,6 +17,7 @@ from allocator_pipeline.errors import (
     NotEnoughDataError,
 )
 from allocator_pipeline.evaluation.metrics import metrics
+from allocator_pipeline.evaluation.walk_forward import FORMAT
 from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline.portfolio.state import concatenate
@@ -50,6 +51,7 @@ def report_on(stored: Callable[..., str]) -> Callable[..., dict[str, Any]]:
         }
         nothing = {"metrics": dict.fromkeys(measured, -9.0)}
         return {
+            "format": FORMAT,
             "allocator": "ppo_lstm",
             "year": year,
             "candidate": version,
@@ -185,6 +187,12 @@ def test_a_policy_is_not_promoted_by_weeks_it_was_trained_on(judge, report_on, l
 def test_a_report_of_another_allocator_is_refused(judge, report_on) -> None:
     with pytest.raises(ConflictError, match="sac_lstm"):
         judge(report_on(2016, (0,), allocator="sac_lstm"))
+
+
+def test_a_report_of_another_version_is_refused(judge, report_on, log) -> None:
+    with pytest.raises(CorruptArtifactError, match=r"format 1.*ppo_lstm\|2016.*eval_reports, again"):
+        judge(report_on(2016, (0,), format=1))
+    assert log.history() == []
 
 
 def test_only_what_verifies_is_promoted(judge, report_on, log, artifacts) -> None:
