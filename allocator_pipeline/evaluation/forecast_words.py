@@ -107,20 +107,39 @@ def _portfolio(judgement: Judgement) -> Iterator[str]:
 
 
 def _multiplicity(judgements: Mapping[str, Judgement]) -> Iterator[str]:
-    count = sum(item is not None for one in judgements.values() for item in one["comparisons"].values())
+    results = _results(judgements)
+    count, pairs = len(results), sum(len(who) for _, _, who in results)
     if not count:
         return
-    found = [(who, name, good) for who, one in judgements.items() for name, good in significant(one).items()]
-    good = [(who, name) for who, name, speaks_for in found if speaks_for]
-    strict = [(who, name) for who, name in good if _remains(judgements[who]["comparisons"][name], count)]
+    found = [(name, item, who) for name, item, who in results if compared_with(item) in ("above", "below")]
+    good = [(name, item, who) for name, item, who in found if item["estimate"] * COMPARISONS[name].better > 0]
+    strict = [(name, item, who) for name, item, who in good if _remains(item, count)]
     do = f"{len(found)} {'does' if len(found) == 1 else 'do'}" if found else "None does"
+    shared = f" ({pairs - count} more repeat another forecaster's numbers exactly and are counted once)"
     yield (
-        f"These are {count} comparisons at {100 * LEVEL:g} %: if nothing differed at all, about "
-        f"{(1 - LEVEL) * count:.1f} of them would still seem to. {do}; "
+        f"These are {count} comparisons at {100 * LEVEL:g} %{shared if pairs > count else ''}: if nothing differed at "
+        f"all, about {(1 - LEVEL) * count:.1f} of them would still seem to. {do}; "
         f"{len(good)} in a forecaster's favour{_named(good)}."
     )
     if good:
         yield f"Allowing for their number (Bonferroni), {len(strict)} of those in favour remain{_named(strict)}."
+    years = sum(year["rank_ic"] is not None for one in judgements.values() for year in one.get("by_year", {}).values())
+    if years:
+        yield (
+            f"The rank ICs of single years, {years} intervals more, are only shown: about {(1 - LEVEL) * years:.1f} of "
+            "them would leave out zero if nothing were there."
+        )
+
+
+def _results(judgements: Mapping[str, Judgement]) -> list[tuple[str, Mapping[str, Any], list[str]]]:
+    """Return every comparison once, with the forecasters that share it: quantiles of one calibration are one result."""
+    results: dict[tuple[str, float, float, float], tuple[str, Mapping[str, Any], list[str]]] = {}
+    for who, one in judgements.items():
+        for name, item in one["comparisons"].items():
+            if item is not None:
+                key = (name, item["low"], item["estimate"], item["high"])
+                results.setdefault(key, (name, item, []))[2].append(who)
+    return list(results.values())
 
 
 def _remains(item: Mapping[str, Any], count: int) -> bool:
@@ -129,8 +148,9 @@ def _remains(item: Mapping[str, Any], count: int) -> bool:
     return bool(abs(item["estimate"]) > wider * (item["high"] - item["low"]) / 2)
 
 
-def _named(pairs: Sequence[tuple[str, str]]) -> str:
-    return f" ({'; '.join(f'{who}: {COMPARISONS[name].label}' for who, name in pairs)})" if pairs else ""
+def _named(results: Sequence[tuple[str, Mapping[str, Any], Sequence[str]]]) -> str:
+    told = "; ".join(f"{' = '.join(who)}: {COMPARISONS[name].label}" for name, _, who in results)
+    return f" ({told})" if told else ""
 
 
 def _interval(item: Mapping[str, Any] | None, scale: float, decimals: int) -> str:
