@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 from allocator_pipeline.config import QUANTILES
 from allocator_pipeline.evaluation.forecast_panel import BASELINES, COMPARISONS
@@ -106,19 +106,39 @@ def _portfolio(judgement: Judgement) -> Iterator[str]:
         )
 
 
+class _Result(NamedTuple):
+    """A comparison and the forecasters that share it to the digit."""
+
+    name: str
+    item: Mapping[str, Any]
+    who: list[str]
+
+
+def _results(judgements: Mapping[str, Judgement]) -> list[_Result]:
+    """Return every comparison once: the quantiles of one calibration are one result, whoever gives them."""
+    results: dict[tuple[str, float, float, float], _Result] = {}
+    for who, one in judgements.items():
+        for name, item in one["comparisons"].items():
+            if item is not None:
+                key = (name, item["low"], item["estimate"], item["high"])
+                results.setdefault(key, _Result(name, item, [])).who.append(who)
+    return list(results.values())
+
+
 def _multiplicity(judgements: Mapping[str, Judgement]) -> Iterator[str]:
     results = _results(judgements)
-    count, pairs = len(results), sum(len(who) for _, _, who in results)
+    count, repeated = len(results), sum(len(result.who) - 1 for result in results)
     if not count:
         return
-    found = [(name, item, who) for name, item, who in results if compared_with(item) in ("above", "below")]
-    good = [(name, item, who) for name, item, who in found if item["estimate"] * COMPARISONS[name].better > 0]
-    strict = [(name, item, who) for name, item, who in good if _remains(item, count)]
+    verdicts = {who: significant(one) for who, one in judgements.items()}
+    found = [result for result in results if result.name in verdicts[result.who[0]]]
+    good = [result for result in found if verdicts[result.who[0]][result.name]]
+    strict = [result for result in good if _remains(result.item, count)]
     do = f"{len(found)} {'does' if len(found) == 1 else 'do'}" if found else "None does"
-    shared = f" ({pairs - count} more repeat another forecaster's numbers exactly and are counted once)"
+    shared = f" ({repeated} more repeat another forecaster's numbers exactly and are counted once)" if repeated else ""
     yield (
-        f"These are {count} comparisons at {100 * LEVEL:g} %{shared if pairs > count else ''}: if nothing differed at "
-        f"all, about {(1 - LEVEL) * count:.1f} of them would still seem to. {do}; "
+        f"These are {count} comparisons at {100 * LEVEL:g} %{shared}: if nothing differed at all, about "
+        f"{(1 - LEVEL) * count:.1f} of them would still seem to. {do}; "
         f"{len(good)} in a forecaster's favour{_named(good)}."
     )
     if good:
@@ -131,25 +151,14 @@ def _multiplicity(judgements: Mapping[str, Judgement]) -> Iterator[str]:
         )
 
 
-def _results(judgements: Mapping[str, Judgement]) -> list[tuple[str, Mapping[str, Any], list[str]]]:
-    """Return every comparison once, with the forecasters that share it: quantiles of one calibration are one result."""
-    results: dict[tuple[str, float, float, float], tuple[str, Mapping[str, Any], list[str]]] = {}
-    for who, one in judgements.items():
-        for name, item in one["comparisons"].items():
-            if item is not None:
-                key = (name, item["low"], item["estimate"], item["high"])
-                results.setdefault(key, (name, item, []))[2].append(who)
-    return list(results.values())
-
-
 def _remains(item: Mapping[str, Any], count: int) -> bool:
     """Tell whether zero is also outside an interval at the level ``1 - 5 % / count``, by the normal distribution."""
     wider = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / count) / NormalDist().inv_cdf((1 + LEVEL) / 2)
     return bool(abs(item["estimate"]) > wider * (item["high"] - item["low"]) / 2)
 
 
-def _named(results: Sequence[tuple[str, Mapping[str, Any], Sequence[str]]]) -> str:
-    told = "; ".join(f"{' = '.join(who)}: {COMPARISONS[name].label}" for name, _, who in results)
+def _named(results: Sequence[_Result]) -> str:
+    told = "; ".join(f"{' = '.join(result.who)}: {COMPARISONS[result.name].label}" for result in results)
     return f" ({told})" if told else ""
 
 

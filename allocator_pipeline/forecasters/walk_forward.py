@@ -242,8 +242,8 @@ def _check_fields(
         at = np.argwhere(gone[np.ix_(rows, columns)])
         if len(at):
             raise MarketDataError(
-                f"Fewer than {inputs.MIN_OBSERVED} of the last {inputs.CONTEXT} sessions have a {name}, which the model "
-                "has learnt to read.",
+                f"Fewer than {inputs.MIN_OBSERVED} of the last {inputs.CONTEXT} sessions have a {name}, which the "
+                "model has learnt to read.",
                 todo=f"mend the {name} of that stock's bars; a source that has none any more gives none to any year "
                 "(leave the column out).",
                 symbol=stocks[at[0][1]],

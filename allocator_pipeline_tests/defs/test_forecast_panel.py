@@ -142,6 +142,16 @@ def test_without_lightgbm_its_rows_are_empty_and_the_summary_says_so(ran, monkey
     assert "not installed" in summary["absent"]["lightgbm"]
     assert any("lightgbm was not judged" in line for line in summary["words"][-1]["says"])
 
+    monkeypatch.setattr(lightgbm_opponent, "installed", lambda: True)  # since then
+    run("forecast_summary", span=(None, None))
+    assert "was not installed when" in store.read("forecast_summary", "all")["absent"]["lightgbm"]
+
+
+def test_a_panel_that_nobody_has_made_is_said_to_be_absent(ran):
+    _, store, _ = ran
+    summary = store.read("forecast_summary", "all")
+    assert summary["absent"]["patchtst"] == "its forecast_panel has not been materialised for any year."
+
 
 def test_a_week_missing_in_the_table_is_masked_in_the_panel_and_an_error_in_a_state(ran, tmp_path):
     settings, store, run = ran

@@ -230,7 +230,7 @@ def test_the_summary_covers_the_years_without_a_hole_and_says_who_is_absent(summ
     assert one["weeks"] == len(one["weekly"]["weeks"]) == 104
     assert list(one["by_year"]) == [str(YEAR - 1), str(YEAR)]
     assert summary["absent"]["lightgbm"] == "it is not installed."
-    assert "no forecasts" in summary["absent"]["toto"]
+    assert "fewer than two weeks" in summary["absent"]["toto"]
     assert sum("was not judged" in line for line in summary["words"][-1]["says"]) == 2
     json.dumps(summary, allow_nan=False)
 

@@ -111,7 +111,7 @@ def test_a_field_that_is_lost_within_the_year_is_an_error_that_names_stock_and_w
 ):
     bars = market.copy()
     bars.loc[(bars["symbol"] == "S03") & (bars["date"] > "2015-06-19"), column] = gone
-    with pytest.raises(MarketDataError, match=f"have a {column}, which the model") as caught:
+    with pytest.raises(MarketDataError, match=f"have a {column}, which the model has learnt") as caught:
         forecast_year(models["patchtst"], 2015, bars, universe(2015))
     assert caught.value.symbol == "S03"
     assert caught.value.week == "2015-07-13"  # 13 sessions without it lie in the last 60 at its decision

@@ -6,8 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from allocator_pipeline import schemas
-from allocator_pipeline.config import OPPONENTS
-from allocator_pipeline.defs.forecasts import FORECAST_PAGE, forecasts_of, panels_of, write_forecast_page
+from allocator_pipeline.defs.forecasts import FORECAST_PAGE, forecasts_of, panels_of, why_absent, write_forecast_page
 from allocator_pipeline.defs.metadata import column_schema, fields, numbers, table_facts
 from allocator_pipeline.defs.partitions import (
     BASELINES,
@@ -161,12 +160,12 @@ def forecast_panel_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         market: MarketResource,
         store: StoreResource,
         forecast_panel,
+        opponent_forecasts,
         outcomes,
         baseline_weights,
     ):
         from allocator_pipeline.evaluation.forecast_summary import forecast_summary as summarise
         from allocator_pipeline.evaluation.forecast_words import as_lines
-        from allocator_pipeline.evaluation.lightgbm_opponent import NOT_INSTALLED
 
         panels = panels_of(forecast_panel)
         years = sorted({str(year) for by_year in panels.values() for year in by_year})
@@ -175,7 +174,7 @@ def forecast_panel_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             pd.concat([outcomes[year] for year in years], ignore_index=True),
             {name: pd.concat([baseline_weights[f"{name}|{year}"] for year in years]) for name in BASELINES},
             market.settings.costs,
-            dict.fromkeys(OPPONENTS, NOT_INSTALLED),
+            why_absent(panels, forecast_panel, opponent_forecasts),
         )
         path = Path(store.root) / FORECAST_PAGE
         digest = write_forecast_page(summary, market.market, path)
