@@ -151,14 +151,14 @@ class Partitions:
     external: tuple[str, ...] = ()
 
     def years(self, start: int) -> dg.TimeWindowPartitionsDefinition:
-        """Years from ``start``; the running year is a partition too."""
+        """Years from ``start``; the running year is a partition too, also where a static market ends in it."""
         return dg.TimeWindowPartitionsDefinition(
             cron_schedule="0 0 1 1 *",
             fmt="%Y",
             start=str(start),
             end=str(self.last.year + 1) if self.static else None,
             timezone=TIMEZONE,
-            end_offset=0 if self.static else 1,
+            end_offset=1,  # counted from now, and never beyond the end
         )
 
     def weeks(self, lead: int) -> dg.TimeWindowPartitionsDefinition:
@@ -179,7 +179,7 @@ class Partitions:
             end_date=end.isoformat() if self.static else None,
             day_offset=1,
             timezone=TIMEZONE,
-            end_offset=0 if self.static else lead,
+            end_offset=2 if self.static else lead,  # counted from now, and never beyond the end
         )
 
     @property
