@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from functools import cached_property
 
 import dagster as dg
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from allocator_pipeline.config import (
     ALLOCATORS,
@@ -26,6 +27,11 @@ def split(key: str) -> tuple[str, str]:
     """Split a two-dimensional key: ``"lstm|2019"`` -> ``("lstm", "2019")``."""
     first, second = key.split("|")
     return first, second
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """Return the tags of a run over the partitions from the first to the last key; two dimensions span a rectangle."""
+    return {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}
 
 
 def time_window(start: int, end: int) -> dg.TimeWindowPartitionMapping:

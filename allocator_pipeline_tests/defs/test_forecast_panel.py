@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +16,7 @@ from allocator_pipeline.config import N_STOCKS, Settings, SimulatedConfig
 from allocator_pipeline.defs.build import build_definitions, partitions_of
 from allocator_pipeline.defs.forecasts import FORECAST_PAGE
 from allocator_pipeline.defs.home import dagster_home
+from allocator_pipeline.defs.partitions import range_tags
 from allocator_pipeline.defs.resources import MarketResource
 from allocator_pipeline.defs.runner import Task, run_task
 from allocator_pipeline.defs.storage import AssetStore
@@ -151,6 +153,18 @@ def test_a_panel_that_nobody_has_made_is_said_to_be_absent(ran):
     _, store, _ = ran
     summary = store.read("forecast_summary", "all")
     assert summary["absent"]["patchtst"] == "its forecast_panel has not been materialised for any year."
+
+
+def test_the_chain_of_a_refresh_can_run_the_panel_of_all_forecasters_and_the_summary(ran, monkeypatch):
+    settings, store, run = ran
+    run("forecasts", span=(f"patchtst|{YEAR}", f"ridge|{YEAR}"))
+    definitions = build_definitions(settings)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    dagster_home(settings)
+    with dg.DagsterInstance.get() as instance:
+        for name, tags in (("panel_job", range_tags(f"lstm|{YEAR}", f"toto|{YEAR}")), ("summary_job", {})):
+            assert definitions.resolve_job_def(name).execute_in_process(instance=instance, tags=tags).success
+    assert set(store.read("forecast_summary", "all")["forecasters"]) >= {"lstm", "patchtst", "ridge", "toto"}
 
 
 def test_a_week_missing_in_the_table_is_masked_in_the_panel_and_an_error_in_a_state(ran, tmp_path):
