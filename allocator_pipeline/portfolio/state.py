@@ -148,7 +148,8 @@ class StateTensors:
 
     def observation(self, row: int, weights: np.ndarray) -> Observation:
         """Return what an allocator that holds ``weights`` (shape (16,), CASH last) sees at a row."""
-        return Observation(self.weeks[row], self.symbols[row], self.features[row], self.missing[row], weights)
+        features = np.concatenate([self.signals[row], self.forecasts[row, :, None]], axis=-1)  # of this week alone
+        return Observation(self.weeks[row], self.symbols[row], features, self.missing[row], weights)
 
     def carry(self) -> np.ndarray:
         """Return where each slot's symbol stood the week before, shape (T, 15): a slot index, or -1 if it did not.

@@ -130,6 +130,10 @@ class TestPrices:
     def test_no_prices_is_an_error(self, tmp_path):
         assert "holds no prices" in refused(tmp_path)
 
+    def test_a_folder_that_is_not_there_is_an_error_of_its_own(self, folder):
+        assert "no such folder" in refused(folder / "absent")
+        assert "a file, not a folder" in refused(folder / "prices.parquet")
+
     def test_two_files_for_one_table_are_an_error(self, folder):
         price_rows().write_csv(folder / "prices_daily.csv")
 
