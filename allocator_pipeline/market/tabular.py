@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from allocator_pipeline.errors import MarketDataError
+from allocator_pipeline.market.csv_fault import csv_fault
 from allocator_pipeline.market.source import NEW_YORK
 
 ROW = "row"
@@ -116,13 +117,21 @@ def _read(path: Path) -> pl.DataFrame:
     try:
         if path.suffix == ".parquet":
             return pl.read_parquet(path)
-        return pl.read_csv(path, infer_schema=False)
+        table = pl.read_csv(path, infer_schema=False)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise MarketDataError(
-            f"The file cannot be read: {str(error).splitlines()[0][:200]}.",
-            todo="write it again as parquet, or as CSV in UTF-8 with a header and commas.",
-            source=path.name,
-        ) from error
+        fault = csv_fault(path) if path.suffix == ".csv" and path.is_file() else None
+        raise _unreadable(path, fault or str(error).splitlines()[0][:200]) from error
+    if any("\ufffd" in name for name in table.columns):  # what stands for bytes that are not UTF-8
+        raise _unreadable(path, csv_fault(path) or "the header is not UTF-8")
+    return table
+
+
+def _unreadable(path: Path, fault: str) -> MarketDataError:
+    return MarketDataError(
+        f"The file cannot be read: {fault}.",
+        todo="mend that place, or write the file again as parquet, or as CSV in UTF-8 with a header and commas.",
+        source=path.name,
+    )
 
 
 def _present(values: pl.Series, kind: str) -> pl.Series:

@@ -179,6 +179,22 @@ def test_a_week_missing_in_the_table_is_masked_in_the_panel_and_an_error_in_a_st
     write_table(Path(settings.external_forecasts))
 
 
+def test_symbols_of_the_table_that_the_market_lacks_are_shown(ran):
+    settings, _, run = ran
+    path = write_table(Path(settings.external_forecasts))
+    table = pd.read_parquet(path)
+    stranger = table[table["symbol"] == "SIM03"].assign(symbol="sim03")
+    pd.concat([table, stranger]).to_parquet(path)
+    run("external_forecasts")
+    with dg.DagsterInstance.get() as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("external_forecasts"))
+        logs = [entry.user_message for entry in instance.all_logs(event.run_id)]
+    in_year = int((stranger["week"].dt.year == int(YEAR)).sum())
+    assert event.asset_materialization.metadata["unknown_symbols"].value == {"sim03": in_year}
+    assert any(f"{len(stranger)} rows are not used" in line and "sim03" in line for line in logs)
+    write_table(path)
+
+
 def test_a_data_folder_of_injected_states_is_not_used_with_others(ran):
     settings, _, _ = ran
     with pytest.raises(ConfigurationError, match="state_forecasts"):
