@@ -112,7 +112,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         asset_checks=asset_checks(partitions),
         jobs=every_job,
         schedules=schedules(partitions),
-        sensors=sensors(every_job),
+        sensors=sensors(every_job, partitions),
         resources={
             "market": MarketResource.of(settings),
             "store": StoreResource(root=root),

@@ -29,6 +29,11 @@ def jobs():
         job("forecasts_job", "forecasts", "state_tensors", description="Forecasts and states of a year."),
         job("opponents_job", "opponent_forecasts", description="Forecasts of a year by optional opponents."),
         job("panel_job", "forecast_panel", description="What a forecaster's forecasts of a year were worth."),
+        job(
+            "panel_summary_job",
+            "forecast_summary",
+            description="The forecast panel over years, in words and on a page.",
+        ),
         job("baselines_job", "baseline_weights", description="Baseline weights of a year."),
         job(
             "training_job", "trained_policies", description="Full training of an allocator on the weeks through a year."

@@ -116,8 +116,34 @@ def build_inputs(prices: PricePanel, channels: Sequence[str]) -> Inputs:
         if days is not None:
             values, _ = demean(definitions.cumulated(np.where(seen, values, np.nan), days))
         layers.append(values)
-    counts = pd.DataFrame(observed.astype(np.float64)).rolling(CONTEXT, min_periods=1).sum().to_numpy()
-    return Inputs(np.stack(layers, axis=-1).astype(np.float32), counts >= MIN_OBSERVED, outlook(returns))
+    return Inputs(np.stack(layers, axis=-1).astype(np.float32), often(observed), outlook(returns))
+
+
+def often(observed: np.ndarray) -> np.ndarray:
+    """Tell where at least `MIN_OBSERVED` of the last `CONTEXT` days up to a day were observed, shape (T, N)."""
+    return pd.DataFrame(observed.astype(np.float64)).rolling(CONTEXT, min_periods=1).sum().to_numpy() >= MIN_OBSERVED
+
+
+def lost(prices: PricePanel, learnt: int) -> dict[str, np.ndarray]:
+    """Tell where a symbol no longer has a field that the model has learnt to read.
+
+    Its channel would be at the mean of the cross-section, which says something else than that it is not there.
+
+    Parameters
+    ----------
+    prices : PricePanel
+        With the fields that the model reads.
+    learnt : int
+        Row of the last day that the model was fitted on.
+
+    Returns
+    -------
+    dict of str to ndarray of bool, shape (T, N)
+        By field; a volume of zero counts as none. A symbol that had too little of the field on every day up to
+        ``learnt`` has nothing to lose.
+    """
+    held = {name: often(values > 0) for name, values in prices.fields.items()}
+    return {name: seen[: learnt + 1].any(axis=0) & ~seen for name, seen in held.items()}
 
 
 def _daily(name: str, prices: PricePanel, sigma: np.ndarray) -> np.ndarray:

@@ -159,7 +159,7 @@ def forecast_year(artifact: ArtifactLike, year: int, prices: pd.DataFrame, unive
     NotEnoughDataError
         If a stock of the universe has too little history at a decision.
     MarketDataError
-        If the prices lack a decision session.
+        If the prices lack a decision session, or a stock of the universe has lost a field that the model reads.
     CorruptArtifactError
         If the model's files are not what its network expects.
     """
@@ -181,6 +181,7 @@ def forecast_year(artifact: ArtifactLike, year: int, prices: pd.DataFrame, unive
             todo=f"materialise the prices of {year - FORECAST_TRAINING_YEARS} to {year}.",
         )
     _check_context(features, rows, columns, weeks, stocks)
+    _check_fields(prices_panel, rows, columns, weeks, stocks)
     # one week at a time: the same shapes, so the same bits, however much of the year is there
     scores = np.stack(
         [
@@ -232,6 +233,22 @@ def _check_context(
             symbol=stocks[slot],
             week=str(weeks["week"].iloc[week].date()),
         )
+
+
+def _check_fields(
+    prices: panel.PricePanel, rows: np.ndarray, columns: np.ndarray, weeks: pd.DataFrame, stocks: list[str]
+) -> None:
+    for name, gone in inputs.lost(prices, rows[0]).items():
+        at = np.argwhere(gone[np.ix_(rows, columns)])
+        if len(at):
+            raise MarketDataError(
+                f"Fewer than {inputs.MIN_OBSERVED} of the last {inputs.CONTEXT} sessions have a {name}, which the "
+                "model has learnt to read.",
+                todo=f"mend the {name} of that stock's bars; a source that has none any more gives none to any year "
+                "(leave the column out).",
+                symbol=stocks[at[0][1]],
+                week=str(weeks["week"].iloc[at[0][0]].date()),
+            )
 
 
 def parts_of(artifact: ArtifactLike) -> tuple[Mapping[str, Any], Files]:

@@ -151,7 +151,7 @@ class StateTensors:
 
     def observation(self, row: int, weights: np.ndarray) -> Observation:
         """Return what an allocator that holds ``weights`` (shape (16,), CASH last) sees at a row."""
-        features = np.concatenate([self.signals[row], self.forecasts[row][:, None]], axis=-1)
+        features = np.concatenate([self.signals[row], self.forecasts[row, :, None]], axis=-1)  # of this week alone
         return Observation(self.weeks[row], self.symbols[row], features, self.missing[row], weights)
 
     def carry(self) -> np.ndarray:

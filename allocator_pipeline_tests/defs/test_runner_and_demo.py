@@ -24,7 +24,7 @@ from allocator_pipeline.defs.home import dagster_home
 from allocator_pipeline.defs.resources import MarketResource
 from allocator_pipeline.defs.runner import Task, run_task, spans
 from allocator_pipeline.defs.storage import AssetStore
-from allocator_pipeline.errors import AllocatorError, ConfigurationError
+from allocator_pipeline.errors import AllocatorError, ConfigurationError, StorageError
 from allocator_pipeline.market.simulated import SimulatedMarket
 
 
@@ -172,6 +172,16 @@ def test_prices_alone_are_enough_for_signals(tmp_path, monkeypatch):
     assert signals["news_sentiment"].isna().all()
     assert (signals["fundamental_age"] == 4.0).all()
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
+
+
+def test_a_data_folder_that_cannot_be_written_to_is_said_to_be_so(tmp_path, monkeypatch, capsys):
+    (tmp_path / "taken").write_text("a file")
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    with pytest.raises(StorageError, match=r"Nothing can be written to .*taken.*ALLOCATOR_DATA_DIR"):
+        dagster_home(Settings(data_dir=tmp_path / "taken"))
+    monkeypatch.setenv("ALLOCATOR_DATA_DIR", str(tmp_path / "taken"))
+    assert demo.main() == 1
+    assert "What to do: set ALLOCATOR_DATA_DIR" in capsys.readouterr().err
 
 
 def test_a_missing_session_is_caught_by_a_blocking_check(broken_market):
