@@ -8,6 +8,7 @@ from typing import Any
 
 from allocator_pipeline.artifact import Artifact, Identity
 from allocator_pipeline.defs.resources import StoreResource
+from allocator_pipeline.errors import AllocatorError
 from allocator_pipeline.registry.artifacts import ArtifactStore, LoadedArtifact
 
 
@@ -16,6 +17,7 @@ def trained(
     identity: Identity,
     train: Callable[[], Artifact],
     log: Callable[[str], None],
+    failed: Callable[[AllocatorError], None],
     checkpoints: Path | None = None,
 ) -> LoadedArtifact:
     """Return the model of an identity, training and storing it only if it is not stored yet.
@@ -29,6 +31,8 @@ def trained(
         Trains the model and returns it.
     log : callable
         Receives one line of progress.
+    failed : callable
+        Receives what stopped the training, before it is raised.
     checkpoints : Path, optional
         Folder of the checkpoints; that of a stored model is removed.
 
@@ -41,7 +45,12 @@ def trained(
         log(f"{identity.name} {identity.version} is stored already")
     else:
         log(f"training {identity.name} {identity.version}")
-        models.save(train())
+        try:
+            artifact = train()
+        except AllocatorError as error:
+            failed(error)
+            raise
+        models.save(artifact)
     if checkpoints is not None:
         from allocator_pipeline.training.checkpoints import checkpoint_of
 
