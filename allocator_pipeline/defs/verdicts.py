@@ -1,7 +1,5 @@
 """``make verdicts`` and ``replay_verdicts_job``: every verdict made again from what it was made from."""
 
-from __future__ import annotations
-
 import sys
 
 import dagster as dg

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from allocator_pipeline.config import ALLOCATORS, FORECASTERS, OPPONENTS, Settings, SimulatedConfig
+from allocator_pipeline.config import ALLOCATORS, FORECASTERS, OPPONENTS, GateConfig, Settings, SimulatedConfig
 from allocator_pipeline.defs import demo
 from allocator_pipeline.defs.build import build_definitions, partitions_of
 from allocator_pipeline.defs.dev import HOST, free_port
@@ -111,6 +111,7 @@ def test_the_market_resource_carries_the_settings_through_dagster():
         simulated=SimulatedConfig(end=date(2020, 1, 31)),
         external_forecasts=Path("t.parquet"),
         state_forecasts=(("lstm", "toto"),),
+        gate=GateConfig(proof_to_promote=True),
     )
     assert MarketResource.of(settings).settings == settings
 
