@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pandas as pd
 
@@ -60,9 +61,7 @@ def judge_pending(court: Court, store: StoreResource, costs: CostConfig, log: Ca
         if split(key)[0] == allocator
     ]
 
-    def rivals(weeks: Sequence[str]) -> tuple[dict[str, list[float]], str]:
-        return _rivals(allocator, weeks, store, costs)
-
+    rivals = partial(stream_rivals, allocator, store=store, costs=costs)
     stream = promote_from_stream(court, papers, rivals) if papers else None
     if stream is not None:
         log(f"stream: {_told(stream)}")
@@ -87,10 +86,16 @@ def roll_back(court: Court, version: str, effective_week: str | None, reason: st
     return rollback(court, version, effective_week, reason)
 
 
-def _rivals(
+def stream_rivals(
     allocator: str, weeks: Sequence[str], store: StoreResource, costs: CostConfig
 ) -> tuple[dict[str, list[float]], str]:
-    """Return what the baselines earned in a stream's weeks, and the hash of the states they walked."""
+    """Return what the baselines earned in a stream's weeks, and the hash of the states they walked.
+
+    Raises
+    ------
+    MissingPartitionError
+        If states or baseline weights of these weeks or the one before are not stored.
+    """
     from allocator_pipeline.allocators.scheduled import Scheduled
 
     before = calendar.shift_week(weeks[0], -1)
