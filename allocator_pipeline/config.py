@@ -70,6 +70,7 @@ PRINCIPAL_BASELINES = BASELINES[:2]
 
 Market = Literal["sample", "files", "simulated", "live"]
 UniverseMode = Literal["point_in_time", "fixed"]
+SWITCH = ("off", "on")
 
 
 def algorithm_of(allocator: str) -> str:
@@ -176,6 +177,8 @@ class Settings:
         ``lstm=toto``).
     costs : CostConfig
         Trading rules.
+    gate : GateConfig
+        What the badge `proven` is needed for (``ALLOCATOR_PROOF_TO_PROMOTE``, ``ALLOCATOR_PROOF_TO_SERVE``).
     """
 
     market: Market = "sample"
@@ -188,6 +191,7 @@ class Settings:
     external_forecasts: Path | None = None
     state_forecasts: tuple[tuple[str, str], ...] = ()
     costs: CostConfig = field(default_factory=CostConfig)
+    gate: GateConfig = field(default_factory=GateConfig)
 
     @property
     def market_dir(self) -> Path:
@@ -195,7 +199,11 @@ class Settings:
         return self.data_dir / self.market
 
     def shaping(self) -> dict[str, object]:
-        """Return the settings that shape results, as JSON values: a data folder holds results of one choice of them."""
+        """Return the settings that shape results, as JSON values: a data folder holds results of one choice of them.
+
+        The gate is none of them: it may be made stricter or looser at any time, and every verdict and decision says
+        which one was in force.
+        """
         files = self.market == "files"
         table = self.external_forecasts
         return {
@@ -271,6 +279,10 @@ class Settings:
             simulated=simulated,
             external_forecasts=Path(table) if table else None,
             state_forecasts=_replacements(env.get("ALLOCATOR_STATE_FORECASTS", ""), table),
+            gate=GateConfig(
+                proof_to_promote=_choice(env, "ALLOCATOR_PROOF_TO_PROMOTE", SWITCH, "off") == "on",
+                proof_to_serve=_choice(env, "ALLOCATOR_PROOF_TO_SERVE", SWITCH, "off") == "on",
+            ),
         )
 
 

@@ -16,6 +16,7 @@ warnings.filterwarnings("ignore", category=UserWarning, module="dagster")
 
 from allocator_pipeline.config import (  # noqa: E402 (the environment comes first)
     ALLOCATORS,
+    ANCHOR,
     BASELINES,
     CASH,
     FORECASTERS,
@@ -294,7 +295,11 @@ def _run(settings: Settings) -> int:
 
 
 def _promote(workers: Workers, resource: StoreResource, progress: Progress) -> int:
-    """Run the promotions that the sensor asks for; return their number."""
+    """Run the promotions that the sensor asks for; return their number.
+
+    One after the other, in the order of the allocators: each adds tries to the one ledger, whose order is to be the
+    same every time.
+    """
     import dagster as dg
 
     from allocator_pipeline.defs.sensors import promotion_requests
@@ -302,13 +307,11 @@ def _promote(workers: Workers, resource: StoreResource, progress: Progress) -> i
     with dg.DagsterInstance.get() as instance:
         requests, _ = promotion_requests(instance, None, resource)
     progress.say(f"promotion: the sensor asks for {len(requests)} runs")
-    asked = [
-        Task(f"promotion of {key}", ("promoted_policies",), key, key, dict(request.tags))
-        for request in requests
-        if (key := request.partition_key)
-    ]
-    for task, seconds in workers.run(asked):
-        progress.say(f"  {task.title} ({seconds:.0f} s)")
+    asked = {request.partition_key: dict(request.tags) for request in requests}
+    for name in (name for name in ALLOCATORS if name in asked):
+        task = Task(f"promotion of {name}", ("promoted_policies", "promotion_history"), name, name, asked[name])
+        for done, seconds in workers.run([task]):
+            progress.say(f"  {done.title} ({seconds:.0f} s)")
     return len(asked)
 
 
@@ -328,7 +331,9 @@ def _summary(settings: Settings, window: Window, resource: StoreResource, progre
     print(weights_table({name: decision["target"] for name, decision in inputs.decisions.items()}))
     print(f"{'by':8}" + "".join(f"{decision['version']:>20}" for decision in inputs.decisions.values()))
     shares = [
-        resource.models.load(name, decision["version"]).manifest["facts"].get("served_share", 1.0)
+        0.0
+        if decision["version"] == ANCHOR  # the gate has put equal weight in the champion's place
+        else resource.models.load(name, decision["version"]).manifest["facts"].get("served_share", 1.0)
         for name, decision in inputs.decisions.items()
     ]
     print(f"{'served':8}" + "".join(f"{100 * share:19.0f}%" for share in shares))

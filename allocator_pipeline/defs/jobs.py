@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
+from allocator_pipeline.defs.verdicts import replay_verdicts_job
+
 MARKET = ("prices", "sentiment", "fundamentals")
 FEATURES = ("universe", "signals", "outcomes", "price_windows", "external_forecasts")
 
@@ -44,11 +46,13 @@ def jobs():
         job(
             "promotion_job",
             "promoted_policies",
-            description="Judge what has no verdict yet; promote or keep.",
+            "promotion_history",
+            description="Judge what has no verdict yet; promote or keep; write the record.",
             retries=3,
         ),
         job("inference_job", "target_weights", "decisions", description="This week's weights, recorded."),
         job("labeling_job", "labeled_experience", description="Label a week whose outcome is known."),
         job("paper_job", "paper_evaluations", description="Score champion and challenger on a labelled week."),
         job("finetuning_job", "finetuned_policies", description="Fine-tune the champion for the coming week."),
+        replay_verdicts_job,
     ]

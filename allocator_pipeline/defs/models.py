@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from allocator_pipeline.artifact import Artifact, Identity
 from allocator_pipeline.config import CostConfig
 from allocator_pipeline.defs.resources import StoreResource
+from allocator_pipeline.errors import AllocatorError
 from allocator_pipeline.evaluation.forgetting import forgetting
 from allocator_pipeline.portfolio.state import StateTensors
 from allocator_pipeline.registry.artifacts import ArtifactStore, LoadedArtifact
@@ -23,6 +24,7 @@ def trained(
     identity: Identity,
     train: Callable[[], Artifact],
     log: Callable[[str], None],
+    failed: Callable[[AllocatorError], None],
     checkpoints: Path | None = None,
 ) -> LoadedArtifact:
     """Return the model of an identity, training and storing it only if it is not stored yet.
@@ -36,6 +38,8 @@ def trained(
         Trains the model and returns it.
     log : callable
         Receives one line of progress.
+    failed : callable
+        Receives what stopped the training, before it is raised.
     checkpoints : Path, optional
         Folder of the checkpoints; that of a stored model is removed.
 
@@ -48,7 +52,12 @@ def trained(
         log(f"{identity.name} {identity.version} is stored already")
     else:
         log(f"training {identity.name} {identity.version}")
-        models.save(train())
+        try:
+            artifact = train()
+        except AllocatorError as error:
+            failed(error)
+            raise
+        models.save(artifact)
     if checkpoints is not None:
         from allocator_pipeline.training.checkpoints import checkpoint_of
 

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import dagster as dg
 
-from allocator_pipeline.config import CostConfig, Settings, SimulatedConfig
+from allocator_pipeline.config import CostConfig, GateConfig, Settings, SimulatedConfig
 from allocator_pipeline.defs.storage import AssetStore
 from allocator_pipeline.experience.store import ExperienceStore
 from allocator_pipeline.market.source import MarketSource
 from allocator_pipeline.market.sources import open_market
 from allocator_pipeline.registry.artifacts import ArtifactStore
+from allocator_pipeline.registry.court import Court
+from allocator_pipeline.registry.inputs import InputStore
 from allocator_pipeline.registry.ledger import EvidenceLedger
 from allocator_pipeline.registry.verdicts import VerdictLog
 
@@ -33,6 +35,7 @@ class MarketResource(dg.ConfigurableResource):
     state_forecasts: dict[str, str]
     simulated: str
     costs: str
+    gate: str
 
     @classmethod
     def of(cls, settings: Settings) -> MarketResource:
@@ -48,6 +51,7 @@ class MarketResource(dg.ConfigurableResource):
             state_forecasts=dict(settings.state_forecasts),
             simulated=json.dumps(asdict(settings.simulated), default=str, sort_keys=True),
             costs=json.dumps(asdict(settings.costs), sort_keys=True),
+            gate=json.dumps(asdict(settings.gate), sort_keys=True),
         )
 
     @cached_property
@@ -67,6 +71,7 @@ class MarketResource(dg.ConfigurableResource):
             state_forecasts=tuple(sorted(self.state_forecasts.items())),
             simulated=SimulatedConfig(**simulated),
             costs=CostConfig(**json.loads(self.costs)),
+            gate=GateConfig(**json.loads(self.gate)),
         )
 
     @cached_property
@@ -135,3 +140,8 @@ class StoreResource(dg.ConfigurableResource):
     def verdicts(self, allocator: str) -> VerdictLog:
         """Return the verdict log of an allocator; its champion is the last promoted version."""
         return VerdictLog(Path(self.root) / "registry", allocator)
+
+    def court(self, allocator: str, gate: GateConfig | None = None) -> Court:
+        """Return what verdicts on an allocator are made with; replaying them asks for no gate."""
+        inputs = InputStore(Path(self.root) / "registry" / "inputs")
+        return Court(self.verdicts(allocator), self.models, self.ledger, inputs, gate or GateConfig())

@@ -1,10 +1,13 @@
 """The demo's plan, the runner, and what blocking checks stop."""
 
 import socket
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
+import dagster as dg
 import pandas as pd
 import pytest
 
@@ -14,6 +17,7 @@ from allocator_pipeline.config import (
     FORECASTERS,
     OPPONENTS,
     PRINCIPAL_BASELINES,
+    GateConfig,
     Settings,
     SimulatedConfig,
 )
@@ -103,6 +107,18 @@ def test_what_is_stored_is_not_run_again(tmp_path):
     assert demo.todo([again], store) == [again]
 
 
+def test_promotions_go_one_by_one_in_the_order_of_the_allocators(monkeypatch):
+    """They share the ledger of tries, whose order must not depend on which process is quicker."""
+    requests = [dg.RunRequest(partition_key=name) for name in ("dpg_lstm", "ppo_lstm", "sac_patchtst")]
+    monkeypatch.setattr("allocator_pipeline.defs.sensors.promotion_requests", lambda *_: (requests, "{}"))
+    monkeypatch.setattr(dg.DagsterInstance, "get", nullcontext)
+    batches = []
+    workers = SimpleNamespace(run=lambda tasks: batches.append(tasks) or [(task, 0.0) for task in tasks])
+    assert demo._promote(workers, None, SimpleNamespace(say=lambda text: None)) == 3
+    assert [[task.first for task in batch] for batch in batches] == [["ppo_lstm"], ["sac_patchtst"], ["dpg_lstm"]]
+    assert {task.assets for batch in batches for task in batch} == {("promoted_policies", "promotion_history")}
+
+
 def test_a_market_too_short_to_judge_says_what_to_do(tmp_path):
     short = Settings(
         market="simulated", data_dir=tmp_path, simulated=SimulatedConfig(start=date(2015, 1, 1), end=date(2020, 12, 31))
@@ -139,6 +155,7 @@ def test_the_market_resource_carries_the_settings_through_dagster():
         simulated=SimulatedConfig(end=date(2020, 1, 31)),
         external_forecasts=Path("t.parquet"),
         state_forecasts=(("lstm", "toto"),),
+        gate=GateConfig(proof_to_promote=True),
     )
     assert MarketResource.of(settings).settings == settings
 
