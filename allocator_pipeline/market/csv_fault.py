@@ -22,11 +22,11 @@ def csv_fault(path: Path) -> str | None:
     """
     payload = path.read_bytes()
     try:
-        text = payload.decode("utf-8-sig")
+        text = payload.decode()
     except UnicodeDecodeError as error:
-        before = payload[: error.start].decode("utf-8-sig") + "?"
-        return f"{_place(len(list(csv.reader(io.StringIO(before)))) - 1, before.count(chr(10)) + 1)} is not UTF-8"
-    records = csv.reader(io.StringIO(text), strict=True)
+        before = payload[: error.start].decode() + "?"
+        return f"{_place(_rows(before) - 1, before.count(chr(10)) + 1)} is not UTF-8"
+    records = csv.reader(_lines(text), strict=True)
     names = row = 0
     line = 1
     try:
@@ -39,6 +39,18 @@ def csv_fault(path: Path) -> str | None:
         reason = "a quotation mark is never closed" if "end of data" in str(error) else str(error)
         return f"{_place(row + 1 if names else 0, line)}: {reason}"
     return None
+
+
+def _rows(text: str) -> int:
+    """Return how many rows a text has, a cut one and the header included."""
+    try:
+        return sum(1 for _ in csv.reader(_lines(text)))
+    except csv.Error:
+        return text.count("\n") + 1
+
+
+def _lines(text: str) -> io.StringIO:
+    return io.StringIO(text.removeprefix("\ufeff"), newline="")
 
 
 def _place(row: int, line: int) -> str:

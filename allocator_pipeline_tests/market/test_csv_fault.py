@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from allocator_pipeline.errors import MarketDataError
@@ -25,6 +25,7 @@ COLUMNS = {"symbol": Column("text", ("symbol",))}
         (HEAD + b'"G\nE",2015-01-05,0.1\nGE,2015-01-05,0,1\n', "row 2 (line 4) has 4 values"),
         (HEAD + b"GE,2015-01-05,0.1\ncaf\xe9,2015-01-05,0.1\n", "row 2 (line 3) is not UTF-8"),
         (HEAD + b'"G\nE",2015-01-05,0.1\ncaf\xe9,2015-01-05,0.1\n', "row 2 (line 4) is not UTF-8"),
+        (b"\xef\xbb\xbf" + HEAD + b"GE,2015-01-05,0.1\ncaf\xe9,2015-01-05,0\n", "row 2 (line 3) is not UTF-8"),
         (b"symbol,caf\xe9\nGE,1\n", "the header (line 1) is not UTF-8"),
         ("symbol,forecast\nGE,1\n".encode("utf-16"), "the header (line 1) is not UTF-8"),
         (HEAD + b'GE,2015-01-05,0.1\nGE,"2015-01-05,0.1\nGE,2015-01-12,0.1\n', "row 2 (line 3): a quotation mark"),
@@ -58,6 +59,8 @@ def test_nothing_is_found_in_what_a_writer_writes(cells, tmp_path_factory):
 
 
 @given(payload=st.binary(max_size=60))
+@example(payload=b"\r\x80")
+@example(payload=b"\xef\xbb\xbf\xc3\xa9\x80")
 def test_any_bytes_are_read_or_refused_with_a_typed_error(payload, tmp_path_factory):
     path: Path = tmp_path_factory.mktemp("bytes") / "table.csv"
     path.write_bytes(payload)
