@@ -126,7 +126,7 @@ def _evidence(badge: Badge | None, baseline: str) -> str:
     return f"z {item['z']:+.2f}<br><small>threshold {item['threshold']:.2f}</small>"
 
 
-def record(verdicts: Verdicts) -> Section:
+def record(verdicts: Verdicts, tries: Tries) -> Section:
     """Show every verdict, the newest first."""
     parts: list[str] = []
     for allocator, history in verdicts.items():
@@ -135,7 +135,7 @@ def record(verdicts: Verdicts) -> Section:
             continue
         promoted = sum(item["outcome"] == "promoted" for item in history)
         count = f"{len(history)} {'verdict' if len(history) == 1 else 'verdicts'}"
-        heading = f"{allocator}: {count}, {promoted} promoted, champion now {champion.version}"
+        heading = f"{allocator}: {count}, {promoted} promoted, champion now {champion.version}, {champion.words(tries)}"
         header = ["no.", "effective", "judged", "candidate", "outcome", "evidence", "Sharpe ratio less the champion's"]
         header += ["champion after", "reason"]
         rows = [_verdict(item) for item in reversed(history)]

@@ -73,8 +73,8 @@ def html_report(
         conduct.response(names, summaries),
         luck.placebo(names, summaries, tries),
         today.forecasts(forecasts),
-        today.last_weights(decisions),
-        court.record(verdicts),
+        today.last_weights(decisions, verdicts, tries),
+        court.record(verdicts, tries),
     ]
     lede = f"Market: {markets}. Weeks executed {first} to {last}, out of sample and net of costs."
     return page(

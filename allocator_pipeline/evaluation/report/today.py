@@ -12,8 +12,10 @@ from allocator_pipeline.config import CASH
 from allocator_pipeline.evaluation.forecast_page import figures_table, words_list
 from allocator_pipeline.evaluation.forecast_plots import rank_correlations
 from allocator_pipeline.evaluation.page import chart, table
+from allocator_pipeline.evaluation.report.court import champion_of, seal
+from allocator_pipeline.evaluation.report.estimates import Tries
 from allocator_pipeline.evaluation.report.section import Section, note
-from allocator_pipeline.evaluation.summary import percent
+from allocator_pipeline.evaluation.summary import Verdicts, percent
 
 Decisions = Mapping[str, Mapping[str, Any]]
 """Allocator -> ``week``, ``version``, ``target`` (symbol -> weight) and ``turnover``."""
@@ -32,7 +34,7 @@ def forecasts(summary: Mapping[str, Any] | None) -> Section:
     return Section("forecasts-panel", "Forecasts", body, {"forecasts": rank_correlations(summary["forecasters"])})
 
 
-def last_weights(decisions: Decisions) -> Section:
+def last_weights(decisions: Decisions, verdicts: Verdicts, tries: Tries) -> Section:
     """Show the last decision of every allocator side by side."""
     if not decisions:
         return Section("decision", "Last target weights", note("Nothing has been decided yet."))
@@ -47,8 +49,18 @@ def last_weights(decisions: Decisions) -> Section:
     body.append(
         ["by policy", *(f"<small><code>{escape(item['version'])}</code></small>" for item in decisions.values())]
     )
+    now = {name: champion_of(verdicts.get(name, ())) for name in decisions}
+    body.append(
+        [
+            "its evidence",
+            *(
+                seal(champion, tries) if (champion := now[name]) and champion.version == item["version"] else ""
+                for name, item in decisions.items()
+            ),
+        ]
+    )
     weeks = " and ".join(sorted({str(item["week"]) for item in decisions.values()}))
-    classes = ["" for _ in order] + ["group", ""]
+    classes = ["" for _ in order] + ["group", "", ""]
     shown = f"<p>Week of {escape(weeks)}.</p>" + table(["", *decisions], body, classes)
     return Section("decision", "Last target weights", shown)
 

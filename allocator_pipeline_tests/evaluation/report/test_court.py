@@ -61,7 +61,8 @@ def test_tries_are_the_ledgers_or_the_verdicts(judged, verdicts, comparison):
 
 
 def test_the_record_shows_every_verdict_newest_first_with_duel_and_badge(judged):
-    shown = parsed(record(judged).body)
+    shown = parsed(record(judged, Tries(12)).body)
+    assert "not proven after 12 tries" in shown.found(tag="summary")[0].text
     rows = shown.found(tag="tbody")[0].found(tag="tr")
     assert [row.found(tag="th")[0].text for row in rows] == ["2", "1"]
     assert "tie after 9 tries" in rows[0].text

@@ -125,9 +125,17 @@ def test_report_says_what_it_carries(page):
         "It is the first policy judged.",
         "These are 28 comparisons at 95 %",
         "Rank IC",
-        f"champion now {VERSIONS[2016]}",
+        f"champion now {VERSIONS[2016]}, not proven after 12 tries",
     ):
         assert statement in text, statement
+
+
+def test_the_badge_stands_by_the_weights_of_a_champion_only(inputs):
+    champion = {"ppo_lstm": inputs[3]["ppo_lstm"] | {"version": VERSIONS[2016]}}
+    for decisions, badges in ((champion, 1), (inputs[3], 0)):  # the latter was decided by one that is champion no more
+        shown = parsed(html_report(*inputs[:3], decisions, *inputs[4:]))
+        (section,) = (node for node in shown.found(tag="section") if node.attributes["id"] == "decision")
+        assert section.text.count("not proven after 12 tries") == badges
 
 
 def test_a_fixed_universe_admits_what_it_flatters(inputs):
