@@ -82,12 +82,13 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             last_exit="string",
             universe="string",
             notes="list of string",
+            purge="object",
             year_only="object",
             walk_forward="object",
         ),
         description="Report of year Y: the policy of Y-1 on the weeks of Y from cash, and the recipe walked "
-        "forward over all judged years with holdings carried, beside equal weight, HRP and the reference recipe "
-        "on the very same weeks.",
+        "forward over all judged years with holdings carried, beside every baseline and the reference recipe on the "
+        "very same weeks.",
         **GROUP,
     )
     def eval_reports(
