@@ -301,7 +301,7 @@ def _identity(forecaster: Forecaster, year: int, seed: int, has_open: bool, fold
             "context": inputs.CONTEXT,
             "min_observed": inputs.MIN_OBSERVED,
             "half_life": inputs.HALF_LIFE,
-            "outlook_half_lives": list(inputs.OUTLOOK_HALF_LIVES),
+            "outlook": inputs.OUTLOOK,
             "warm_up": inputs.WARM_UP,
             "clip": inputs.CLIP,
             "min_cross_section": inputs.MIN_CROSS_SECTION,
