@@ -106,8 +106,8 @@ def _deflated(deflated: Mapping[str, Mapping[str, Any]], trials: int) -> str:
         f"{name} {item['sharpe']:.2f} ({100 * item['probability']:.0f} %)" for name, item in deflated.items()
     )
     return (
-        f"Deflated for {_count(first['trials'], 'try', 'tries')}{seeds}, of which luck alone would show a Sharpe ratio of "
-        f"{first['threshold']:.2f} at best: Sharpe ratio, and the probability that the true one is above that: {each}. "
+        f"Deflated for {_count(first['trials'], 'try', 'tries')}{seeds}, of which luck alone would show a Sharpe ratio "
+        f"of {first['threshold']:.2f} at best: Sharpe ratio, and the probability that the true one is above that: {each}. "
         "Above luck is not above a baseline."
     )
 
