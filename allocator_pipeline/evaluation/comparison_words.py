@@ -107,8 +107,8 @@ def _deflated(deflated: Mapping[str, Mapping[str, Any]], trials: int) -> str:
     )
     return (
         f"Deflated for {_count(first['trials'], 'try', 'tries')}{seeds}, of which luck alone would show a Sharpe ratio "
-        f"of {first['threshold']:.2f} at best: Sharpe ratio, and the probability that the true one is above that: {each}. "
-        "Above luck is not above a baseline."
+        f"of {first['threshold']:.2f} at best: Sharpe ratio, and the probability that the true one is above that: "
+        f"{each}. Above luck is not above a baseline."
     )
 
 
