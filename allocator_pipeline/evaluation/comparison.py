@@ -11,7 +11,8 @@ Shape of a comparison (JSON values only; equal inputs give an equal comparison):
     pairs: [{allocator, baseline, sharpe, baseline_sharpe, bootstrap: `significance.sharpe_difference`,
              ledoit_wolf: `ledoit_wolf.sharpe_test`, verdict, words}]; both tests two-sided, None below 26 weeks
     duels: [{allocator, challenger, champion, weeks, bootstrap, ledoit_wolf, verdict, words}]
-    deflated: {allocator: {sharpe, threshold, probability, trials}} or None
+    deflated: {allocator: {sharpe, threshold, probability, trials}} or None; at least as many trials as there are
+              recipes x seeds
     overfitting: `overfitting.overfitting_probability` of choosing one among the unshrunk members of all, with the
                  number of recipes, or None
     superiority: {baseline: `superiority.superior_ability` of the allocators}, empty below 26 weeks

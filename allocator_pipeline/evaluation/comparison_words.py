@@ -35,7 +35,7 @@ def comparison_words(result: Mapping[str, Any]) -> list[str]:
     """Return the sentences that sum a comparison up (`comparison.evaluation_summary`)."""
     sentences = [_tries(result), *_by_baseline(result), *_chance(result)]
     if result["deflated"]:
-        sentences.append(_deflated(result["deflated"]))
+        sentences.append(_deflated(result["deflated"], result["trials"]))
     if result["overfitting"]:
         sentences.append(_overfitting(result["overfitting"]))
     if result["confidence_set"]:
@@ -99,15 +99,16 @@ def _chance(result: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _deflated(deflated: Mapping[str, Mapping[str, Any]]) -> str:
+def _deflated(deflated: Mapping[str, Mapping[str, Any]], trials: int) -> str:
     first = next(iter(deflated.values()))
+    seeds = ", each seed counted as one" if first["trials"] > trials else ""
     each = ", ".join(
         f"{name} {item['sharpe']:.2f} ({100 * item['probability']:.0f} %)" for name, item in deflated.items()
     )
     return (
-        f"Deflated for {_count(first['trials'], 'try', 'tries')}, of which luck alone would show a Sharpe ratio of "
-        f"{first['threshold']:.2f} at best: Sharpe ratio, and the probability that the true one is above that: {each}. "
-        "Above luck is not above a baseline."
+        f"Deflated for {_count(first['trials'], 'try', 'tries')}{seeds}, of which luck alone would show a Sharpe ratio "
+        f"of {first['threshold']:.2f} at best: Sharpe ratio, and the probability that the true one is above that: "
+        f"{each}. Above luck is not above a baseline."
     )
 
 

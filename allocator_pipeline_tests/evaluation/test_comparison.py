@@ -144,6 +144,13 @@ def test_the_ledgers_count_rules_where_there_is_one(summaries, compared):
     assert pair_of(many, "sac_lstm")["words"].endswith("after 130 tries")
 
 
+def test_seeds_count_as_tries_where_they_are_more(summaries):
+    one = evaluation_summary({"sac_lstm": summaries["sac_lstm"]}, {**NO_TRIES, "count": 2})
+    assert one["deflated"]["sac_lstm"]["trials"] == 3
+    assert "Deflated for 3 tries, each seed counted as one, of which" in "\n".join(one["words"])
+    assert "each seed counted" not in "\n".join(evaluation_summary(summaries)["words"])
+
+
 def test_the_words_hold_no_number_without_its_interval_tries_and_baselines(compared):
     words = "\n".join(compared["words"])
     assert "Against equal weight (Sharpe " in words
