@@ -11,6 +11,9 @@ from allocator_pipeline.evaluation.forecast_panel import BASELINES, COMPARISONS
 from allocator_pipeline.evaluation.significance import LEVEL
 from allocator_pipeline.evaluation.summary import LABELS, compared_with, percent, signed
 
+TOGETHER = "all of them"
+"""What the last of the words are about."""
+
 Judgement = Mapping[str, Any]
 
 
@@ -31,7 +34,7 @@ def forecast_findings(judgements: Mapping[str, Judgement], absent: Mapping[str, 
     """
     together = [*_multiplicity(judgements), *(f"{name} was not judged: {why}" for name, why in absent.items())]
     words = [{"about": name, "says": list(sentences(judgement))} for name, judgement in judgements.items()]
-    return [*words, {"about": "all of them", "says": together}] if together else words
+    return [*words, {"about": TOGETHER, "says": together}] if together else words
 
 
 def as_lines(words: Sequence[Mapping[str, Any]]) -> list[str]:

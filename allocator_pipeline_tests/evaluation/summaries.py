@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 
+from allocator_pipeline.atomic import canonical_json
 from allocator_pipeline.config import BASELINES, CASH, PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.comparison import evaluation_summary
 from allocator_pipeline.evaluation.metrics import drawdowns, sharpe_ratio, wealth
@@ -38,7 +40,7 @@ class MadeUpSummaries:
         self.last_exit = tables[-1]["exit_session"].iloc[-1].date().isoformat()
         self.market = self.rng.standard_t(5, len(self.weeks)) * 0.017 + 0.0035
         self.baselines = {name: self._series("baseline", *self._run(tilt)) for name, tilt in self._tilts().items()}
-        self.summaries = {name: self._summary(name) for name in allocators}
+        self.summaries = {name: as_stored(self._summary(name)) for name in allocators}
 
     def _tilts(self) -> dict[str, float]:
         return {name: 0.0 if name == "equal_weight" else 0.004 for name in BASELINES}
@@ -194,17 +196,22 @@ class MadeUpSummaries:
                 "weights": {symbol: values[:count] for symbol, values in summary["weights"].items()},
             }
 
-        return {
-            **{key: summary[key] for key in ("market", "universe", "notes", "costs", "first_week")},
-            "format": 2,
-            "allocator": allocator,
-            "year": year,
-            "candidate": version,
-            "execution": "open of the first session",
-            "last_week": self.weeks[count - 1],
-            "last_exit": self.last_exit,
-            "walk_forward": {"years": self.years, "series": {name: series(name) for name in ("policy", *BASELINES)}},
-        }
+        return as_stored(
+            {
+                **{key: summary[key] for key in ("market", "universe", "notes", "costs", "first_week")},
+                "format": 2,
+                "allocator": allocator,
+                "year": year,
+                "candidate": version,
+                "execution": "open of the first session",
+                "last_week": self.weeks[count - 1],
+                "last_exit": self.last_exit,
+                "walk_forward": {
+                    "years": self.years,
+                    "series": {name: series(name) for name in ("policy", *BASELINES)},
+                },
+            }
+        )
 
     def comparison(self) -> dict[str, Any]:
         """Return the comparison of all allocators."""
@@ -220,7 +227,12 @@ class MadeUpSummaries:
             "words": "not distinguishable from the champion over 27 weeks",
         }
         tries = {"count": self.tries, "sequence": 1, "position": self.tries, "by_allocator": {first: self.tries}}
-        return evaluation_summary(self.summaries, tries, [duel])
+        return as_stored(evaluation_summary(self.summaries, tries, [duel]))
+
+
+def as_stored(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a value as it comes back from the store: plain JSON, its keys in the order of the alphabet."""
+    return json.loads(canonical_json(value))
 
 
 def _cagr(net: np.ndarray) -> float:

@@ -13,6 +13,7 @@ from allocator_pipeline.evaluation.summary import (
     compared_with,
     findings,
     format_table,
+    in_order,
     in_words,
     plus,
     rows,
@@ -128,3 +129,8 @@ def test_findings_name_everyone_once_and_count_the_comparisons(reports):
 
 def test_nothing_rounds_to_minus_zero():
     assert [plus(value) for value in (-0.004, 0.0, -0.006, 1.5)] == ["+0.00", "+0.00", "-0.01", "+1.50"]
+
+
+def test_what_comes_back_from_the_store_is_shown_in_the_usual_order():
+    stored = {"buy_and_hold": 1, "equal_weight": 2, "hrp": 3, "policy": 4, "dpg_lstm": 5, "ppo_lstm": 6}
+    assert list(in_order(stored)) == ["policy", "ppo_lstm", "dpg_lstm", "equal_weight", "hrp", "buy_and_hold"]

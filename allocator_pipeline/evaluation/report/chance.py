@@ -21,7 +21,7 @@ from allocator_pipeline.evaluation.report.section import (
     folded,
     note,
 )
-from allocator_pipeline.evaluation.summary import LABELS, Reports, Row, findings, in_words, p_value, percent
+from allocator_pipeline.evaluation.summary import LABELS, Reports, Row, findings, in_order, in_words, p_value, percent
 
 Pair = Mapping[str, Any]
 
@@ -94,7 +94,7 @@ def _ruling(row: Row) -> str:
 
 
 def _pairs(pairs: Sequence[Pair], tries: Tries) -> str:
-    order = list(dict.fromkeys(str(pair["baseline"]) for pair in pairs))
+    order = list(in_order({pair["baseline"]: None for pair in pairs}))
     ordered = sorted(pairs, key=lambda pair: order.index(pair["baseline"]))
     names = [str(LABELS.get(pair["baseline"], pair["baseline"])) for pair in ordered]
     classes = ["", *("group" if one != before else "" for before, one in itertools.pairwise(names))]
@@ -150,7 +150,7 @@ def _duels(duels: Sequence[Pair], tries: Tries) -> str:
 
 def _deflated(comparison: Comparison, summaries: Summaries) -> str:
     body = []
-    for allocator, item in (comparison["deflated"] or {}).items():
+    for allocator, item in in_order(comparison["deflated"] or {}).items():
         beside = {
             pair["baseline"]: pair["baseline_sharpe"]
             for pair in comparison["pairs"]
@@ -188,7 +188,7 @@ def _superiority(comparison: Comparison) -> str:
             p_value(test["p_value"]),
             f"{p_value(test['lower'])} to {p_value(test['upper'])}",
         ]
-        for baseline, test in comparison["superiority"].items()
+        for baseline, test in in_order(comparison["superiority"]).items()
     ]
     return table(["SPA test", "best", "of", "p", "bounds of p"], body, text=[1]) if body else ""
 
@@ -203,7 +203,7 @@ def _confidence_set(comparison: Comparison) -> str:
             p_value(value),
             "may be the best" if name in found["included"] else "is not the best",
         ]
-        for name, value in sorted(found["p_values"].items(), key=lambda item: -item[1])
+        for name, value in sorted(in_order(found["p_values"]).items(), key=lambda item: -item[1])
     ]
     heading = f"Model confidence set at {percent(1 - found['size'], 0)}: {len(found['included'])} of {len(body)}"
     return folded(heading, table(["", "p", ""], body, text=[2]))

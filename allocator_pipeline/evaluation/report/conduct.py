@@ -48,7 +48,7 @@ def trading(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Se
 
 def _cagr_by_cost(summaries: Summaries) -> str:
     shown = [(label, name, summary["series"][name]) for label, name, summary in labelled(summaries)]
-    levels = list(shown[0][2]["cost_levels"])
+    levels = sorted(shown[0][2]["cost_levels"], key=float)
     body = [
         [
             label,

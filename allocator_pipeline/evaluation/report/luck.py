@@ -13,6 +13,9 @@ from allocator_pipeline.evaluation.report.estimates import Sharpe, Tries, sharpe
 from allocator_pipeline.evaluation.report.section import Section, Summaries, note, without_summary
 from allocator_pipeline.evaluation.summary import percent
 
+ONE_SIDED = 0.05
+"""Level of the placebo test: nineteen shuffles or more can reach it."""
+
 
 def seeds(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Section:
     """Show wealth and drawdown of every allocator with bands over the seeds of its ensemble."""
@@ -96,8 +99,8 @@ def placebo(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Se
 
 
 def _verdict(share: float, draws: int) -> str:
-    """Say what the share of shuffles means; the real one counts as one of them."""
-    p = (1 + share * draws) / (1 + draws)
-    if p <= 0.05:
-        return "better than its shuffled forecasts"
-    return "not distinguishable from shuffled forecasts"
+    """Say what the share of shuffles that are not below means, by a test on either side; the real one counts as one."""
+    above, below = (1 + share * draws) / (1 + draws), (1 + (1 - share) * draws) / (1 + draws)
+    if min(above, below) > ONE_SIDED:
+        return "not distinguishable from shuffled forecasts"
+    return f"{'better' if above < below else 'worse'} than its shuffled forecasts"

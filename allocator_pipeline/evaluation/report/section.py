@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-from allocator_pipeline.evaluation.summary import LABELS, percent
+from allocator_pipeline.evaluation.summary import LABELS, in_order, percent
 
 Summaries = Mapping[str, Mapping[str, Any]]
 """Allocator -> its summary over all judged years."""
@@ -72,7 +72,7 @@ def labelled(summaries: Summaries) -> Iterator[tuple[str, str, Mapping[str, Any]
         share = sum(summary["shares"].values()) / len(summary["shares"])
         for name, kind in (("policy", f"served {percent(share, 0)} of the tilt"), ("unshrunk", "unshrunk")):
             yield f"<strong>{escape(allocator)}</strong><br><small>{kind}</small>", name, summary
-    for name, series in longest(summaries)["series"].items():
+    for name, series in in_order(longest(summaries)["series"]).items():
         if series["role"] == "baseline":
             yield f"<strong>{escape(LABELS.get(name, name))}</strong>", name, longest(summaries)
 

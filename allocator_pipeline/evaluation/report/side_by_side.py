@@ -20,7 +20,7 @@ def cost_lines(allocator: str, summary: Mapping[str, Any]) -> Figure:
     data = []
     for name, label, style in summary_lines(allocator, summary):
         series = summary["series"][name]
-        levels = {float(level): one["sharpe"] for level, one in series["cost_levels"].items()}
+        levels = dict(sorted((float(bps), one["sharpe"]) for bps, one in series["cost_levels"].items()))
         drawn = line(list(levels), list(levels.values()), label, style, "%{y:.2f}") | {"mode": "lines+markers"}
         if name == "policy" and series["interval"] and charged in levels:
             at = list(levels).index(charged)

@@ -11,10 +11,11 @@ import numpy as np
 from allocator_pipeline.config import CASH
 from allocator_pipeline.evaluation.forecast_page import figures_table, words_list
 from allocator_pipeline.evaluation.forecast_plots import rank_correlations
+from allocator_pipeline.evaluation.forecast_words import TOGETHER
 from allocator_pipeline.evaluation.page import chart, table
 from allocator_pipeline.evaluation.report.court import champion_of, seal
 from allocator_pipeline.evaluation.report.estimates import Tries
-from allocator_pipeline.evaluation.report.section import Section, note
+from allocator_pipeline.evaluation.report.section import Section, folded, note
 from allocator_pipeline.evaluation.summary import Verdicts, percent
 
 Decisions = Mapping[str, Mapping[str, Any]]
@@ -25,8 +26,11 @@ def forecasts(summary: Mapping[str, Any] | None) -> Section:
     """Show what the forecasts were worth, in short."""
     if summary is None or not summary["forecasters"]:
         return Section("forecasts-panel", "Forecasts", note("No forecasts have been judged yet."))
+    together = [item for item in summary["words"] if item["about"] == TOGETHER]
+    each = [item for item in summary["words"] if item["about"] != TOGETHER]
     body = (
-        words_list(summary["words"])
+        words_list(together)
+        + folded("Each in words", words_list(each))
         + figures_table(summary["forecasters"])
         + chart("forecasts", "Rank correlation by year")
         + note("More pictures, and every comparison: forecasts.html beside this file.")

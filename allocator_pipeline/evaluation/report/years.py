@@ -15,14 +15,14 @@ from allocator_pipeline.evaluation.report import over_time
 from allocator_pipeline.evaluation.report.estimates import Sharpe, Tries, sharpe_charts
 from allocator_pipeline.evaluation.report.section import Section, Summaries, folded, note, without_summary
 from allocator_pipeline.evaluation.significance import sharpe_interval
-from allocator_pipeline.evaluation.summary import LABELS, percent
+from allocator_pipeline.evaluation.summary import LABELS, in_order, percent
 
 
 def by_year(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Section:
     """Show every calendar year of every allocator beside the baselines' returns."""
     parts: list[str] = []
     for allocator, summary in summaries.items():
-        names = list(dict.fromkeys(name for year in summary["calendar"] for name in year["returns"]))
+        names = list(in_order({name: None for year in summary["calendar"] for name in year["returns"]}))
         header = [
             "",
             "policy",
