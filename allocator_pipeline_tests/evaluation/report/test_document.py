@@ -123,7 +123,7 @@ def test_report_says_what_it_carries(page):
         "Week of 2019-01-07",
         "Net sharpe 0.1 is not above the 0.2 of hrp.",
         "It is the first policy judged.",
-        "These are 28 comparisons at 95 %",
+        "These are 20 comparisons at 95 %",
         "Rank IC",
         f"champion now {VERSIONS[2016]}, not proven after 12 tries",
     ):
