@@ -106,7 +106,7 @@ def run_graph(folder: Path, corrupt_after: pd.Timestamp | None) -> Pipeline:
         if week == WEEKS[3]:
             pipeline.materialize(("finetuned_policies",), key, key)
         pipeline.materialize(("target_weights", "decisions"), key, key)
-        pipeline.materialize(("labeled_experience", "paper_evaluations"), key, key)
+        pipeline.materialize(("paper_account", "labeled_experience", "paper_evaluations"), key, key)
     return pipeline
 
 
@@ -183,6 +183,18 @@ def test_labels_follow_the_one_accounting(honest):
         assert row.label.reward == pytest.approx(100 * np.log1p(row.label.realized_return), abs=1e-9)
 
 
+def test_the_paper_account_books_every_week_once_and_reconciles(honest):
+    booked = honest.store.account(ALLOCATOR).history()
+    assert [week.week for week in booked] == WEEKS
+    assert booked[0].nav_before == honest.settings.account.deposit
+    for week, row in zip(booked, honest.store.experience.records(ALLOCATOR), strict=True):
+        assert abs(week.reconciliation_error) < 1e-12
+        assert row.label.actual_weights == week.actual_weights
+        assert row.label.execution_report == week.execution_report
+        assert week.net == pytest.approx(row.label.realized_return, abs=0.002)  # but for skipped orders
+        assert honest.store.assets.read("paper_account", f"{ALLOCATOR}|{week.week}")["booking"]["nav"] == week.nav
+
+
 def test_champion_and_challenger_stand_side_by_side(honest):
     papers = [honest.store.assets.read("paper_evaluations", f"{ALLOCATOR}|{week}") for week in WEEKS]
     assert [paper["challenger"] is not None for paper in papers] == [False] * 3 + [True] * 4
@@ -219,7 +231,7 @@ def test_every_partition_again_changes_nothing_and_trains_nothing(honest):
     key = f"{ALLOCATOR}|{WEEKS[3]}"
     honest.materialize(("finetuned_policies",), key, key)
     honest.materialize(("target_weights", "decisions"), key, key)
-    honest.materialize(("labeled_experience", "paper_evaluations"), key, key)
+    honest.materialize(("paper_account", "labeled_experience", "paper_evaluations"), key, key)
     assert files() == before
 
 

@@ -7,7 +7,7 @@ corporate actions, and dividends and splits are booked one by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,9 +60,12 @@ class Tape:
     def __init__(self, prices: pd.DataFrame, has_open: bool, actions: pd.DataFrame | None = None) -> None:
         self.has_open, self._actions = has_open, actions
         table = prices.assign(adjusted=execution_prices(prices, has_open), factor=prices["adj_close"] / prices["close"])
-        wide = table.pivot(index="date", columns="symbol")
-        self._fills = wide["open" if has_open else "close"]
-        self._closes, self._factors, self._adjusted = wide["close"], wide["factor"], wide["adjusted"]
+
+        def wide(name: str) -> pd.DataFrame:
+            return table.pivot(index="date", columns="symbol", values=name)
+
+        self._fills, self._closes = wide("open" if has_open else "close"), wide("close")
+        self._factors, self._adjusted = wide("factor"), wide("adjusted")
 
     @property
     def itemised(self) -> bool:
@@ -138,8 +141,9 @@ class Tape:
 
 
 def _prices(table: pd.DataFrame, session: pd.Timestamp, symbols: Iterable[str]) -> dict[str, float]:
-    row: Mapping[str, float] = table.loc[session].to_dict() if session in table.index else {}
-    found = {symbol: float(row.get(symbol, np.nan)) for symbol in symbols}
+    names = list(symbols)
+    values = table.reindex(index=[session], columns=names).to_numpy(dtype=np.float64)[0]
+    found = dict(zip(names, values.tolist(), strict=True))
     for symbol, price in found.items():
         if not np.isfinite(price):
             raise _missing(symbol, session)

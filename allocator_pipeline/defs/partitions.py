@@ -29,6 +29,11 @@ def split(key: str) -> tuple[str, str]:
     return first, second
 
 
+def in_order(keys: list[str]) -> list[str]:
+    """Return keys of name and week by week, then by name."""
+    return sorted(keys, key=lambda key: split(key)[::-1])
+
+
 def time_window(start: int, end: int) -> dg.TimeWindowPartitionMapping:
     """Map to the upstream windows from ``start`` to ``end`` windows away, as far as they exist."""
     return dg.TimeWindowPartitionMapping(start_offset=start, end_offset=end, allow_nonexistent_upstream_partitions=True)
