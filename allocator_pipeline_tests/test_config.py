@@ -44,8 +44,11 @@ def test_every_variable_is_read():
             "ALLOCATOR_SIMULATED_PERSISTENCE": "0.5",
             "ALLOCATOR_EXTERNAL_FORECASTS": "/somewhere/table.parquet",
             "ALLOCATOR_STATE_FORECASTS": "patchtst=kronos, lstm=toto",
+            "ALLOCATOR_PAPER_DEPOSIT": "2500.5",
+            "ALLOCATOR_PAPER_SHARES": "whole",
         }
     )
+    assert (settings.account.deposit, settings.account.whole_shares) == (2500.5, True)
     assert settings.external_forecasts == Path("/somewhere/table.parquet")
     assert settings.state_forecasts == (("lstm", "toto"), ("patchtst", "kronos"))
     assert settings.market_dir == Path("/somewhere/simulated")
@@ -65,6 +68,8 @@ def test_every_variable_is_read():
         ({"ALLOCATOR_SIMULATED_START": "yesterday"}, "ALLOCATOR_SIMULATED_START"),
         ({"ALLOCATOR_SIMULATED_SYMBOLS": "14"}, "15 symbols"),
         ({"ALLOCATOR_SIMULATED_IC": "1.5"}, "IC"),
+        *(({"ALLOCATOR_PAPER_DEPOSIT": text}, "ALLOCATOR_PAPER_DEPOSIT") for text in ("0", "-1", "inf", "nan", "much")),
+        ({"ALLOCATOR_PAPER_SHARES": "half"}, "ALLOCATOR_PAPER_SHARES"),
         ({"ALLOCATOR_STATE_FORECASTS": "lstm=toto"}, "ALLOCATOR_EXTERNAL_FORECASTS"),
         *(
             ({"ALLOCATOR_STATE_FORECASTS": text, "ALLOCATOR_EXTERNAL_FORECASTS": "t.parquet"}, "ALLOCATOR_STATE")

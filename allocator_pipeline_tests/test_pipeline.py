@@ -193,6 +193,8 @@ def test_the_paper_account_books_every_week_once_and_reconciles(honest):
         assert row.label.execution_report == week.execution_report
         assert week.net == pytest.approx(row.label.realized_return, abs=0.002)  # but for skipped orders
         assert honest.store.assets.read("paper_account", f"{ALLOCATOR}|{week.week}")["booking"]["nav"] == week.nav
+        orders = json.loads((honest.store.orders / ALLOCATOR / f"{week.week}.json").read_text())
+        assert all(order["status"] == "preview" for order in orders)
 
 
 def test_champion_and_challenger_stand_side_by_side(honest):
@@ -291,6 +293,33 @@ def test_a_missed_week_is_named_before_the_account_goes_on(honest):
     key = f"{ALLOCATOR}|2018-04-23"
     with pytest.raises(AllocatorError, match=r"(?s)last decided for 2018-04-09.*2018-04-16"):
         honest.materialize(("target_weights",), key, key)
+
+
+def test_a_brokers_paper_account_is_decided_from_and_replaces_ours(honest, monkeypatch):
+    pytest.importorskip("alpaca")
+    from allocator_pipeline_tests.clients.alpaca_server import Alpaca, position, serve
+
+    week = "2018-04-16"
+    key = f"{ALLOCATOR}|{week}"
+    broker = Alpaca(positions=[position("SIM01", "40", "5000.00"), position("SIM16", "10", "2500.00")])
+    server = serve(broker)
+    for name, value in broker.env.items():
+        monkeypatch.setenv(name, value)
+    honest.materialize(("target_weights", "decisions"), key, key, {"target_weights": {"portfolio_from_alpaca": True}})
+    server.shutdown()
+    server.server_close()
+    honest.materialize(("paper_account", "labeled_experience"), key, key)
+    record = honest.store.experience.get(f"paper:{week}:{ALLOCATOR}")
+    assert record.decision.portfolio["nav"] == 10_000.0
+    exported = json.loads((honest.store.orders / ALLOCATOR / f"{week}.json").read_text())
+    assert exported == record.decision.portfolio["orders"]
+    booked = honest.store.account(ALLOCATOR).history()[-1]
+    assert [event["kind"] for event in booked.events[:2]] == ["withdrawal", "deposit"]
+    assert booked.nav_before == pytest.approx(10_000.0)
+    assert record.label.execution_report == booked.execution_report
+    secrets = [value for name, value in broker.env.items() if name.endswith(("KEY_ID", "SECRET_KEY"))]
+    written = b"".join(path.read_bytes() for path in honest.settings.data_dir.rglob("*") if path.is_file())
+    assert not [secret for secret in secrets if secret.encode() in written]
 
 
 def test_one_data_folder_holds_results_of_one_choice_of_settings(honest):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from allocator_pipeline.account.tape import Tape
+from allocator_pipeline.config import AccountConfig
 from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.errors import MissingPartitionError
 from allocator_pipeline.market import calendar
+from allocator_pipeline.portfolio.orders import orders_preview
 
 
 def account_week(key: str, run: str, store: StoreResource, market: MarketResource) -> dict[str, Any]:
@@ -55,3 +58,40 @@ def account_week(key: str, run: str, store: StoreResource, market: MarketResourc
         row.decision, Tape(prices, coverage.has_open), market.settings.costs, market.settings.account
     )
     return {"status": "booked", "run_id": run, "booking": booked.to_values()}
+
+
+def previewed_orders(
+    allocator: str, record: Mapping[str, Any], store: StoreResource, config: AccountConfig
+) -> list[dict[str, Any]]:
+    """Return the orders that a decision asks for: of the portfolio given, else of the account's value.
+
+    That is the last one booked which was known at the decision: of the week before last, as the schedules have it.
+
+    Parameters
+    ----------
+    allocator : str
+    record : mapping
+        Values of an `experience.records.Decision`.
+    store : StoreResource
+    config : AccountConfig
+
+    Returns
+    -------
+    list of dict
+        As `portfolio.orders.orders_preview`.
+    """
+    portfolio = record["portfolio"]
+    if "orders" in portfolio:
+        return list(portfolio["orders"])
+    known = str(calendar.week(record["week_start"])["decision_session"].date())
+    booked = [week.nav for week in store.account(allocator).history() if week.exit_session <= known]
+    nav = booked[-1] if booked else config.deposit
+    return orders_preview(
+        record["run_id"],
+        record["attempt"],
+        record["action"],
+        portfolio["holdings"],
+        nav,
+        config.min_order_share,
+        config.min_order_usd,
+    )

@@ -8,12 +8,25 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from allocator_pipeline import atomic
+from allocator_pipeline.account.ledger import AccountLedger
 from allocator_pipeline.artifact import Artifact
+from allocator_pipeline.config import AccountConfig
 from allocator_pipeline.experience.records import Decision
 from allocator_pipeline.experience.store import ExperienceStore
 from allocator_pipeline.registry.artifacts import ArtifactStore
 from allocator_pipeline.registry.verdicts import Ruling, Verdict, VerdictLog
+from allocator_pipeline_tests.account.market import (
+    ALLOCATOR,
+    COSTS,
+    SYMBOLS,
+    WEEKS,
+    decisions,
+    equal_target,
+    make_market,
+)
 from allocator_pipeline_tests.registry.conftest import make_artifact, make_ruling
 
 
@@ -73,9 +86,22 @@ def record(folder: Path, first: str) -> None:
         number += 1
 
 
+def book(folder: Path) -> None:
+    """Book the weeks of a year, and then over again."""
+    ledger, tape, made = AccountLedger(folder, ALLOCATOR), make_market(2).tape(), booked_decisions()
+    while True:
+        for decided in made:
+            ledger.book(decided, tape, COSTS, AccountConfig())
+
+
+def booked_decisions() -> list[Decision]:
+    """Return the decisions of a year whose universe changes every week."""
+    return decisions([equal_target(tuple(np.roll(SYMBOLS, number)[:15].tolist())) for number in range(len(WEEKS))])
+
+
 def serve() -> None:
     """Fork a writer for each request on standard input."""
-    programs: dict[str, Any] = {"publish": publish, "save": save, "promote": promote, "record": record}
+    programs: dict[str, Any] = {"publish": publish, "save": save, "promote": promote, "record": record, "book": book}
     for line in sys.stdin:
         request, *args = line.split()
         if request == "wait":

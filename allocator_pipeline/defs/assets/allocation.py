@@ -1,12 +1,13 @@
 """Target weights of the week, the decision recorded once, and its label once the outcome is known."""
 
-from typing import Any, Literal
+from typing import Any
 
 import dagster as dg
 import pandas as pd
 
 from allocator_pipeline.account.export import write_orders
 from allocator_pipeline.clients.alpaca import PaperBroker
+from allocator_pipeline.defs.account import previewed_orders
 from allocator_pipeline.defs.inputs import states_around
 from allocator_pipeline.defs.metadata import bars, fields
 from allocator_pipeline.defs.partitions import (
@@ -45,14 +46,14 @@ DECISION = {
 class PortfolioConfig(dg.Config):
     """The portfolio to start from; without one the paper account is used, or all cash before its first decision.
 
-    `portfolio_broker` "alpaca" reads the cash and positions of an Alpaca paper account (docs/paper-account.md).
+    `portfolio_from_alpaca` reads the cash and positions of an Alpaca paper account (docs/paper-account.md).
 
     A second decision of a week needs the next attempt's number, and counts only before the week's execution.
     """
 
     portfolio_file: str | None = None
     portfolio: dict[str, Any] | None = None
-    portfolio_broker: Literal["alpaca"] | None = None
+    portfolio_from_alpaca: bool = False
     attempt: int = 1
 
 
@@ -87,13 +88,13 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         state_tensors,
     ):
         given: dict[str, Any] = {"file": config.portfolio_file, "values": config.portfolio, "attempt": config.attempt}
-        sources = [one for one in (config.portfolio_file, config.portfolio, config.portfolio_broker) if one is not None]
-        if len(sources) > 1 or (sources and len(context.partition_keys) > 1):
+        sources = (given["file"] is not None) + (given["values"] is not None) + config.portfolio_from_alpaca
+        if sources > 1 or (sources and len(context.partition_keys) > 1):
             raise ConfigurationError(
                 "A portfolio is given twice, or for several partitions.",
-                todo="give portfolio_file, portfolio or portfolio_broker, for one allocator and one week.",
+                todo="give portfolio_file, portfolio or portfolio_from_alpaca, for one allocator and one week.",
             )
-        if config.portfolio_broker is not None:
+        if config.portfolio_from_alpaca:
             given["values"] = PaperBroker().snapshot()
         values: dict[str, Any] = {}
         for key in in_order(context.partition_keys):
@@ -109,16 +110,17 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         kinds={"sqlite", "json"},
         metadata=fields(**DECISION),
         backfill_policy=ONE_RUN,
-        description="The decision as recorded, once: the same again changes nothing, another is refused.",
+        description="The decision as recorded, once: the same again changes nothing, another is refused. Its "
+        "orders are written as JSON and CSV; nothing sends them.",
     )
-    def decisions(context: dg.AssetExecutionContext, store: StoreResource, target_weights):
+    def decisions(context: dg.AssetExecutionContext, market: MarketResource, store: StoreResource, target_weights):
         values = {}
         for key in in_order(context.partition_keys):
             record = target_weights[key]["record"]
             status = store.experience.record_decision(Decision(**record), now=pd.Timestamp.now("UTC"))
             context.log.info(f"{record['run_id']}: {status}")
-            if target_weights[key]["orders"]:
-                write_orders(store.orders, *split(key), target_weights[key]["orders"])
+            orders = previewed_orders(split(key)[0], record, store, market.settings.account)
+            write_orders(store.orders, *split(key), orders)
             context.add_asset_metadata(
                 {"run_id": record["run_id"], "status": status, **_decision_facts(target_weights[key])},
                 partition_key=key,
