@@ -129,11 +129,11 @@ def book_week(
     row = calendar.week(decision.week_start)
     bought, sold = row["execution_session"], row["exit_session"]
     marked = calendar.week(calendar.shift_week(decision.week_start, 1))["decision_session"]
-    events = _opening(previous, decision, tape, str(bought.date()), config)
+    events, unpriced = _opening(previous, decision, tape, bought, config)
     balance = (previous.balance if previous is not None else Balance()).after(events)
 
     chosen = [symbol for symbol, weight in decision.action.items() if symbol != CASH and weight > 0]
-    prices = tape.fills(bought, {*chosen, *balance.shares})
+    prices = {**tape.fills(bought, {*chosen, *balance.shares} - set(unpriced)), **unpriced}
     done = execute(
         balance, decision.action, prices, str(bought.date()), (decision.run_id, decision.attempt), costs, config
     )
@@ -178,9 +178,13 @@ def book_week(
 
 
 def _opening(
-    previous: Booking | None, decision: Decision, tape: Tape, session: str, config: AccountConfig
-) -> list[Event]:
-    """Return what makes the account the portfolio that was decided from: nothing, if that is the account itself."""
+    previous: Booking | None, decision: Decision, tape: Tape, bought: pd.Timestamp, config: AccountConfig
+) -> tuple[list[Event], dict[str, float]]:
+    """Return what makes the account the portfolio that was decided from: nothing, if that is the account itself.
+
+    With it come the prices of what the portfolio holds and the market does not know: 1 USD, of as many shares as it is
+    worth. It is outside the universe, so that it is sold at once.
+    """
     before = decision.portfolio.get("run_id")
     if before is not None:
         if previous is None or previous.run_id != before:
@@ -190,17 +194,19 @@ def _opening(
                 todo="materialise paper_account for the weeks before, in order.",
                 week=decision.week_start,
             )
-        return []
+        return [], {}
+    session = str(bought.date())
     nav = decision.portfolio.get("nav")
     if nav is None:  # a new account, or one that begins anew in cash
         nav = config.deposit if previous is None else previous.nav
     holdings = decision.portfolio["holdings"]
     stocks = {symbol: weight for symbol, weight in holdings.items() if symbol != CASH and weight > 0}
-    prices = tape.fills(pd.Timestamp(session), stocks)
+    unpriced = dict.fromkeys(sorted(set(stocks) - set(decision.action) - tape.priced(bought, stocks)), 1.0)
+    prices = {**tape.fills(bought, set(stocks) - set(unpriced)), **unpriced}
     shares = {symbol: weight * nav / prices[symbol] for symbol, weight in stocks.items()}
     facts = {"source": decision.portfolio["source"], "nav": nav, "prices": prices}
     deposit = Event(session, "deposit", holdings.get(CASH, 0.0) * nav, shares, facts)
-    return [deposit] if previous is None else [previous.balance.emptied(session), deposit]
+    return ([deposit] if previous is None else [previous.balance.emptied(session), deposit]), unpriced
 
 
 def _event(action: Action, balance: Balance, config: AccountConfig) -> Event:

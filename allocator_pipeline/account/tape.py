@@ -82,6 +82,11 @@ class Tape:
         """
         return _prices(self._fills, session, symbols)
 
+    def priced(self, session: pd.Timestamp, symbols: Iterable[str]) -> set[str]:
+        """Return which of some symbols can be filled in a session."""
+        values = self._fills.reindex(index=[session], columns=list(symbols)).iloc[0]
+        return {str(symbol) for symbol in values.index[values.notna()]}
+
     def closes(self, session: pd.Timestamp, symbols: Iterable[str]) -> dict[str, float]:
         """Return the closes of a session as they were traded, USD; raises as `fills`."""
         return _prices(self._closes, session, symbols)

@@ -203,7 +203,7 @@ def _reader(url: str, key: str, secret: str, pause: int, local: bool) -> Any:
     except ImportError as error:
         raise ConfigurationError(
             "Reading an Alpaca paper account needs alpaca-py, which is not installed.",
-            todo="install the extra: pip install 'allocator_pipeline[alpaca]'.",
+            todo="install it: pip install 'alpaca-py>=0.44,<1'.",
         ) from error
 
     class Reader(TradingClient):  # type: ignore[misc,unused-ignore]

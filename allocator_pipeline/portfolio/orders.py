@@ -29,8 +29,9 @@ def orders_preview(
 ) -> list[dict[str, Any]]:
     """Return the orders that lead from a portfolio of known value to target weights.
 
-    Changes under 1 % of net asset value (full exits exempt) or under 10 USD are skipped. Buys are scaled down to cash
-    plus sale proceeds. Sells come first.
+    Changes under 1 % of net asset value (full exits exempt) or under 10 USD are skipped; what is held but not named has
+    left the universe and is sold whatever it is worth. Buys are scaled down to cash plus sale proceeds. Sells come
+    first.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ def orders_preview(
         Run id, part of each order's identity.
     attempt : int
     target : mapping of str to float
-        Weight by symbol and CASH; what is held but not named is sold.
+        Weight by symbol and CASH.
     holdings : mapping of str to float
         Weight by symbol and CASH.
     nav : float
@@ -58,7 +59,8 @@ def orders_preview(
         held, wanted = holdings.get(symbol, 0.0), target.get(symbol, 0.0)
         change = (wanted - held) * nav
         full_exit = held > 0 and wanted < _NOTHING
-        if change and abs(change) >= min_usd and (full_exit or abs(change) >= min_share * nav):
+        large = abs(change) >= min_usd and (full_exit or abs(change) >= min_share * nav)
+        if change and (large or symbol not in target):
             changes[symbol] = change
     sells = {symbol: -change for symbol, change in changes.items() if change < 0}
     buys = {symbol: change for symbol, change in changes.items() if change > 0}

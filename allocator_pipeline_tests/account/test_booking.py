@@ -159,6 +159,15 @@ def test_a_given_portfolio_replaces_the_account_and_what_is_outside_is_sold() ->
     assert SYMBOLS[19] not in week.shares
 
 
+def test_what_a_given_portfolio_holds_and_the_market_does_not_know_is_sold_at_its_value() -> None:
+    portfolio = {"source": "given", "holdings": {"BTCUSD": 0.4, "DUST": 0.001, CASH: 0.599}, "nav": 2_000.0}
+    week = book_week(None, make_decision(WEEKS[1], equal_target(), portfolio), FLAT.tape(), COSTS, CONFIG)
+    sold = {fill["symbol"]: fill["filled_qty"] for fill in week.execution_report if fill["side"] == "SELL"}
+    assert sold == pytest.approx({"BTCUSD": 800.0, "DUST": 2.0}, rel=1e-12)
+    assert set(week.shares) == set(SYMBOLS[:15])
+    assert abs(week.reconciliation_error) < 1e-12
+
+
 def test_an_account_that_begins_anew_in_cash_keeps_its_value() -> None:
     (first,) = book(FLAT, equal_target())
     anew = make_decision(WEEKS[40], equal_target(), {"source": "cash", "holdings": {CASH: 1.0}})
