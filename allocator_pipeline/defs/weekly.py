@@ -14,7 +14,7 @@ from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.errors import ConflictError
 from allocator_pipeline.experience.labeling import Fills, label_week
-from allocator_pipeline.experience.records import Decision, run_id
+from allocator_pipeline.experience.records import Decision, Experience, run_id
 from allocator_pipeline.inference import Portfolio, decide, decision_record, paper_portfolio, read_portfolio
 from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.state import StateTensors
@@ -144,11 +144,17 @@ def label_decision(
         The decision's and the label's fields, and ``status``: ``labeled``, or ``pending`` while the exit price is not
         known.
     """
-    booked = account.get("booking")
-    fills = Fills(booked["actual_weights"], booked["execution_report"]) if booked else None
+    fills = _fills(store.experience.get(run), account.get("booking"))
     last = market.source.coverage().last_session
     status = label_week(store.experience, run, states, last, market.settings.costs, fills)
     row = store.experience.get(run)
     assert row is not None  # noqa: S101 (label_week has found it)
     label = asdict(row.label) if row.label is not None else {}
     return {**asdict(row.decision), **label, "status": "pending" if status == "pending" else "labeled"}
+
+
+def _fills(row: Experience | None, booking: Mapping[str, Any] | None) -> Fills | None:
+    """Return the fills of a label: as written, also if that was before there was an account, else those booked."""
+    if row is not None and row.label is not None:
+        return Fills(row.label.actual_weights, row.label.execution_report)
+    return Fills(booking["actual_weights"], booking["execution_report"]) if booking else None

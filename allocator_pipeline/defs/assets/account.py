@@ -55,6 +55,6 @@ def _facts(value: dict[str, Any], store: StoreResource, allocator: str) -> dict[
         "dividends": booking["dividends"],
         "positions": markdown(positions.assign(weight=positions["value"] / booking["nav"])),
         "orders": markdown(orders),
-        "growth": picture({allocator: navs}, "net asset value, USD"),
+        "net_asset_value": picture({allocator: navs}, "net asset value, USD"),
         **numbers({name: booking[name] for name in ("nav", "net", "turnover", "cost", "reconciliation_error")}),
     }
