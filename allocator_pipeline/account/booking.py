@@ -14,7 +14,7 @@ from allocator_pipeline.account.execution import Execution, execute
 from allocator_pipeline.account.tape import Action, Tape
 from allocator_pipeline.atomic import sha256
 from allocator_pipeline.config import CASH, AccountConfig, CostConfig
-from allocator_pipeline.errors import MissingPartitionError
+from allocator_pipeline.errors import ConflictError, MissingPartitionError
 from allocator_pipeline.experience.records import Decision
 from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.rollout import settle_batch
@@ -123,9 +123,17 @@ def book_week(
     ------
     MissingPartitionError
         If the decision continues a week that is not the last one booked.
+    ConflictError
+        If that week or a later one is booked already.
     MarketDataError
         If a price is missing.
     """
+    if previous is not None and decision.week_start <= previous.week:
+        raise ConflictError(
+            f"The account of {decision.allocator} is booked up to {previous.week}; {decision.run_id} comes too late.",
+            todo="leave that week out: an account is kept in the order of its weeks.",
+            week=decision.week_start,
+        )
     row = calendar.week(decision.week_start)
     bought, sold = row["execution_session"], row["exit_session"]
     marked = calendar.week(calendar.shift_week(decision.week_start, 1))["decision_session"]

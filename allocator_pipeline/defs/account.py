@@ -31,8 +31,8 @@ def account_week(key: str, run: str, store: StoreResource, market: MarketResourc
     Returns
     -------
     dict
-        ``status`` ("booked", or "pending" while the exit price is not known), ``run_id`` and ``booking``, the values of
-        `account.booking.Booking` or None.
+        ``status`` ("booked"; "pending" while the exit price is not known; "passed_over" for a week decided after later
+        ones were booked), ``run_id`` and ``booking``, the values of `account.booking.Booking` or None.
 
     Raises
     ------
@@ -52,11 +52,13 @@ def account_week(key: str, run: str, store: StoreResource, market: MarketResourc
     sessions, coverage = calendar.week(week), market.source.coverage()
     if sessions["exit_session"] > pd.Timestamp(coverage.last_session):
         return {"status": "pending", "run_id": run, "booking": None}
+    ledger = store.account(allocator)
+    history = ledger.history()
+    if history and week < history[-1].week and run not in {booked.run_id for booked in history}:
+        return {"status": "passed_over", "run_id": run, "booking": None}
     years = range(sessions["execution_session"].year, sessions["exit_session"].year + 1)
     prices = pd.concat([store.assets.read("prices", str(year)) for year in years], ignore_index=True)
-    booked = store.account(allocator).book(
-        row.decision, Tape(prices, coverage.has_open), market.settings.costs, market.settings.account
-    )
+    booked = ledger.book(row.decision, Tape(prices, coverage.has_open), market.settings.costs, market.settings.account)
     return {"status": "booked", "run_id": run, "booking": booked.to_values()}
 
 

@@ -11,7 +11,7 @@ from allocator_pipeline.account.booking import Booking, book_week
 from allocator_pipeline.account.events import Balance, Event
 from allocator_pipeline.account.tape import Tape
 from allocator_pipeline.config import CASH, AccountConfig
-from allocator_pipeline.errors import MarketDataError, MissingPartitionError
+from allocator_pipeline.errors import ConflictError, MarketDataError, MissingPartitionError
 from allocator_pipeline.market import calendar
 from allocator_pipeline_tests.account.market import (
     COSTS,
@@ -180,6 +180,13 @@ def test_weeks_are_booked_in_order() -> None:
     with pytest.raises(MissingPartitionError, match=f"continues {made[1].run_id}") as caught:
         book_week(first, made[2], FLAT.tape(), COSTS, CONFIG)
     assert caught.value.week == WEEKS[2]
+
+
+def test_an_account_never_goes_back() -> None:
+    (first,) = book(FLAT, equal_target())
+    late = make_decision(WEEKS[0], equal_target(), {"source": "cash", "holdings": {CASH: 1.0}})
+    with pytest.raises(ConflictError, match="comes too late"):
+        book_week(first, late, FLAT.tape(), COSTS, CONFIG)
 
 
 @pytest.mark.parametrize("which", ["execution_session", "exit_session", "mark"])
