@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from allocator_pipeline import atomic
 from allocator_pipeline.account.ledger import AccountLedger
+from allocator_pipeline.account.tape import Tape
 from allocator_pipeline.artifact import Artifact
 from allocator_pipeline.config import AccountConfig
 from allocator_pipeline.experience.records import Decision
@@ -88,15 +90,17 @@ def record(folder: Path, first: str) -> None:
 
 def book(folder: Path) -> None:
     """Book the weeks of a year, and then over again."""
-    ledger, tape, made = AccountLedger(folder, ALLOCATOR), make_market(2).tape(), booked_decisions()
+    ledger, (tape, made) = AccountLedger(folder, ALLOCATOR), year_to_book()
     while True:
         for decided in made:
             ledger.book(decided, tape, COSTS, AccountConfig())
 
 
-def booked_decisions() -> list[Decision]:
-    """Return the decisions of a year whose universe changes every week."""
-    return decisions([equal_target(tuple(np.roll(SYMBOLS, number)[:15].tolist())) for number in range(len(WEEKS))])
+@lru_cache(maxsize=1)
+def year_to_book() -> tuple[Tape, list[Decision]]:
+    """Return prices and decisions of a year whose universe changes every week."""
+    targets = [equal_target(tuple(np.roll(SYMBOLS, number)[:15].tolist())) for number in range(len(WEEKS))]
+    return make_market(2).tape(), decisions(targets)
 
 
 def serve() -> None:
@@ -107,6 +111,8 @@ def serve() -> None:
         if request == "wait":
             print(os.waitstatus_to_exitcode(os.waitpid(int(args[0]), 0)[1]), flush=True)
             continue
+        if args[0] == "book":
+            year_to_book()  # once, here: the forks share it
         pid = os.fork()
         if pid == 0:
             try:
