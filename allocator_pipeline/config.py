@@ -70,6 +70,7 @@ PRINCIPAL_BASELINES = BASELINES[:2]
 
 Market = Literal["sample", "files", "simulated", "live"]
 UniverseMode = Literal["point_in_time", "fixed"]
+SWITCH = ("off", "on")
 
 
 def algorithm_of(allocator: str) -> str:
@@ -202,6 +203,8 @@ class Settings:
         Trading rules.
     account : AccountConfig
         The paper accounts (``ALLOCATOR_PAPER_DEPOSIT``, ``_SHARES``).
+    gate : GateConfig
+        What the badge `proven` is needed for (``ALLOCATOR_PROOF_TO_PROMOTE``, ``ALLOCATOR_PROOF_TO_SERVE``).
     """
 
     market: Market = "sample"
@@ -215,6 +218,7 @@ class Settings:
     state_forecasts: tuple[tuple[str, str], ...] = ()
     costs: CostConfig = field(default_factory=CostConfig)
     account: AccountConfig = field(default_factory=AccountConfig)
+    gate: GateConfig = field(default_factory=GateConfig)
 
     @property
     def market_dir(self) -> Path:
@@ -222,7 +226,11 @@ class Settings:
         return self.data_dir / self.market
 
     def shaping(self) -> dict[str, object]:
-        """Return the settings that shape results, as JSON values: a data folder holds results of one choice of them."""
+        """Return the settings that shape results, as JSON values: a data folder holds results of one choice of them.
+
+        The gate is none of them: it may be made stricter or looser at any time, and every verdict and decision says
+        which one was in force.
+        """
         files = self.market == "files"
         table = self.external_forecasts
         return {
@@ -307,6 +315,10 @@ class Settings:
             external_forecasts=Path(table) if table else None,
             state_forecasts=_replacements(env.get("ALLOCATOR_STATE_FORECASTS", ""), table),
             account=AccountConfig(deposit=deposit, whole_shares=shares == "whole"),
+            gate=GateConfig(
+                proof_to_promote=_choice(env, "ALLOCATOR_PROOF_TO_PROMOTE", SWITCH, "off") == "on",
+                proof_to_serve=_choice(env, "ALLOCATOR_PROOF_TO_SERVE", SWITCH, "off") == "on",
+            ),
         )
 
 

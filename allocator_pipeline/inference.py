@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from allocator_pipeline.allocators.base import Allocator
-from allocator_pipeline.config import CASH, N_STOCKS, CostConfig
+from allocator_pipeline.allocators.baselines import EqualWeight
+from allocator_pipeline.config import CASH, N_STOCKS, CostConfig, GateConfig
 from allocator_pipeline.errors import ConfigurationError, ConflictError
 from allocator_pipeline.experience.records import (
     Decision,
@@ -40,6 +41,7 @@ from allocator_pipeline.portfolio.rollout import (
     settle,
 )
 from allocator_pipeline.portfolio.state import StateTensors
+from allocator_pipeline.registry.gate import served
 
 MAX_SNAPSHOT_BYTES = 2**20
 
@@ -73,7 +75,7 @@ class TargetWeights:
     Parameters
     ----------
     allocator, version : str
-        Who decided.
+        Who decided: a policy's version, or ``equal_weight`` where the gate served that in its place.
     week : str
         ISO Monday.
     target : mapping of str to float
@@ -183,22 +185,45 @@ def paper_portfolio(previous: Decision | None, week: str | pd.Timestamp, states:
     return Portfolio("paper", as_holdings(moved, states.symbols[row]), run_id=previous.run_id)
 
 
+def in_service(
+    champion: tuple[str, Allocator], *, proven: bool, gate: GateConfig, costs: CostConfig
+) -> tuple[str, Allocator]:
+    """Return who decides: the champion, or equal weight where the gate demands a badge that the champion lacks.
+
+    Parameters
+    ----------
+    champion : tuple of (str, Allocator)
+        Version and policy.
+    proven : bool
+        Whether it has the badge.
+    gate : GateConfig
+    costs : CostConfig
+
+    Returns
+    -------
+    tuple of (str, Allocator)
+        Version, or ``equal_weight``, and what decides.
+    """
+    name = served(champion[0], proven=proven, gate=gate)
+    return champion if name == champion[0] else (name, EqualWeight(costs))
+
+
 def decide(
     allocator: str,
-    champion: tuple[str, Allocator],
+    decider: tuple[str, Allocator],
     states: StateTensors,
     week: str | pd.Timestamp,
     portfolio: Portfolio,
     costs: CostConfig,
     attempt: int = 1,
 ) -> TargetWeights:
-    """Decide one week; a pure function of champion, state and portfolio.
+    """Decide one week; a pure function of who decides, state and portfolio.
 
     Parameters
     ----------
     allocator : str
-    champion : tuple of (str, Allocator)
-        Version and policy in force at the week's decision.
+    decider : tuple of (str, Allocator)
+        Version and policy in force at the week's decision, or the anchor baseline's name and rule; see `in_service`.
     states : StateTensors
         Hold the week.
     week : str or Timestamp
@@ -219,7 +244,7 @@ def decide(
     WeightsError
         If the policy's weights are not finite or break a constraint, or the holdings are no portfolio.
     """
-    version, policy = champion
+    version, policy = decider
     row = states.row(week)
     key, symbols = str(states.weeks[row]), states.symbols[row]
     observation = states.observation(row, observed_weights(portfolio.holdings, symbols))

@@ -54,7 +54,12 @@ T = TypeVar("T", bound=Task)
 
 
 def in_processes(
-    tasks: Sequence[T], module: str, folder: Path, processes: int, progress: Progress
+    tasks: Sequence[T],
+    module: str,
+    folder: Path,
+    processes: int,
+    progress: Progress,
+    failed: Callable[[T, AllocatorError], None] = lambda task, error: None,
 ) -> Iterator[tuple[T, Artifact]]:
     """Run tasks side by side and yield each artefact when it is done.
 
@@ -72,6 +77,8 @@ def in_processes(
         Processes at most.
     progress : callable
         Receives the messages of all tasks, in the thread that iterates.
+    failed : callable
+        Receives a task that has failed, and why, before the error is raised; not of a process that died.
 
     Yields
     ------
@@ -85,7 +92,7 @@ def in_processes(
     AllocatorError
         Of the very kind that a task has raised.
     """
-    yield from _Crew(tasks, module, folder, progress).work(min(processes, len(tasks)))
+    yield from _Crew(tasks, module, folder, progress, failed).work(min(processes, len(tasks)))
 
 
 def serve(folder: Path, perform: Callable[[Path, dict[str, Any], Progress], Iterator[Artifact]]) -> None:
@@ -189,8 +196,16 @@ class _Worker:
 class _Crew:
     """Some processes and the tasks that wait for them."""
 
-    def __init__(self, tasks: Sequence[Any], module: str, folder: Path, progress: Progress) -> None:
-        self.tasks, self.module, self.folder, self.progress = tasks, module, folder, progress
+    def __init__(
+        self,
+        tasks: Sequence[Any],
+        module: str,
+        folder: Path,
+        progress: Progress,
+        failed: Callable[[Any, AllocatorError], None],
+    ) -> None:
+        self.tasks, self.module, self.folder = tasks, module, folder
+        self.progress, self.failed = progress, failed
         self.waiting = deque(range(len(tasks)))
         self.tries = [0] * len(tasks)
         self.events: queue.SimpleQueue[tuple[int, dict[str, Any] | None]] = queue.SimpleQueue()
@@ -217,7 +232,10 @@ class _Crew:
                     if self.waiting:
                         self._give(worker, self.waiting.popleft())
                 else:
-                    raise self._error(message, worker)
+                    error = self._error(message, worker)
+                    if worker.number is not None:
+                        self.failed(self.tasks[worker.number], error)
+                    raise error
         finally:
             for worker in self.workers.values():
                 worker.stop()

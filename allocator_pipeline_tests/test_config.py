@@ -3,7 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from allocator_pipeline.config import ALLOCATORS, PLANNED_ALLOCATORS, STATE_SIZE, Settings, algorithm_of, forecaster_of
+from allocator_pipeline.config import (
+    ALLOCATORS,
+    PLANNED_ALLOCATORS,
+    STATE_SIZE,
+    GateConfig,
+    Settings,
+    algorithm_of,
+    forecaster_of,
+)
 from allocator_pipeline.errors import AllocatorError, ConfigurationError
 
 
@@ -46,9 +54,12 @@ def test_every_variable_is_read():
             "ALLOCATOR_STATE_FORECASTS": "patchtst=kronos, lstm=toto",
             "ALLOCATOR_PAPER_DEPOSIT": "2500.5",
             "ALLOCATOR_PAPER_SHARES": "whole",
+            "ALLOCATOR_PROOF_TO_PROMOTE": "on",
+            "ALLOCATOR_PROOF_TO_SERVE": "on",
         }
     )
     assert (settings.account.deposit, settings.account.whole_shares) == (2500.5, True)
+    assert settings.gate == GateConfig(proof_to_promote=True, proof_to_serve=True)
     assert settings.external_forecasts == Path("/somewhere/table.parquet")
     assert settings.state_forecasts == (("lstm", "toto"), ("patchtst", "kronos"))
     assert settings.market_dir == Path("/somewhere/simulated")
@@ -70,6 +81,7 @@ def test_every_variable_is_read():
         ({"ALLOCATOR_SIMULATED_IC": "1.5"}, "IC"),
         *(({"ALLOCATOR_PAPER_DEPOSIT": text}, "ALLOCATOR_PAPER_DEPOSIT") for text in ("0", "-1", "inf", "nan", "much")),
         ({"ALLOCATOR_PAPER_SHARES": "half"}, "ALLOCATOR_PAPER_SHARES"),
+        ({"ALLOCATOR_PROOF_TO_SERVE": "perhaps"}, "ALLOCATOR_PROOF_TO_SERVE"),
         ({"ALLOCATOR_STATE_FORECASTS": "lstm=toto"}, "ALLOCATOR_EXTERNAL_FORECASTS"),
         *(
             ({"ALLOCATOR_STATE_FORECASTS": text, "ALLOCATOR_EXTERNAL_FORECASTS": "t.parquet"}, "ALLOCATOR_STATE")
@@ -88,6 +100,11 @@ def test_a_table_shapes_results_only_where_states_read_it():
     assert plain.shaping() == beside.shaping()
     injected = Settings(external_forecasts=Path("t.parquet"), state_forecasts=(("lstm", "toto"),))
     assert injected.shaping()["state_forecasts"] == {"lstm": "toto", "table": str(Path("t.parquet").absolute())}
+
+
+def test_the_gate_may_change_within_a_data_folder():
+    assert Settings().gate == GateConfig()
+    assert Settings(gate=GateConfig(proof_to_serve=True)).shaping() == Settings().shaping()
 
 
 def test_errors_cross_processes_with_all_they_say():

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from allocator_pipeline.forecasters.inputs import CONTEXT
-from benchmarks import forecasting
+from benchmarks import forecasting, window_loop
 from benchmarks.forecasting import (
     backfill,
     fit,
@@ -25,6 +25,8 @@ from benchmarks.forecasting import (
 )
 from benchmarks.memory import extra_mebibytes
 from benchmarks.outsiders import absent, cpu_seconds_a_step, neuralforecast_trainer, transformers_trainer
+from benchmarks.row import lines, measure
+from benchmarks.table import table
 
 DAYS, STOCKS, WARM_UP, UNKNOWN = 300, 6, 130, 6
 """A target of the last six days has no exit yet."""
@@ -111,6 +113,28 @@ def test_the_loop_learns(data):
     with torch.inference_mode():
         scored = window_scores(network, windows, 1)
     assert np.corrcoef(scored.numpy(), windows[:, 0, -1].numpy())[0, 1] > 0.9
+
+
+def test_a_row_against_the_loop_says_both_ratios(data, monkeypatch):
+    """At as many targets a step as ours, and at the batch that is best for the loop."""
+    asked = []
+
+    def slow_at_any_other(fresh, data, batch, steps):
+        asked.append(batch)
+        until = time.process_time() + steps * batch * (1e-5 if batch == 8 else 1e-3)
+        while time.process_time() < until:
+            pass
+
+    monkeypatch.setattr(window_loop, "fit_by_windows", slow_at_any_other)
+    row = window_loop.loop_row("lstm", data, batches=(8, 32), windows=64, repeats=1)
+    result = measure("lstm_vs_loop", row)
+    same = targets_a_step(network_forecaster("lstm"), data)
+    assert set(asked) == {8, 32, same}
+    assert f"in batches of {same} as ours" in result["recipe"]
+    assert result["facts"]["the loop's best batch"] == 8
+    assert 0 < result["facts"]["ratio at the loop's best batch"] < 0.1 * result["ratio"]
+    assert "at the loop's best batch" in table([result])
+    assert any("ratio at the loop's best batch" in line for line in lines(result))
 
 
 def test_the_start_of_a_training_is_not_counted():

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allocator_pipeline.config import CASH, CostConfig
+from allocator_pipeline.config import CASH, CostConfig, GateConfig
 from allocator_pipeline.errors import (
     AllocatorError,
     ConfigurationError,
@@ -27,6 +27,7 @@ from allocator_pipeline.inference import (
     TargetWeights,
     decide,
     decision_record,
+    in_service,
     paper_portfolio,
     read_portfolio,
 )
@@ -207,6 +208,19 @@ def test_weights_outside_the_constraints_are_refused() -> None:
     for policy in (Greedy(), Broken()):
         with pytest.raises(WeightsError):
             decide("ppo_lstm", (VERSION, policy), STATES, WEEK, Portfolio("cash", {CASH: 1.0}), COSTS)
+
+
+@pytest.mark.parametrize("demanded", [True, False])
+@pytest.mark.parametrize("proven", [True, False])
+def test_without_the_badge_equal_weight_is_served_where_it_is_demanded(demanded: bool, proven: bool) -> None:
+    serving = in_service(
+        (VERSION, Tilted((0, 1))), proven=proven, gate=GateConfig(proof_to_serve=demanded), costs=COSTS
+    )
+    found = decide("ppo_lstm", serving, STATES, WEEK, Portfolio("cash", {CASH: 1.0}), COSTS)
+    stocks = [weight for name, weight in found.target.items() if name != CASH]
+    anchored = demanded and not proven
+    assert decision_record(found).policy_version == found.version == ("equal_weight" if anchored else VERSION)
+    assert (stocks == [pytest.approx(0.98 / 15)] * 15) == anchored
 
 
 def test_a_record_has_the_fields_of_the_decision() -> None:

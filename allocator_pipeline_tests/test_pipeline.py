@@ -15,12 +15,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from allocator_pipeline.config import BASELINES, Settings, SimulatedConfig
+from allocator_pipeline.config import BASELINES, GateConfig, Settings, SimulatedConfig
+from allocator_pipeline.defs import verdicts
 from allocator_pipeline.defs.build import build_definitions
 from allocator_pipeline.defs.home import dagster_home
+from allocator_pipeline.defs.promotion import stream_rivals
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.runner import Task, run_task
-from allocator_pipeline.errors import AllocatorError, ConfigurationError
+from allocator_pipeline.errors import AllocatorError, ConfigurationError, TrainingDivergedError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.simulated import SimulatedMarket
 
@@ -100,7 +102,7 @@ def run_graph(folder: Path, corrupt_after: pd.Timestamp | None) -> Pipeline:
     pipeline.materialize(("baseline_weights",), f"{BASELINES[0]}|2017", f"{BASELINES[-1]}|{LAST}")
     pipeline.materialize(("trained_policies",), f"{ALLOCATOR}|2016", f"{ALLOCATOR}|2017")
     pipeline.materialize(("eval_reports",), f"{ALLOCATOR}|2017", f"{ALLOCATOR}|{LAST}")
-    pipeline.materialize(("promoted_policies",), ALLOCATOR, ALLOCATOR)
+    pipeline.materialize(("promoted_policies", "promotion_history"), ALLOCATOR, ALLOCATOR)
     for week in WEEKS:
         key = f"{ALLOCATOR}|{week}"
         if week == WEEKS[3]:
@@ -218,6 +220,24 @@ def test_reports_hold_every_baseline(honest):
     assert {name for name, one in series.items() if one["role"] == "baseline"} == set(BASELINES)
 
 
+def test_the_summary_walks_as_the_newest_report_did_and_is_compared_with_every_baseline(honest):
+    honest.materialize(("allocator_summary",), ALLOCATOR, ALLOCATOR)
+    honest.materialize(("evaluation_summary",), None, None)
+    summary = honest.store.assets.read("allocator_summary", ALLOCATOR)
+    report = honest.store.assets.read("eval_reports", f"{ALLOCATOR}|{LAST}")
+    walked = report["walk_forward"]["series"]
+    for name in ("policy", *BASELINES):
+        assert summary["series"][name]["metrics"] == walked[name]["metrics"]
+        assert summary["series"][name]["weekly"]["net"] == walked[name]["weekly"]["net"]
+    assert summary["versions"][str(LAST)] == report["candidate"]
+    assert summary["shares"][str(LAST)] > 0.5
+    assert summary["response"]["integrated_gradients"]["active_share"] > 0.01
+    compared = honest.store.assets.read("evaluation_summary", "all")
+    assert [row["baseline"] for row in compared["pairs"]] == list(BASELINES)
+    assert compared["tries"]["count"] == len(honest.store.ledger.history())
+    assert compared["trials"] >= 2
+
+
 def test_every_partition_again_changes_nothing_and_trains_nothing(honest):
     def files():
         root = Path(honest.store.root)
@@ -229,7 +249,7 @@ def test_every_partition_again_changes_nothing_and_trains_nothing(honest):
     honest.materialize(("forecasts", "state_tensors"), f"{FORECASTER}|2014", f"{FORECASTER}|{LAST}")
     honest.materialize(("trained_policies",), f"{ALLOCATOR}|2016", f"{ALLOCATOR}|2017")
     honest.materialize(("eval_reports",), f"{ALLOCATOR}|2017", f"{ALLOCATOR}|{LAST}")
-    honest.materialize(("promoted_policies",), ALLOCATOR, ALLOCATOR)
+    honest.materialize(("promoted_policies", "promotion_history"), ALLOCATOR, ALLOCATOR)
     key = f"{ALLOCATOR}|{WEEKS[3]}"
     honest.materialize(("finetuned_policies",), key, key)
     honest.materialize(("target_weights", "decisions"), key, key)
@@ -267,6 +287,42 @@ def test_a_given_portfolio_is_decided_from_and_what_left_the_universe_is_sold(ho
         honest.materialize(("target_weights",), key, key, {"target_weights": {"portfolio": {"positions": []}}})
 
 
+def test_every_judgement_is_a_try_and_the_record_tells_them(honest):
+    tries = honest.store.ledger.history()
+    history = honest.store.verdicts(ALLOCATOR).history()
+    assert [entry.candidate for entry in tries] == [verdict.candidate for verdict in history]
+    assert [verdict.evidence["badge"]["try"] for verdict in history] == [1, 2]
+    told = honest.store.assets.read("promotion_history", ALLOCATOR)
+    assert [case["sha256"] for case in told["cases"]] == [verdict.sha256 for verdict in history]
+    assert [entry["number"] for entry in told["tries"]] == [1, 2]
+    assert told["record"].startswith("### Case 2: report of 2018")
+
+
+def test_the_baselines_of_a_stream_earn_what_they_earn_in_the_report(honest):
+    series = honest.store.assets.read("eval_reports", f"{ALLOCATOR}|{LAST}")["walk_forward"]["series"]
+    start = series["hrp"]["weekly"]["weeks"].index("2018-01-01")
+    weeks = series["hrp"]["weekly"]["weeks"][start:]  # the week before them is of another year
+    found, _ = stream_rivals(ALLOCATOR, weeks, honest.store, honest.settings.costs)
+    assert found == {name: series[name]["weekly"]["net"][start:] for name in ("hrp", "equal_weight")}
+
+
+def replayed(pipeline):
+    job = pipeline.definitions.resolve_job_def("replay_verdicts_job")
+    with dg.DagsterInstance.ephemeral() as instance:
+        return job.execute_in_process(instance=instance, raise_on_error=False)
+
+
+def test_verdicts_can_be_made_again_in_the_ui_and_a_touched_input_stops_the_job(honest):
+    assert replayed(honest).success
+    assert set(verdicts.replayed(honest.store)["result"]) == {"same"}
+    digest = honest.store.verdicts(ALLOCATOR).history()[1].evidence["inputs"]["walk"]
+    path = Path(honest.store.root) / "registry" / "inputs" / f"{digest}.json.gz"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    assert not replayed(honest).success
+    path.write_bytes(whole)
+
+
 def test_a_roll_back_is_a_verdict_and_needs_its_week(honest):
     log = honest.store.verdicts(ALLOCATOR)
     first = log.history()[0].champion
@@ -295,11 +351,55 @@ def test_a_missed_week_is_named_before_the_account_goes_on(honest):
         honest.materialize(("target_weights",), key, key)
 
 
+def test_where_proof_is_demanded_equal_weight_is_served_and_said_to_be(honest, monkeypatch):
+    """The demand may be switched on and off; a week that is recorded stays as it was served."""
+    strict_settings = replace(honest.settings, gate=GateConfig(proof_to_serve=True))
+    strict = Pipeline(strict_settings, build_definitions(strict_settings), honest.store)
+    before = {week: honest.store.assets.digest("target_weights", f"{ALLOCATOR}|{week}") for week in WEEKS}
+    strict.materialize(("target_weights", "decisions"), f"{ALLOCATOR}|{WEEKS[-1]}", f"{ALLOCATOR}|{WEEKS[-1]}")
+    key = f"{ALLOCATOR}|2018-04-16"
+    strict.materialize(("target_weights",), key, key)
+    decided = honest.store.assets.read("target_weights", key)
+    assert (decided["policy_version"], decided["proven"]) == (decided["champion"], True)  # the planted signal is plain
+    monkeypatch.setattr("allocator_pipeline.registry.ledger.EvidenceLedger.proof", lambda *_, **__: None)
+    strict.materialize(("target_weights", "decisions"), key, key)
+    decided = honest.store.assets.read("target_weights", key)
+    assert (decided["policy_version"], decided["proven"]) == ("equal_weight", False)
+    assert decided["champion"] == honest.store.verdicts(ALLOCATOR).champion_at("2018-04-16").champion
+    assert decided["record"]["policy_version"] == "equal_weight"
+    assert honest.store.experience.records(ALLOCATOR)[-1].decision.policy_version == "equal_weight"
+    weights = {name: weight for name, weight in decided["target_weights"].items() if name != "CASH"}
+    assert list(weights.values()) == [pytest.approx(0.98 / 15)] * 15
+    shown = honest.store.assets.digest("target_weights", key)
+    honest.materialize(("target_weights", "decisions"), key, key)
+    assert honest.store.assets.digest("target_weights", key) == shown
+    assert {week: honest.store.assets.digest("target_weights", f"{ALLOCATOR}|{week}") for week in WEEKS} == before
+
+
+def test_a_training_that_fails_is_a_try(honest, monkeypatch):
+    def diverge(*_, **__):
+        raise TrainingDivergedError("It has diverged by step 10: actor is not finite.", todo="lower the rate.")
+
+    before = len(honest.store.ledger.history())
+    monkeypatch.setattr("allocator_pipeline.training.worker.train_full", diverge)
+    monkeypatch.setattr("allocator_pipeline.training.finetune.finetune", diverge)
+    key = f"{ALLOCATOR}|2016"
+    for _ in range(2):  # the second time it is the same try
+        with pytest.raises(AllocatorError, match="diverged"):
+            honest.materialize(("trained_policies",), key, key, {"trained_policies": {"seed": 7}})
+    key = f"{ALLOCATOR}|{WEEKS[4]}"
+    with pytest.raises(AllocatorError, match="diverged"):
+        honest.materialize(("finetuned_policies",), key, key)
+    failed = honest.store.ledger.history()[before:]
+    assert [(entry.verdict, entry.allocator) for entry in failed] == [("failed", ALLOCATOR)] * 2
+    assert failed[1].candidate.endswith("-ft")
+
+
 def test_a_brokers_paper_account_is_decided_from_and_replaces_ours(honest, monkeypatch):
     pytest.importorskip("alpaca")
     from allocator_pipeline_tests.clients.alpaca_server import Alpaca, position, serve
 
-    week = "2018-04-16"
+    week = "2018-04-23"
     key = f"{ALLOCATOR}|{week}"
     broker = Alpaca(positions=[position("SIM01", "40", "5000.00"), position("SIM16", "10", "2500.00")])
     server = serve(broker)

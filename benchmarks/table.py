@@ -27,14 +27,17 @@ def _cells(result: Mapping[str, Any]) -> tuple[str, ...]:
         number(result["ours"]) + (f" {spread}" if result["reference"] is None else ""),
         "" if result["reference"] is None else number(result["reference"]),
         result["unit"],
-        "" if result["reference"] is None else f"{number(result['ratio'])} {spread}{_cpu(facts)}",
+        "" if result["reference"] is None else f"{number(result['ratio'])} {spread}{_beside(facts)}",
         ", ".join(captured),
     )
 
 
-def _cpu(facts: Mapping[str, Any]) -> str:
-    ratio = facts.get("ratio of CPU seconds")
-    return "" if ratio is None else f" of wall time; {number(ratio)} of CPU time"
+def _beside(facts: Mapping[str, Any]) -> str:
+    """Return the other ratio of a row that has two."""
+    of_cpu, at_best = facts.get("ratio of CPU seconds"), facts.get("ratio at the loop's best batch")
+    if of_cpu is not None:
+        return f" of wall time; {number(of_cpu)} of CPU time"
+    return "" if at_best is None else f"; {number(at_best)} at the loop's best batch"
 
 
 if __name__ == "__main__":

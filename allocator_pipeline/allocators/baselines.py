@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,8 +121,11 @@ def baseline(name: str, prices: pd.DataFrame, costs: CostConfig) -> Allocator:
         return Optimised(name, DailyReturns(prices), costs)
     if name == "momentum":
         return Momentum(DailyReturns(prices), costs)
-    simple = {"equal_weight": EqualWeight, "buy_and_hold": BuyAndHold, "random": RandomPortfolio}
+    simple: dict[str, Callable[[CostConfig], Allocator]] = {
+        "equal_weight": EqualWeight,
+        "buy_and_hold": BuyAndHold,
+        "random": RandomPortfolio,
+    }
     if name not in simple:
         raise ConfigurationError(f"There is no baseline {name!r}.", todo="ask for one of config.BASELINES.")
-    found: Allocator = simple[name](costs)
-    return found
+    return simple[name](costs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,7 +11,10 @@ import torch
 
 from allocator_pipeline.allocators.networks import empty, forward
 from allocator_pipeline.allocators.recipes import DPGRecipe, Recipe, SACRecipe
+from allocator_pipeline.config import CostConfig
 from allocator_pipeline.portfolio.agents_env import AGENT_INPUTS
+from allocator_pipeline.portfolio.constraints import equal_weight_anchor
+from allocator_pipeline.portfolio.tensor_market import project_tensor
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,25 @@ class TiltEnsemble:
         return cls(recipe, empty(actor_sizes(recipe), recipe.members))
 
     def tilts(self, inputs: np.ndarray) -> np.ndarray:
-        """Return each member's tilts, float64, shape (K, 16), of what the 16 agents see, float32, shape (16, 10)."""
+        """Return each member's tilts, float64, shape (K, ..., 16), of what agents see, float32, shape (..., 16, 10)."""
         with torch.no_grad():
-            seen = torch.from_numpy(inputs).expand(self.recipe.members, *inputs.shape)
-            tilts = squash(forward(self.actor, seen, self.recipe.activation), self.recipe)
-        return tilts.double().numpy()
+            return self.tilts_of(torch.from_numpy(inputs)).double().numpy()
+
+    def tilts_of(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the same of a tensor, with its gradient."""
+        seen = inputs.reshape(-1, AGENT_INPUTS)
+        outputs = forward(self.actor, seen.expand(self.recipe.members, *seen.shape), self.recipe.activation)
+        return squash(outputs, self.recipe).reshape(self.recipe.members, *inputs.shape[:-1])
+
+    def weights_of(self, inputs: torch.Tensor, costs: CostConfig) -> torch.Tensor:
+        """Return the members' mean weights, unshrunk, shape (..., 16), with their gradient: `Policy` in torch."""
+        anchor = torch.from_numpy(equal_weight_anchor(costs)).to(inputs)
+        return project_tensor(anchor + self.tilts_of(inputs), costs).mean(dim=0)
+
+    def member(self, index: int) -> TiltEnsemble:
+        """Return one of the networks alone."""
+        alone = dataclasses.replace(self.recipe, members=1)
+        return TiltEnsemble(alone, {name: values[index : index + 1] for name, values in self.actor.items()})
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Return the members' numbers by name, as `BasePolicy.state_dict` does."""

@@ -108,7 +108,7 @@ class Policy:
         return algorithm_of_recipe(self.recipe)
 
     def target_weights(self, observation: Observation) -> np.ndarray:
-        """Return the weights to trade to, shape (16,), CASH last.
+        """Return the weights to trade to, shape (16,), CASH last; one row for each of several portfolios that decide.
 
         Raises
         ------
@@ -122,23 +122,43 @@ class Policy:
         return equal + self.shrinkage.share * (weights - equal)
 
     def logits(self, observation: Observation) -> np.ndarray:
-        """Return what the constraint map is given, one row for each member, shape (K, 16), in the slots observed."""
+        """Return what the constraint map is given, for each member, shape (K, ..., 16), in the slots observed."""
         inputs = self.inputs(observation)
         if isinstance(self.network, TiltEnsemble):
             return agent_logits(self.network.tilts(inputs), self.costs)
-        actions, _ = self.network.predict(inputs, deterministic=True)
+        actions, _ = self.network.predict(inputs.reshape(-1, inputs.shape[-1]), deterministic=True)
         if self.recipe.view == "agents":
-            return agent_logits(np.asarray(actions, dtype=np.float64).T, self.costs)
+            return agent_logits(np.asarray(actions, dtype=np.float64).reshape(1, *inputs.shape[:-1]), self.costs)
         order = slot_order(self.symbols, observation.symbols)
-        logits = np.empty((1, N_ASSETS))
-        logits[0, np.append(order, N_STOCKS)] = actions[0]
+        logits = np.empty((1, *observation.weights.shape))
+        logits[..., np.append(order, N_STOCKS)] = actions.reshape(logits.shape)
         return logits
 
     def inputs(self, observation: Observation) -> np.ndarray:
-        """Return what the network sees, float32: shape (1, 136), or (16, 10) with one row per asset and CASH last."""
+        """Return what the network sees, float32: shape (1, 136), or (16, 10) with one row per asset and CASH last.
+
+        Of N portfolios it is (N, 136), or (N, 16, 10).
+        """
         if self.recipe.view == "agents":
-            return agent_view(self.scaler.vector(observation)[None])[0]
-        return self.scaler.vector(reorder(observation, slot_order(self.symbols, observation.symbols)))[None]
+            seen = self.scaler.vector(observation)
+            return agent_view(np.atleast_2d(seen)).reshape(*seen.shape[:-1], N_ASSETS, AGENT_INPUTS)
+        return np.atleast_2d(self.scaler.vector(reorder(observation, slot_order(self.symbols, observation.symbols))))
+
+    @property
+    def members(self) -> int:
+        """How many networks it averages."""
+        return self.recipe.members if isinstance(self.network, TiltEnsemble) else 1
+
+    def member(self, index: int) -> Policy:
+        """Return a member that walks alone; scaler, constraints and share stay. A single network is its only one."""
+        if not isinstance(self.network, TiltEnsemble):
+            return self
+        alone = self.network.member(index)
+        return dataclasses.replace(self, recipe=alone.recipe, network=alone)
+
+    def unshrunk(self) -> Policy:
+        """Return the policy as trained, all of its tilt served."""
+        return dataclasses.replace(self, shrinkage=Shrinkage())
 
     def to_files(self) -> dict[str, bytes]:
         """Return the files that `from_files` reads."""

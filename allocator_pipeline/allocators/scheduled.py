@@ -10,6 +10,7 @@ from allocator_pipeline.config import CASH, N_STOCKS, SIGNALS, CostConfig
 from allocator_pipeline.errors import ConflictError, NotEnoughDataError
 from allocator_pipeline.features.outcomes import weekly_outcomes
 from allocator_pipeline.features.panel import decidable_weeks
+from allocator_pipeline.portfolio.constraints import N_ASSETS
 from allocator_pipeline.portfolio.rollout import ALL_CASH, drift, observed_weights
 from allocator_pipeline.portfolio.state import Observation
 
@@ -24,10 +25,10 @@ class Scheduled:
     """
 
     def __init__(self, table: pd.DataFrame) -> None:
-        self._rows = {
-            str(pd.Timestamp(str(week)).date()): (rows["symbol"].tolist(), rows["weight"].to_numpy())
-            for week, rows in table.sort_values(["week", "slot"]).groupby("week")
-        }
+        rows = table.sort_values(["week", "slot"])
+        weeks = rows["week"].to_numpy().astype("datetime64[D]")[::N_ASSETS].astype(str)
+        symbols, weights = (rows[name].to_numpy().reshape(-1, N_ASSETS) for name in ("symbol", "weight"))
+        self._rows = dict(zip(weeks.tolist(), zip(symbols.tolist(), weights, strict=True), strict=True))
 
     def target_weights(self, observation: Observation) -> np.ndarray:
         """Return the weights of the observation's week, shape (16,).

@@ -40,9 +40,9 @@ def reorder(observation: Observation, order: np.ndarray) -> Observation:
     return Observation(
         observation.week,
         observation.symbols[order],
-        observation.features[order],
-        observation.missing[order],
-        observation.weights[np.append(order, len(order))],
+        observation.features[..., order, :],
+        observation.missing[..., order, :],
+        observation.weights[..., np.append(order, len(order))],
     )
 
 

@@ -21,6 +21,7 @@ from allocator_pipeline.defs.assets.market import market_assets
 from allocator_pipeline.defs.assets.policies import policy_assets
 from allocator_pipeline.defs.assets.promotion import promotion_assets
 from allocator_pipeline.defs.assets.report import report_assets
+from allocator_pipeline.defs.assets.summaries import summary_assets
 from allocator_pipeline.defs.io_managers import PublishedIOManager
 from allocator_pipeline.defs.jobs import jobs
 from allocator_pipeline.defs.partitions import Partitions
@@ -104,6 +105,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *forecast_panel_assets(partitions),
             *policy_assets(partitions),
             *evaluation_assets(partitions),
+            *summary_assets(partitions),
             *promotion_assets(partitions),
             *allocation_assets(partitions),
             *account_assets(partitions),
@@ -112,7 +114,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         asset_checks=asset_checks(partitions),
         jobs=every_job,
         schedules=schedules(partitions),
-        sensors=sensors(every_job),
+        sensors=sensors(every_job, partitions),
         resources={
             "market": MarketResource.of(settings),
             "store": StoreResource(root=root),

@@ -16,6 +16,7 @@ warnings.filterwarnings("ignore", category=UserWarning, module="dagster")
 
 from allocator_pipeline.config import (  # noqa: E402 (the environment comes first)
     ALLOCATORS,
+    ANCHOR,
     BASELINES,
     CASH,
     FORECASTERS,
@@ -182,6 +183,16 @@ def weekly_tasks(window: Window) -> Iterator[Task]:
             )
 
 
+def closing_tasks() -> list[list[Task]]:
+    """Return what sums the rest up, made anew whenever anything else was: stages whose tasks go side by side."""
+    summaries = [Task(f"{name} over all years", ("allocator_summary",), name, name) for name in ALLOCATORS]
+    return [
+        [Task("forecasts in words", ("forecast_summary",)), *summaries],
+        [Task("allocators compared", ("evaluation_summary",))],
+        [Task("report", ("allocation_report",))],
+    ]
+
+
 class Progress:
     """One line for each finished run, with the time since the start."""
 
@@ -278,9 +289,9 @@ def _run(settings: Settings) -> int:
                 ran += 1
                 progress.say(f"  {done.title} ({seconds:.0f} s)")
         ran += _promote(workers, resource, progress)
-        for title, asset in (("forecasts in words", "forecast_summary"), ("report", "allocation_report")):
-            for _, seconds in workers.run([Task(title, (asset,))] if ran else []):
-                progress.say(f"  {title} ({seconds:.0f} s)")
+        for tasks in closing_tasks():
+            for task, seconds in workers.run(tasks if ran else []):
+                progress.say(f"  {task.title} ({seconds:.0f} s)")
     finally:
         workers.close()
     _summary(settings, window, resource, progress)
@@ -288,7 +299,11 @@ def _run(settings: Settings) -> int:
 
 
 def _promote(workers: Workers, resource: StoreResource, progress: Progress) -> int:
-    """Run the promotions that the sensor asks for; return their number."""
+    """Run the promotions that the sensor asks for; return their number.
+
+    One after the other, in the order of the allocators: each adds tries to the one ledger, whose order is to be the
+    same every time.
+    """
     import dagster as dg
 
     from allocator_pipeline.defs.sensors import promotion_requests
@@ -296,13 +311,11 @@ def _promote(workers: Workers, resource: StoreResource, progress: Progress) -> i
     with dg.DagsterInstance.get() as instance:
         requests, _ = promotion_requests(instance, None, resource)
     progress.say(f"promotion: the sensor asks for {len(requests)} runs")
-    asked = [
-        Task(f"promotion of {key}", ("promoted_policies",), key, key, dict(request.tags))
-        for request in requests
-        if (key := request.partition_key)
-    ]
-    for task, seconds in workers.run(asked):
-        progress.say(f"  {task.title} ({seconds:.0f} s)")
+    asked = {request.partition_key: dict(request.tags) for request in requests}
+    for name in (name for name in ALLOCATORS if name in asked):
+        task = Task(f"promotion of {name}", ("promoted_policies", "promotion_history"), name, name, asked[name])
+        for done, seconds in workers.run([task]):
+            progress.say(f"  {done.title} ({seconds:.0f} s)")
     return len(asked)
 
 
@@ -322,7 +335,9 @@ def _summary(settings: Settings, window: Window, resource: StoreResource, progre
     print(weights_table({name: decision["target"] for name, decision in inputs.decisions.items()}))
     print(f"{'by':8}" + "".join(f"{decision['version']:>20}" for decision in inputs.decisions.values()))
     shares = [
-        resource.models.load(name, decision["version"]).manifest["facts"].get("served_share", 1.0)
+        0.0
+        if decision["version"] == ANCHOR  # the gate has put equal weight in the champion's place
+        else resource.models.load(name, decision["version"]).manifest["facts"].get("served_share", 1.0)
         for name, decision in inputs.decisions.items()
     ]
     print(f"{'served':8}" + "".join(f"{100 * share:19.0f}%" for share in shares))

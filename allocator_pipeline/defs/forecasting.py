@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -26,7 +26,7 @@ def fit_years(
     store: StoreResource,
     processes: int,
     log: Callable[[str], None],
-) -> Iterator[tuple[str, LoadedArtifact]]:
+) -> Generator[tuple[str, LoadedArtifact], None, None]:
     """Yield partitions with their models: first what is stored already, then each as soon as it is fitted and stored.
 
     Chains run in processes of one thread each. Of a chain that was interrupted, only what is missing is fitted.

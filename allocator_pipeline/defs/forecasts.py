@@ -16,6 +16,8 @@ from allocator_pipeline.errors import MissingPartitionError
 
 FORECAST_PAGE = "forecasts.html"
 
+NO_PANEL = "its forecast_panel has not been materialised for any year."
+
 
 def forecasts_of(key: str, ours: Partitioned, opponents: Partitioned, external: Partitioned) -> pd.DataFrame:
     """Return the forecasts of a partition ``"forecaster|year"`` from wherever that forecaster's are.
@@ -49,6 +51,20 @@ def panels_of(forecast_panel: Partitioned) -> dict[str, dict[int, pd.DataFrame]]
             "There is no forecast panel to sum up.", todo="materialise forecast_panel of a year first."
         )
     return panels
+
+
+def why_absent(
+    panels: Mapping[str, Mapping[int, pd.DataFrame]], forecast_panel: Partitioned, opponents: Partitioned
+) -> dict[str, str]:
+    """Return by name why a forecaster has nothing to judge; nothing of one that has rows, however few."""
+    from allocator_pipeline.evaluation import lightgbm_opponent as lightgbm
+
+    names = sorted({split(key)[0] for key in forecast_panel})
+    absent = {name: NO_PANEL for name in names if name not in panels}
+    for name in OPPONENTS:
+        if name in panels and not any(len(opponents[str(year)]) for year in panels[name]):  # empty without the library
+            absent[name] = lightgbm.WAS_NOT_INSTALLED if lightgbm.installed() else lightgbm.NOT_INSTALLED
+    return absent
 
 
 def write_forecast_page(summary: Mapping[str, Any], market: str, path: Path) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
 
 from allocator_pipeline.config import Settings
+from allocator_pipeline.errors import StorageError
 
 TEMPLATE = Path(__file__).parent / "dagster.yaml"
 
@@ -22,10 +24,24 @@ def dagster_home(settings: Settings) -> Path:
     -------
     Path
         Absolute.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be created, or may not be written to.
     """
     home = Path(os.environ.get("DAGSTER_HOME") or settings.data_dir / "dagster" / settings.market).absolute()
-    home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        shutil.copyfile(TEMPLATE, home / "dagster.yaml")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not (home / "dagster.yaml").exists():
+            shutil.copyfile(TEMPLATE, home / "dagster.yaml")
+        if not os.access(home, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise StorageError(
+            f"Nothing can be written to {home}: {error.strerror}.",
+            todo="set ALLOCATOR_DATA_DIR (or DAGSTER_HOME, if you have set it) to a folder that you may write to.",
+            source=str(home),
+        ) from error
     os.environ["DAGSTER_HOME"] = str(home)
     return home

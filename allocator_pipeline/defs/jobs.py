@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
+from allocator_pipeline.defs.verdicts import replay_verdicts_job
+
 MARKET = ("prices", "sentiment", "fundamentals")
 FEATURES = ("universe", "signals", "outcomes", "price_windows", "external_forecasts")
 
@@ -29,15 +31,23 @@ def jobs():
         job("forecasts_job", "forecasts", "state_tensors", description="Forecasts and states of a year."),
         job("opponents_job", "opponent_forecasts", description="Forecasts of a year by optional opponents."),
         job("panel_job", "forecast_panel", description="What a forecaster's forecasts of a year were worth."),
+        job(
+            "panel_summary_job",
+            "forecast_summary",
+            description="The forecast panel over years, in words and on a page.",
+        ),
         job("baselines_job", "baseline_weights", description="Baseline weights of a year."),
         job(
             "training_job", "trained_policies", description="Full training of an allocator on the weeks through a year."
         ),
         job("reports_job", "eval_reports", description="Report of a year for an allocator."),
+        job("summary_job", "allocator_summary", description="The deep look at an allocator over all judged years."),
+        job("comparison_job", "evaluation_summary", description="Allocators compared, in numbers and in words."),
         job(
             "promotion_job",
             "promoted_policies",
-            description="Judge what has no verdict yet; promote or keep.",
+            "promotion_history",
+            description="Judge what has no verdict yet; promote or keep; write the record.",
             retries=3,
         ),
         job("inference_job", "target_weights", "decisions", description="This week's weights, recorded."),
@@ -49,4 +59,5 @@ def jobs():
         ),
         job("paper_job", "paper_evaluations", description="Score champion and challenger on a labelled week."),
         job("finetuning_job", "finetuned_policies", description="Fine-tune the champion for the coming week."),
+        replay_verdicts_job,
     ]

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from functools import cached_property
 
 import dagster as dg
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from allocator_pipeline.config import (
     ALLOCATORS,
@@ -32,6 +33,11 @@ def split(key: str) -> tuple[str, str]:
 def in_order(keys: list[str]) -> list[str]:
     """Return keys of name and week by week, then by name."""
     return sorted(keys, key=lambda key: split(key)[::-1])
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """Return the tags of a run over the partitions from the first to the last key; two dimensions span a rectangle."""
+    return {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}
 
 
 def time_window(start: int, end: int) -> dg.TimeWindowPartitionMapping:
@@ -159,14 +165,14 @@ class Partitions:
     external: tuple[str, ...] = ()
 
     def years(self, start: int) -> dg.TimeWindowPartitionsDefinition:
-        """Years from ``start``; the running year is a partition too."""
+        """Years from ``start``; the running year is a partition too, also where a static market ends in it."""
         return dg.TimeWindowPartitionsDefinition(
             cron_schedule="0 0 1 1 *",
             fmt="%Y",
             start=str(start),
             end=str(self.last.year + 1) if self.static else None,
             timezone=TIMEZONE,
-            end_offset=0 if self.static else 1,
+            end_offset=1,  # counted from now, and never beyond the end
         )
 
     def weeks(self, lead: int) -> dg.TimeWindowPartitionsDefinition:
@@ -187,7 +193,7 @@ class Partitions:
             end_date=end.isoformat() if self.static else None,
             day_offset=1,
             timezone=TIMEZONE,
-            end_offset=0 if self.static else lead,
+            end_offset=2 if self.static else lead,  # counted from now, and never beyond the end
         )
 
     @property

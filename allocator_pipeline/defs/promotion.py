@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import pandas as pd
 
 from allocator_pipeline.atomic import canonical_json, sha256
 from allocator_pipeline.config import CostConfig, forecaster_of
+from allocator_pipeline.defs.inputs import states_of_years
 from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import StoreResource
+from allocator_pipeline.defs.storage import Partitioned
 from allocator_pipeline.errors import ConfigurationError
+from allocator_pipeline.market import calendar
+from allocator_pipeline.registry.court import Court
+from allocator_pipeline.registry.ledger import BASELINES
 from allocator_pipeline.registry.promotion import promote_from_report, promote_from_stream, rollback
+from allocator_pipeline.registry.record import badge_words
+from allocator_pipeline.registry.tries import baseline_returns
 from allocator_pipeline.registry.verdicts import Verdict
 
 
@@ -29,35 +37,38 @@ def pending_reports(allocator: str, store: StoreResource) -> list[str]:
     return [key for key in keys if sha256(canonical_json(store.assets.read("eval_reports", key))) not in judged]
 
 
-def judge_pending(allocator: str, store: StoreResource, costs: CostConfig, log: Callable[[str], None]) -> list[Verdict]:
+def judge_pending(court: Court, store: StoreResource, costs: CostConfig, log: Callable[[str], None]) -> list[Verdict]:
     """Judge every report that waits, oldest first, then the stream of paper evaluations.
 
-    Whatever run comes first does the work and the others find it done, so that the order of runs does not matter.
+    Whatever run comes first does the work and the others find it done. Runs of different allocators share the ledger of
+    tries; their order there is that of the runs.
 
     Returns
     -------
     list of Verdict
         The new ones.
     """
-    verdicts, models = store.verdicts(allocator), store.models
-    known = len(verdicts.history())
+    allocator = court.log.allocator
+    known = len(court.log.history())
     for key in pending_reports(allocator, store):
         report = store.assets.read("eval_reports", key)
         states = store.assets.read("state_tensors", f"{forecaster_of(allocator)}|{split(key)[1]}")
-        verdict = promote_from_report(verdicts, models, report, states, costs)
+        verdict = promote_from_report(court, report, states, costs)
         log(f"report {key}: {_told(verdict)}")
     papers = [
         store.assets.read("paper_evaluations", key)
         for key in store.assets.keys("paper_evaluations")
         if split(key)[0] == allocator
     ]
-    stream = promote_from_stream(verdicts, models, papers) if papers else None
+
+    rivals = partial(stream_rivals, allocator, store=store, costs=costs)
+    stream = promote_from_stream(court, papers, rivals) if papers else None
     if stream is not None:
         log(f"stream: {_told(stream)}")
-    return verdicts.history()[known:]
+    return court.log.history()[known:]
 
 
-def roll_back(allocator: str, store: StoreResource, version: str, effective_week: str | None, reason: str) -> Verdict:
+def roll_back(court: Court, version: str, effective_week: str | None, reason: str) -> Verdict:
     """Make a former champion serve again from a week on.
 
     Raises
@@ -72,11 +83,43 @@ def roll_back(allocator: str, store: StoreResource, version: str, effective_week
             "A roll-back needs the week from which it serves.",
             todo="name its Monday as effective_week in the run config.",
         )
-    return rollback(store.verdicts(allocator), store.models, version, effective_week, reason)
+    return rollback(court, version, effective_week, reason)
+
+
+def stream_rivals(
+    allocator: str, weeks: Sequence[str], store: StoreResource, costs: CostConfig
+) -> tuple[dict[str, list[float]], str]:
+    """Return what the baselines earned in a stream's weeks, and the hash of the states they walked.
+
+    Raises
+    ------
+    MissingPartitionError
+        If states or baseline weights of these weeks or the one before are not stored.
+    """
+    from allocator_pipeline.allocators.scheduled import Scheduled
+
+    before = calendar.shift_week(weeks[0], -1)
+    years = range(before.year, pd.Timestamp(weeks[-1]).year + 1)
+    keys = [f"{forecaster_of(allocator)}|{year}" for year in years]
+    states = states_of_years(Partitioned(store.assets, "state_tensors", keys), allocator, years)
+    rules = {
+        name: Scheduled(pd.concat([store.assets.read("baseline_weights", f"{name}|{year}") for year in years]))
+        for name in BASELINES
+    }
+    returns = baseline_returns(weeks, states, rules, costs)
+    return returns, states.between(str(before.date()), weeks[-1]).digest()
 
 
 def _told(verdict: Verdict) -> str:
     return f"{verdict.outcome}, champion {verdict.champion} from {verdict.effective_week}: {verdict.reason}"
+
+
+def champion_badge(court: Court, champion: Verdict | None) -> str:
+    """Return what evidence a champion has: the try that proved it, or that none did."""
+    if champion is None:
+        return "none"
+    proof = court.ledger.proof(court.log.allocator, champion.champion)
+    return f"proven (try {proof.number})" if proof is not None else "not proven"
 
 
 def history_table(history: list[Verdict]) -> pd.DataFrame:
@@ -89,10 +132,11 @@ def history_table(history: list[Verdict]) -> pd.DataFrame:
                 "candidate": verdict.candidate,
                 "outcome": verdict.outcome,
                 "champion": verdict.champion,
+                "badge": badge_words(verdict.evidence.get("badge")),
                 "effective": verdict.effective_week,
                 "reason": verdict.reason,
             }
             for verdict in reversed(history)
         ],
-        columns=["number", "source", "candidate", "outcome", "champion", "effective", "reason"],
+        columns=["number", "source", "candidate", "outcome", "champion", "badge", "effective", "reason"],
     )

@@ -11,7 +11,9 @@ from allocator_pipeline.config import ALLOCATORS
 from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.errors import MissingPartitionError
-from allocator_pipeline.evaluation.report import format_table, html_report, summary_table
+from allocator_pipeline.evaluation.report.court import badges, tries_so_far
+from allocator_pipeline.evaluation.report.document import html_report
+from allocator_pipeline.evaluation.summary import findings, format_table, summary_table
 
 FILE = "report.html"
 
@@ -30,24 +32,34 @@ class ReportInputs:
         The forecast panel over years, if it has been summed up.
     decisions : dict
         Allocator -> its last decision: ``week``, ``version``, ``target`` and ``turnover``.
+    summaries : dict
+        Allocator -> its summary over all judged years, as far as they are made.
+    comparison : dict or None
+        The comparison of all allocators, if it is made.
     """
 
     reports: dict[str, dict[str, Any]]
     verdicts: dict[str, list[dict[str, Any]]]
     forecasts: dict[str, Any] | None
     decisions: dict[str, dict[str, Any]]
+    summaries: dict[str, dict[str, Any]]
+    comparison: dict[str, Any] | None
 
     def summary(self) -> str:
         """Return the closing table as text."""
         return format_table(summary_table(self.reports, self.verdicts))
 
+    def words(self) -> list[str]:
+        """Return the main sentences: the badge of each champion, and what can be told from chance."""
+        return [*badges(self.verdicts, tries_so_far(self.comparison, self.verdicts)), *findings(self.reports)]
+
     def html(self) -> str:
         """Return the HTML report."""
-        return html_report(self.reports, self.verdicts, self.forecasts, self.decisions)
+        return html_report(self.reports, self.verdicts, self.forecasts, self.decisions, self.summaries, self.comparison)
 
 
 def latest_inputs(store: StoreResource) -> ReportInputs:
-    """Read the latest reports, verdicts, forecasts and decisions.
+    """Read the latest reports, verdicts, forecasts, decisions and summaries.
 
     Raises
     ------
@@ -63,11 +75,17 @@ def latest_inputs(store: StoreResource) -> ReportInputs:
     return ReportInputs(
         reports=reports,
         verdicts={name: [asdict(item) for item in store.verdicts(name).history()] for name in reports},
-        forecasts=store.assets.read("forecast_summary", "all") if store.assets.has("forecast_summary", "all") else None,
+        forecasts=_only(store, "forecast_summary"),
         decisions={
             name: _decision(store.assets.read("target_weights", key), split(key)[1])
             for name, key in _newest(store, "target_weights").items()
         },
+        summaries={
+            name: store.assets.read("allocator_summary", name)
+            for name in reports
+            if store.assets.has("allocator_summary", name)
+        },
+        comparison=_only(store, "evaluation_summary"),
     )
 
 
@@ -87,6 +105,11 @@ def write_report(inputs: ReportInputs, path: Path) -> str:
 def _newest(store: StoreResource, asset: str) -> dict[str, str]:
     keys = store.assets.keys(asset)
     return {name: max(own) for name in ALLOCATORS if (own := [key for key in keys if split(key)[0] == name])}
+
+
+def _only(store: StoreResource, asset: str) -> dict[str, Any] | None:
+    """Return the one partition of an asset, or None while it is not made."""
+    return store.assets.read(asset, "all") if store.assets.has(asset, "all") else None
 
 
 def _decision(value: dict[str, Any], week: str) -> dict[str, Any]:

@@ -11,12 +11,15 @@ from pathlib import Path
 import dagster as dg
 
 from allocator_pipeline.account.ledger import AccountLedger
-from allocator_pipeline.config import AccountConfig, CostConfig, Settings, SimulatedConfig
+from allocator_pipeline.config import AccountConfig, CostConfig, GateConfig, Settings, SimulatedConfig
 from allocator_pipeline.defs.storage import AssetStore
 from allocator_pipeline.experience.store import ExperienceStore
 from allocator_pipeline.market.source import MarketSource
 from allocator_pipeline.market.sources import open_market
 from allocator_pipeline.registry.artifacts import ArtifactStore
+from allocator_pipeline.registry.court import Court
+from allocator_pipeline.registry.inputs import InputStore
+from allocator_pipeline.registry.ledger import EvidenceLedger
 from allocator_pipeline.registry.verdicts import VerdictLog
 
 
@@ -34,6 +37,7 @@ class MarketResource(dg.ConfigurableResource):
     simulated: str
     costs: str
     account: str
+    gate: str
 
     @classmethod
     def of(cls, settings: Settings) -> MarketResource:
@@ -50,6 +54,7 @@ class MarketResource(dg.ConfigurableResource):
             simulated=json.dumps(asdict(settings.simulated), default=str, sort_keys=True),
             costs=json.dumps(asdict(settings.costs), sort_keys=True),
             account=json.dumps(asdict(settings.account), sort_keys=True),
+            gate=json.dumps(asdict(settings.gate), sort_keys=True),
         )
 
     @cached_property
@@ -70,6 +75,7 @@ class MarketResource(dg.ConfigurableResource):
             simulated=SimulatedConfig(**simulated),
             costs=CostConfig(**json.loads(self.costs)),
             account=AccountConfig(**json.loads(self.account)),
+            gate=GateConfig(**json.loads(self.gate)),
         )
 
     @cached_property
@@ -139,6 +145,16 @@ class StoreResource(dg.ConfigurableResource):
         """Folder of TensorBoard's event files; they hold wall times, so they lie beside the market's folder."""
         return Path(self.root).parent / "tensorboard" / Path(self.root).name
 
+    @property
+    def ledger(self) -> EvidenceLedger:
+        """Every try on this market, whichever allocator's."""
+        return EvidenceLedger(Path(self.root) / "registry")
+
     def verdicts(self, allocator: str) -> VerdictLog:
         """Return the verdict log of an allocator; its champion is the last promoted version."""
         return VerdictLog(Path(self.root) / "registry", allocator)
+
+    def court(self, allocator: str, gate: GateConfig | None = None) -> Court:
+        """Return what verdicts on an allocator are made with; replaying them asks for no gate."""
+        inputs = InputStore(Path(self.root) / "registry" / "inputs")
+        return Court(self.verdicts(allocator), self.models, self.ledger, inputs, gate or GateConfig())

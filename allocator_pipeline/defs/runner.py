@@ -11,10 +11,10 @@ from threading import Thread
 from time import monotonic, sleep
 
 import dagster as dg
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from allocator_pipeline.config import Settings
 from allocator_pipeline.defs.build import build_definitions
+from allocator_pipeline.defs.partitions import range_tags
 from allocator_pipeline.errors import AllocatorError
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -68,7 +68,7 @@ def run_task(task: Task, settings: Settings, definitions: dg.Definitions | None 
     job = definitions.resolve_implicit_global_asset_job_def()
     tags = {**task.tags}
     if task.first and task.last and task.first != task.last:
-        tags |= {ASSET_PARTITION_RANGE_START_TAG: task.first, ASSET_PARTITION_RANGE_END_TAG: task.last}
+        tags |= range_tags(task.first, task.last)
     with dg.DagsterInstance.get() as instance:
         result = job.execute_in_process(
             instance=instance,

@@ -31,7 +31,7 @@ def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
         execution_timezone=TIMEZONE,
         default_status=running,
         description="Saturday 06:00 New York: refresh this year's market data, early in January the end of last year's "
-        "before it; a sensor carries it on to states.",
+        "before it; a sensor carries it on to states and the forecast panel.",
     )
     def saturday_market(context: dg.ScheduleEvaluationContext):
         if partitions.static:

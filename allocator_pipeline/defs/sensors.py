@@ -6,8 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from allocator_pipeline.config import BASELINES, FORECASTERS
-from allocator_pipeline.defs.partitions import split
+from allocator_pipeline.config import BASELINES, FORECASTERS, OPPONENTS
+from allocator_pipeline.defs.partitions import Partitions, range_tags, split
 from allocator_pipeline.defs.promotion import pending_reports
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.schedules import REFRESH_TAG, WEEKLY_TAG
@@ -15,10 +15,15 @@ from allocator_pipeline.market import calendar
 
 WATCHED = ("eval_reports", "paper_evaluations")
 BATCH = 200
+JUDGED_TAG = "allocator/judged"
+"""Asset and partition that a promotion was asked for by."""
+FEATURES_TAG = "allocator/features_run"
+"""Run id of the features whose year a run refreshes: those that carry the same one are read by one panel."""
 
 
-def sensors(jobs: Sequence[Any]) -> list[dg.SensorDefinition]:
+def sensors(jobs: Sequence[Any], partitions: Partitions) -> list[dg.SensorDefinition]:
     """Return the sensors; they request runs of the jobs given."""
+    judged = (*FORECASTERS, *OPPONENTS, *partitions.external)
 
     @dg.sensor(
         job_name="promotion_job",
@@ -36,12 +41,17 @@ def sensors(jobs: Sequence[Any]) -> list[dg.SensorDefinition]:
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=15,
         request_jobs=list(jobs),
-        description="Carries a refresh on: market, then features, then forecasts, states and baselines; and a "
-        "label on to its paper evaluation and fine-tune.",
+        description="Carries a refresh on: market, then features, then forecasts, states and baselines, then the "
+        "forecast panel of that year and its summary; a label on to its paper evaluation and fine-tune; and a report "
+        "judged to its allocator's summary, then the comparison.",
     )
     def next_stage(context: dg.RunStatusSensorContext):
         run = context.dagster_run
-        return list(following(run.job_name, run.tags, run.run_id)) or dg.SkipReason("Nothing follows this run.")
+        requests = [
+            *following(run.job_name, run.tags, run.run_id),
+            *panel_requests(context.instance, run.tags, judged),
+        ]
+        return requests or dg.SkipReason("Nothing follows this run.")
 
     return [promotion_sensor, next_stage]
 
@@ -88,7 +98,7 @@ def promotion_requests(
         newest[allocator] = dg.RunRequest(
             run_key=f"{asset}-{partition}-{run_id}",
             partition_key=allocator,
-            tags={"allocator/judged": f"{asset} {partition}"},
+            tags={JUDGED_TAG: f"{asset} {partition}"},
         )
     for storage_id, asset, *_ in seen:
         after[asset] = max(after[asset], storage_id)
@@ -114,16 +124,49 @@ def following(job: str, tags: Mapping[str, str], run_id: str) -> Iterator[dg.Run
             for year in years.split(","):
                 yield _request("features_job", year, run_id, {REFRESH_TAG: year})
     if years and job == "features_job":
-        for forecaster in FORECASTERS:
-            yield _request("forecasts_job", f"{forecaster}|{years}", run_id, {REFRESH_TAG: years})
-        for baseline in BASELINES:
-            yield _request("baselines_job", f"{baseline}|{years}", run_id, {REFRESH_TAG: years})
+        for next_job, partition in _read_by_panel(years):
+            yield _request(next_job, partition, run_id, {REFRESH_TAG: years, FEATURES_TAG: run_id})
+    if years and job == "panel_job":
+        yield dg.RunRequest(job_name="panel_summary_job", run_key=f"panel_summary_job-{run_id}")
     if WEEKLY_TAG in tags and job == "labeling_job":
         allocator, week = split(tags["dagster/partition"])
         coming = str(calendar.shift_week(week, 2).date())
         yield _request("paper_job", f"{allocator}|{week}", run_id, {WEEKLY_TAG: week})
         yield _request("finetuning_job", f"{allocator}|{coming}", run_id, {WEEKLY_TAG: week})
+    if job == "promotion_job" and tags.get(JUDGED_TAG, "").startswith("eval_reports"):
+        yield _request("summary_job", tags["dagster/partition"], run_id, {})
+    if job == "summary_job":
+        yield _request("comparison_job", None, run_id, {})
 
 
-def _request(job: str, partition: str, run_id: str, tags: dict[str, str]) -> dg.RunRequest:
+def panel_requests(
+    instance: dg.DagsterInstance, tags: Mapping[str, str], judged: Sequence[str]
+) -> Iterator[dg.RunRequest]:
+    """Yield the request for a refreshed year's panel of all forecasters, once all that it reads is refreshed.
+
+    The key of the run names the refresh, so that of several runs that end together only one asks for it.
+    """
+    if FEATURES_TAG not in tags:
+        return
+    year, refresh = tags[REFRESH_TAG], tags[FEATURES_TAG]
+    wanted = dg.RunsFilter(tags={FEATURES_TAG: refresh}, statuses=[dg.DagsterRunStatus.SUCCESS])
+    done = {(run.job_name, run.tags["dagster/partition"]) for run in instance.get_runs(wanted)}
+    if done.issuperset(_read_by_panel(year)):
+        yield dg.RunRequest(
+            job_name="panel_job",
+            run_key=f"panel_job-{year}-{refresh}",
+            tags={REFRESH_TAG: year, **range_tags(f"{judged[0]}|{year}", f"{judged[-1]}|{year}")},
+        )
+
+
+def _read_by_panel(year: str) -> list[tuple[str, str]]:
+    """Return the jobs and partitions that follow the features of a year, side by side."""
+    return [
+        *(("forecasts_job", f"{name}|{year}") for name in FORECASTERS),
+        *(("baselines_job", f"{name}|{year}") for name in BASELINES),
+        ("opponents_job", year),
+    ]
+
+
+def _request(job: str, partition: str | None, run_id: str, tags: dict[str, str]) -> dg.RunRequest:
     return dg.RunRequest(job_name=job, run_key=f"{job}-{partition}-{run_id}", partition_key=partition, tags=tags)

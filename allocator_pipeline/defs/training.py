@@ -10,12 +10,16 @@ from allocator_pipeline.defs.inputs import states_of_years
 from allocator_pipeline.defs.models import watched
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.storage import Partitioned
+from allocator_pipeline.errors import AllocatorError
 from allocator_pipeline.portfolio.objective import Objective
 from allocator_pipeline.registry.artifacts import LoadedArtifact
+from allocator_pipeline.registry.tries import count_failure
 from allocator_pipeline.training.progress import Progress
 
 if TYPE_CHECKING:
     from allocator_pipeline.defs.assets.policies import TrainingConfig
+
+REFERENCE = "reference"
 
 Wanted = Mapping[str, tuple[str, int, range]]
 """By partition: allocator, year of the policy, and the years whose states it learns from."""
@@ -48,6 +52,11 @@ def train_years(
     -------
     dict of str to LoadedArtifact
         By partition, read back from the store and verified.
+
+    Raises
+    ------
+    AllocatorError
+        What stopped a training; it is counted as a try.
     """
     from allocator_pipeline.training.checkpoints import checkpoint_of
     from allocator_pipeline.training.full import full_identity
@@ -80,7 +89,12 @@ def train_years(
                 **watched(store),
             )
         )
-    for _, artifact in train_in_processes(tasks, states, config.processes, log):
+
+    def failed(task: Task, error: AllocatorError) -> None:
+        if recipe != REFERENCE:  # which is never promoted: no try for the badge
+            count_failure(store.ledger, identities[f"{task.allocator}|{task.year}"], error)
+
+    for _, artifact in train_in_processes(tasks, states, config.processes, log, failed):
         store.models.save(artifact)
         checkpoint_of(store.checkpoints, artifact.identity).discard()
         log(f"stored {artifact.name} {artifact.version}")

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from allocator_pipeline.config import WEEKS_PER_YEAR, CostConfig
+from allocator_pipeline.config import ANCHOR, WEEKS_PER_YEAR, CostConfig, GateConfig
 from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.errors import ConflictError
 from allocator_pipeline.experience.labeling import Fills, label_week
 from allocator_pipeline.experience.records import Decision, Experience, run_id
-from allocator_pipeline.inference import Portfolio, decide, decision_record, paper_portfolio, read_portfolio
+from allocator_pipeline.inference import (
+    Portfolio,
+    decide,
+    decision_record,
+    in_service,
+    paper_portfolio,
+    read_portfolio,
+)
 from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.state import StateTensors
 from allocator_pipeline.registry.promotion import champion_for, policy_of
@@ -26,10 +33,11 @@ def decide_week(
     states: StateTensors,
     store: StoreResource,
     costs: CostConfig,
+    gate: GateConfig,
     given: Mapping[str, Any],
     earlier: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Let the champion of a week decide it.
+    """Let the champion of a week decide it, or equal weight where the gate demands a badge that the champion lacks.
 
     Parameters
     ----------
@@ -39,6 +47,8 @@ def decide_week(
         Hold the week, and the week before for the paper account.
     store : StoreResource
     costs : CostConfig
+    gate : GateConfig
+        In force now; a week that is recorded already was served under the gate of its time, and stays as it was.
     given : mapping
         ``file`` or ``values`` of a portfolio snapshot, or None; and the ``attempt``.
     earlier : mapping
@@ -47,8 +57,9 @@ def decide_week(
     Returns
     -------
     dict
-        ``target_weights`` by symbol and CASH, ``policy_version``, ``turnover``, ``sold``, ``orders`` and the
-        ``record`` for the experience store.
+        ``target_weights`` by symbol and CASH; ``policy_version``, what was served; ``champion``, its version, and
+        ``proven``, whether it had the badge by that week; ``turnover``, ``sold``, ``orders`` and the ``record`` for the
+        experience store.
 
     Raises
     ------
@@ -62,9 +73,14 @@ def decide_week(
     allocator, week = split(key)
     _, champion = champion_for(store.verdicts(allocator), store.models, week)
     portfolio = _portfolio(allocator, week, states, store, given, earlier)
-    decided = decide(
-        allocator, (champion.version, policy_of(champion)), states, week, portfolio, costs, given["attempt"]
+    proven = store.ledger.proof(allocator, champion.version, by=week) is not None
+    serving = in_service(
+        (champion.version, policy_of(champion)),
+        proven=proven,
+        gate=_gate_of(run_id(week, allocator), given["attempt"], store, gate),
+        costs=costs,
     )
+    decided = decide(allocator, serving, states, week, portfolio, costs, given["attempt"])
     record = decision_record(decided, given["attempt"])
     store.experience.check_decision(
         record, pd.Timestamp.now("UTC")
@@ -72,11 +88,21 @@ def decide_week(
     return {
         "target_weights": dict(decided.target),
         "policy_version": decided.version,
+        "champion": champion.version,
+        "proven": proven,
         "turnover": decided.turnover,
         "sold": dict(decided.sold),
         "orders": [dict(order) for order in decided.orders],
         "record": asdict(record),
     }
+
+
+def _gate_of(run: str, attempt: int, store: StoreResource, gate: GateConfig) -> GateConfig:
+    """Return the gate that a decision is made under: its own, if it is recorded, else the one in force now."""
+    recorded = store.experience.get(run)
+    if recorded is None or recorded.decision.attempt != attempt:
+        return gate
+    return replace(gate, proof_to_serve=recorded.decision.policy_version == ANCHOR)
 
 
 def _portfolio(

@@ -62,7 +62,7 @@ def growth(rows: Sequence[Row], last_exit: Mapping[str, str]) -> Figure:
         "layout": layout(
             height=600,
             xaxis=axis(anchor="y2"),
-            yaxis=axis(domain=[0.36, 1], type="log", tickvals=_WEALTH_TICKS, title={"text": "wealth, start = 1"}),
+            yaxis=wealth_axis([0.36, 1]),
             yaxis2=axis(domain=[0, 0.30], tickformat=".0%", title={"text": "drawdown"}),
             hovermode="x unified",
         ),
@@ -154,13 +154,22 @@ def weights(row: Row, colours: Mapping[str, str]) -> Figure:
 def colour_of(row: Row) -> str:
     """Return the CSS variable of a row's colour."""
     if row.role == "baseline":
-        known = baseline_of(row)
-        if known in BASELINES and known not in PRINCIPAL_BASELINES:
-            return f"var(--s{BASELINES.index(known)})"
-        return f"var(--{known.replace('_', '-')})"
-    if row.allocator in ALLOCATORS:
-        return f"var(--{row.allocator.replace('_', '-')})"
-    return "var(--ink)"
+        return series_colour(baseline_of(row), "")
+    return series_colour(row.role, row.allocator)
+
+
+def series_colour(name: str, allocator: str) -> str:
+    """Return the CSS variable of an allocator's colour or, where none is given, of a baseline's."""
+    if allocator:
+        return f"var(--{allocator.replace('_', '-')})" if allocator in ALLOCATORS else "var(--ink)"
+    if name in BASELINES and name not in PRINCIPAL_BASELINES:
+        return f"var(--s{BASELINES.index(name)})"
+    return f"var(--{name.replace('_', '-')})"
+
+
+def wealth_axis(domain: Sequence[float]) -> Figure:
+    """Return a log axis of wealth on a part of the height."""
+    return axis(domain=list(domain), type="log", tickvals=_WEALTH_TICKS, title={"text": "wealth, start = 1"})
 
 
 def baseline_of(row: Row) -> str:
@@ -180,7 +189,7 @@ def layout(**changes: Any) -> Figure:
         "font": {"family": "inherit", "size": 12.5, "color": "var(--ink)"},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "margin": {"l": 64, "r": 12, "t": 12, "b": 44},
+        "margin": {"l": 64, "r": 12, "t": 12, "b": 36},
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         "hoverlabel": {"bgcolor": "var(--card)", "bordercolor": "var(--rule)", "font": {"color": "var(--ink)"}},
         **changes,

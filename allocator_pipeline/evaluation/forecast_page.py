@@ -7,9 +7,10 @@ from html import escape
 from typing import Any
 
 from allocator_pipeline.evaluation import forecast_plots as plots
-from allocator_pipeline.evaluation.forecast_panel import COMPARISONS
+from allocator_pipeline.evaluation.forecast_panel import BASELINES, COMPARISONS
 from allocator_pipeline.evaluation.page import chart, page, table
-from allocator_pipeline.evaluation.summary import compared_with, percent
+from allocator_pipeline.evaluation.report.estimates import difference
+from allocator_pipeline.evaluation.summary import LABELS, compared_with, percent
 
 NOTE = (
     "Each year of ours, and of LightGBM, is forecast by a model that had seen nothing later than its first decision; "
@@ -69,13 +70,15 @@ def words_list(words: Sequence[Mapping[str, Any]]) -> str:
 def figures_table(judged: Mapping[str, Any]) -> str:
     """Return the figures of some judgements as an HTML table."""
     header = ["", "weeks", "forecasts", "missing", "rank IC", "error / zero's", "error / past mean's", "right signs"]
-    header += ["always-up", "pinball / history's", "Sharpe of the top 5", "equal weight", "HRP", "turnover a week"]
+    header += ["always-up", "pinball / history's", "top 5: turnover a week"]
+    header += [f"top 5: Sharpe ratio less {LABELS[baseline]}'s" for baseline in BASELINES]
     body = []
     for name, one in judged.items():
-        told, runs = one["figures"], one["portfolios"]
+        told = one["figures"]
         body.append(
             [
-                f"<strong>{escape(name)}</strong><br><small>{one['years'][0]} to {one['years'][1]}</small>",
+                f"<strong>{escape(name)}</strong><br><small>{one['years'][0]} to {one['years'][1]}</small>"
+                f'<small class="tries">one of {len(judged)} compared</small>',
                 f"{one['weeks']}",
                 f"{one['forecasts']}",
                 f"{one['missing']}",
@@ -85,8 +88,8 @@ def figures_table(judged: Mapping[str, Any]) -> str:
                 _number(told["hit_rate"], ".1%"),
                 _number(told["always_up"], ".1%"),
                 _number(told["pinball_ratio"], ".3f"),
-                *(f"{runs[key]['sharpe']:.2f}" for key in ("top", "equal_weight", "hrp")),
-                percent(runs["top"]["turnover"]),
+                percent(one["portfolios"]["top"]["turnover"]),
+                *(difference(one["comparisons"][f"sharpe_of_{baseline}"]) for baseline in BASELINES),
             ]
         )
     return table(header, body)

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from allocator_pipeline.config import MIN_JUDGED_WEEKS, QUANTILES, CostConfig
+from allocator_pipeline.config import MIN_JUDGED_WEEKS, PRINCIPAL_BASELINES, QUANTILES, CostConfig
 from allocator_pipeline.evaluation.forecast_portfolio import portfolios
 from allocator_pipeline.evaluation.metrics import metrics
 from allocator_pipeline.evaluation.significance import ratio_interval, sharpe_difference
 from allocator_pipeline.portfolio.rollout import Rollout
 
-BASELINES = ("equal_weight", "hrp")
+BASELINES = PRINCIPAL_BASELINES
 
 
 @dataclass(frozen=True)

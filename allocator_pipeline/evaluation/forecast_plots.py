@@ -13,7 +13,7 @@ import pandas as pd
 
 from allocator_pipeline.config import QUANTILES
 from allocator_pipeline.evaluation.charts import Figure, axis, layout, short
-from allocator_pipeline.evaluation.forecast_panel import COMPARISONS
+from allocator_pipeline.evaluation.forecast_panel import BASELINES, COMPARISONS
 from allocator_pipeline.evaluation.metrics import wealth
 from allocator_pipeline.evaluation.plots import line_picture, markdown_table
 from allocator_pipeline.evaluation.summary import LABELS
@@ -67,9 +67,9 @@ def growth(judgements: Judgements) -> Figure:
     for number, (name, one) in enumerate(judgements.items()):
         data.append(_line(one["weekly"]["weeks"], one["weekly"]["net"]["top"], name, _colour(number), "solid"))
     longest = max(judgements.values(), key=lambda one: one["weeks"])
-    for name, label in LABELS.items():
+    for name in BASELINES:
         colour = f"var(--{name.replace('_', '-')})"
-        data.append(_line(longest["weekly"]["weeks"], longest["weekly"]["net"][name], label, colour, "dash"))
+        data.append(_line(longest["weekly"]["weeks"], longest["weekly"]["net"][name], LABELS[name], colour, "dash"))
     return {
         "data": data,
         "layout": layout(

@@ -25,6 +25,8 @@ from allocator_pipeline.evaluation.forecast_words import forecast_findings
 
 FORMAT = 1
 
+TOO_FEW = "fewer than two weeks that it forecast have known returns."
+
 
 def forecast_summary(
     panels: Mapping[str, Mapping[int, pd.DataFrame]],
@@ -46,7 +48,7 @@ def forecast_summary(
         ``equal_weight`` and ``hrp`` -> `schemas.BASELINE_WEIGHTS` of all those years.
     costs : CostConfig
     absent : mapping of str to str
-        Why a forecaster may have no rows; "it has no forecasts of weeks whose returns are known." for the others.
+        Why a forecaster has no panel or no rows, in words; the others that are not judged have too few weeks.
 
     Returns
     -------
@@ -54,13 +56,13 @@ def forecast_summary(
         In the shape that the module describes.
     """
     judged: dict[str, Any] = {}
-    unjudged: dict[str, str] = {}
+    unjudged = {name: why for name, why in absent.items() if name not in panels}
     for name, by_year in sorted(panels.items()):
         filled = {year: panel for year, panel in by_year.items() if len(panel)}
         years = without_hole(filled)
         table = pd.concat([filled[year] for year in years], ignore_index=True) if years else pd.DataFrame()
         if len(table) < 2:
-            unjudged[name] = absent.get(name, "it has no forecasts of weeks whose returns are known.")
+            unjudged[name] = absent.get(name, TOO_FEW)
             continue
         judgement, runs = judge(table, outcomes, baselines, costs)
         judged[name] = judgement | {

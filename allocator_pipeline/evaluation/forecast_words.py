@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 from allocator_pipeline.config import QUANTILES
 from allocator_pipeline.evaluation.forecast_panel import BASELINES, COMPARISONS
 from allocator_pipeline.evaluation.significance import LEVEL
 from allocator_pipeline.evaluation.summary import LABELS, compared_with, percent, signed
+
+TOGETHER = "all of them"
+"""What the last of the words are about."""
 
 Judgement = Mapping[str, Any]
 
@@ -31,7 +34,7 @@ def forecast_findings(judgements: Mapping[str, Judgement], absent: Mapping[str, 
     """
     together = [*_multiplicity(judgements), *(f"{name} was not judged: {why}" for name, why in absent.items())]
     words = [{"about": name, "says": list(sentences(judgement))} for name, judgement in judgements.items()]
-    return [*words, {"about": "all of them", "says": together}] if together else words
+    return [*words, {"about": TOGETHER, "says": together}] if together else words
 
 
 def as_lines(words: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -94,33 +97,58 @@ def _quantiles(judgement: Judgement) -> Iterator[str]:
 
 def _portfolio(judgement: Judgement) -> Iterator[str]:
     runs, compared = judgement["portfolios"], judgement["comparisons"]
-    yield (
-        f"Its top 5, after costs: Sharpe {runs['top']['sharpe']:.2f}, "
-        f"turnover {percent(runs['top']['turnover'])} a week."
-    )
+    yield f"Its top 5, after costs: turnover {percent(runs['top']['turnover'])} a week."
     for name in BASELINES:
         difference = compared[f"sharpe_of_{name}"]
         yield (
-            f"Against {LABELS[name]} ({runs[name]['sharpe']:.2f}): {signed(difference)}, "
+            f"Sharpe ratio less that of {LABELS[name]} ({runs[name]['sharpe']:.2f}): {signed(difference)}, "
             f"{_verdict(difference, 'higher')}."
         )
 
 
+class _Result(NamedTuple):
+    """A comparison and the forecasters that share it to the digit."""
+
+    name: str
+    item: Mapping[str, Any]
+    who: list[str]
+
+
+def _results(judgements: Mapping[str, Judgement]) -> list[_Result]:
+    """Return every comparison once: the quantiles of one calibration are one result, whoever gives them."""
+    results: dict[tuple[str, float, float, float], _Result] = {}
+    for who, one in judgements.items():
+        for name, item in one["comparisons"].items():
+            if item is not None:
+                key = (name, item["low"], item["estimate"], item["high"])
+                results.setdefault(key, _Result(name, item, [])).who.append(who)
+    return list(results.values())
+
+
 def _multiplicity(judgements: Mapping[str, Judgement]) -> Iterator[str]:
-    count = sum(item is not None for one in judgements.values() for item in one["comparisons"].values())
+    results = _results(judgements)
+    count, repeated = len(results), sum(len(result.who) - 1 for result in results)
     if not count:
         return
-    found = [(who, name, good) for who, one in judgements.items() for name, good in significant(one).items()]
-    good = [(who, name) for who, name, speaks_for in found if speaks_for]
-    strict = [(who, name) for who, name in good if _remains(judgements[who]["comparisons"][name], count)]
+    verdicts = {who: significant(one) for who, one in judgements.items()}
+    found = [result for result in results if result.name in verdicts[result.who[0]]]
+    good = [result for result in found if verdicts[result.who[0]][result.name]]
+    strict = [result for result in good if _remains(result.item, count)]
     do = f"{len(found)} {'does' if len(found) == 1 else 'do'}" if found else "None does"
+    shared = f" ({repeated} more repeat another forecaster's numbers exactly and are counted once)" if repeated else ""
     yield (
-        f"These are {count} comparisons at {100 * LEVEL:g} %: if nothing differed at all, about "
+        f"These are {count} comparisons at {100 * LEVEL:g} %{shared}: if nothing differed at all, about "
         f"{(1 - LEVEL) * count:.1f} of them would still seem to. {do}; "
         f"{len(good)} in a forecaster's favour{_named(good)}."
     )
     if good:
         yield f"Allowing for their number (Bonferroni), {len(strict)} of those in favour remain{_named(strict)}."
+    years = sum(year["rank_ic"] is not None for one in judgements.values() for year in one.get("by_year", {}).values())
+    if years:
+        yield (
+            f"The rank ICs of single years, {years} intervals more, are only shown: about {(1 - LEVEL) * years:.1f} of "
+            "them would leave out zero if nothing were there."
+        )
 
 
 def _remains(item: Mapping[str, Any], count: int) -> bool:
@@ -129,8 +157,9 @@ def _remains(item: Mapping[str, Any], count: int) -> bool:
     return bool(abs(item["estimate"]) > wider * (item["high"] - item["low"]) / 2)
 
 
-def _named(pairs: Sequence[tuple[str, str]]) -> str:
-    return f" ({'; '.join(f'{who}: {COMPARISONS[name].label}' for who, name in pairs)})" if pairs else ""
+def _named(results: Sequence[_Result]) -> str:
+    told = "; ".join(f"{' = '.join(result.who)}: {COMPARISONS[result.name].label}" for result in results)
+    return f" ({told})" if told else ""
 
 
 def _interval(item: Mapping[str, Any] | None, scale: float, decimals: int) -> str:

@@ -28,6 +28,8 @@ CHANNELS = ("return", "return_20", "return_60", "return_252")
 
 NOT_INSTALLED = "the library is not installed (pip install 'allocator_pipeline[panel]')."
 
+WAS_NOT_INSTALLED = "the library was not installed when its forecasts were made: materialise opponent_forecasts again."
+
 PARAMETERS: dict[str, Any] = {
     "objective": "regression",
     "n_estimators": 100,

@@ -7,86 +7,43 @@ from html import escape
 from typing import Any
 
 from allocator_pipeline.atomic import canonical_json
-
-_CSS = """
-:root { color-scheme: light dark;
-  --paper:#fbfaf7; --card:#ffffff; --ink:#1d2329; --faint:#66707a; --rule:#e2e0d9; --accent:#0b5c8a; --bar:#cfe3ef;
-  --good:#1b6e4b; --bad:#a23b1d; --wait:#7a6a1c;
-  --ppo-lstm:#0072b2; --ppo-patchtst:#1fa3dc; --sac-lstm:#c04a00; --sac-patchtst:#e39a1b;
-  --dpg-lstm:#00795c; --dpg-patchtst:#3dbb92;
-  --equal-weight:#3b444c; --hrp:#8a8f94; --baseline:#a06a9b; --versus-0:#0b5c8a; --versus-1:#b06a12;
-  --forecaster-0:#0072b2; --forecaster-1:#c04a00; --forecaster-2:#00795c; --forecaster-3:#a06a9b;
-  --forecaster-4:#b8860b; --forecaster-5:#5d6b78; --cash:#d9d7d0;
-  --s0:#3d6f9e; --s1:#e0a458; --s2:#5b9a82; --s3:#b5635c; --s4:#8d7bb0; --s5:#93b7d1; --s6:#c7b87a; --s7:#477a6a;
-  --s8:#d99a8b; --s9:#62568a; --s10:#6aa3b8; --s11:#b07d3c; --s12:#9bc4a4; --s13:#8c4a5e; --s14:#b9a9d4; --s15:#2f5573;
-  --s16:#e3c79a; --s17:#7d8f4e; --s18:#cf7f9c; --s19:#5d6b78; }
-@media (prefers-color-scheme: dark) { :root {
-  --paper:#14181c; --card:#1b2025; --ink:#e4e6e3; --faint:#98a2ab; --rule:#323a41; --accent:#7cc0e8; --bar:#1f4356;
-  --good:#6cc79d; --bad:#ef9273; --wait:#d8c566;
-  --ppo-lstm:#4da6dd; --ppo-patchtst:#9ad8f7; --sac-lstm:#ef7f3a; --sac-patchtst:#f3c25c;
-  --dpg-lstm:#2fb28c; --dpg-patchtst:#93e3c8;
-  --equal-weight:#e4e6e3; --hrp:#8f979e; --baseline:#c99ac4; --versus-0:#7cc0e8; --versus-1:#e0a458;
-  --forecaster-0:#4da6dd; --forecaster-1:#ef7f3a; --forecaster-2:#2fb28c; --forecaster-3:#c99ac4;
-  --forecaster-4:#e0c060; --forecaster-5:#98a2ab; --cash:#3a4249; } }
-* { box-sizing: border-box; }
-body { margin:0; background:var(--paper); color:var(--ink);
-  font:16px/1.55 "Source Sans 3","Segoe UI",system-ui,-apple-system,"Helvetica Neue",Arial,sans-serif; }
-header, main, footer { max-width:1160px; margin:0 auto; padding:0 24px; }
-header { padding-top:44px; } footer { padding-bottom:48px; color:var(--faint); font-size:14px; }
-h1, h2 { font-family:"Source Serif 4",Charter,"Iowan Old Style",Georgia,"DejaVu Serif",serif; font-weight:600;
-  line-height:1.2; letter-spacing:-.01em; }
-h1 { font-size:34px; margin:0 0 6px; } h2 { font-size:23px; margin:0 0 6px; }
-.lede { color:var(--faint); margin:0 0 20px; font-size:17px; }
-nav { display:flex; flex-wrap:wrap; gap:4px 18px; border-block:1px solid var(--rule); padding:9px 0; font-size:14.5px; }
-a { color:var(--accent); text-decoration:none; } a:hover { text-decoration:underline; }
-section { margin-top:44px; } section > p, section > ul:not(.key) { max-width:80ch; } .note { color:var(--faint);
-  font-size:14.5px; }
-ul { padding-left:20px; margin:8px 0; } li { margin:3px 0; }
-.scroll { overflow-x:auto; background:var(--card); border:1px solid var(--rule); border-radius:8px; margin:14px 0; }
-table { border-collapse:collapse; width:100%; font-size:14px; font-variant-numeric:tabular-nums; }
-th, td { padding:7px 12px; text-align:right; white-space:nowrap; border-bottom:1px solid var(--rule);
-  vertical-align:top; }
-th { font-weight:600; color:var(--faint); font-size:12.5px; vertical-align:bottom; white-space:normal;
-  line-height:1.25; }
-th:first-child, td:first-child, .text { text-align:left; } td.text { white-space:normal; min-width:14em; }
-th:first-child, td:first-child { position:sticky; left:0; background:var(--card); }
-tbody tr:last-child td { border-bottom:0; } tr.group td { border-top:2px solid var(--rule); }
-td small { color:var(--faint); font-size:12.5px; } code { font:12.5px ui-monospace,"DejaVu Sans Mono",Menlo,monospace; }
-.badge { font-weight:600; white-space:nowrap; } .promoted, .rolled_back { color:var(--good); }
-.kept { color:var(--bad); }
-.insufficient, .waiting { color:var(--wait); }
-.chart { background:var(--card); border:1px solid var(--rule); border-radius:8px; padding:10px; margin:14px 0;
-  min-width:0; }
-.pair { display:grid; grid-template-columns:repeat(auto-fit,minmax(min(460px,100%),1fr)); gap:14px; }
-.pair .chart { margin:0; }
-.key { display:flex; flex-wrap:wrap; gap:3px 14px; margin:12px 0 0; padding:0; list-style:none; font-size:13.5px; }
-.key i { display:inline-block; width:11px; height:11px; border-radius:2px; margin-right:5px; vertical-align:-1px; }
-td.bar { background:linear-gradient(to right,var(--bar) var(--w),transparent var(--w)) no-repeat center / 100% 60%; }
-details { margin:10px 0; } summary { cursor:pointer; font-weight:600; } td details { margin:2px 0 0; }
-td summary { font-weight:400; color:var(--accent); font-size:12.5px; }
-pre { margin:4px 0 0; font:12px/1.45 ui-monospace,"DejaVu Sans Mono",Menlo,monospace; white-space:pre-wrap;
-  overflow-wrap:anywhere; }
-@media (max-width:640px) { header, main, footer { padding-inline:14px; } h1 { font-size:27px; }
-section { margin-top:34px; } }
-@media print { nav { display:none; } section { break-inside:avoid; } body { background:#fff; } }
-"""
+from allocator_pipeline.evaluation.page_style import CSS
 
 _SCRIPT = """
 (function () {
   const text = document.getElementById("figures").textContent;
+  const shared = JSON.parse(document.getElementById("shared").textContent);
   const options = {displaylogo: false, responsive: true, displayModeBar: false};
+  function fit(figure, width) {
+    const named = figure.data.filter(line => line.name && line.showlegend !== false);
+    if (figure.layout.showlegend === false || named.length < 2) return;
+    const each = 40 + 7 * Math.max(...named.map(line => line.name.length));
+    const lines = Math.ceil(named.length / Math.max(1, Math.floor((width - 70) / each)));
+    const top = (figure.layout.title ? 40 : 10) + 21 * lines;  // room for the legend, whatever the width
+    figure.layout.height += top - figure.layout.margin.t;
+    figure.layout.margin.t = top;
+  }
   function draw() {
     const style = getComputedStyle(document.documentElement);
     const themed = text.replace(/var\\((--[a-z0-9-]+)\\)/g, (_, name) => style.getPropertyValue(name).trim());
     for (const [id, figure] of Object.entries(JSON.parse(themed))) {
       figure.layout.font.family = getComputedStyle(document.body).fontFamily;
+      for (const line of figure.data) if (typeof line.x === "number") line.x = shared[line.x];
+      fit(figure, document.getElementById(id).clientWidth);
       Plotly.react(id, figure.data, figure.layout, options);
     }
   }
   draw();
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  window.matchMedia("print").addEventListener("change", draw);
+  window.addEventListener("beforeprint", () => {
+    for (const folded of document.querySelectorAll("section > details")) folded.open = true;
+  });
 })();
 """
+
+SHARED = 26
+"""An axis of so many values or more is written once for all lines that have it."""
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
 """The browser itself refuses every request: the page can load nothing and tell nobody."""
@@ -118,18 +75,37 @@ def page(
         f'<section id="{escape(key)}">\n<h2>{escape(heading)}</h2>\n{content}\n</section>\n'
         for key, heading, content in sections
     )
-    data = canonical_json(figures).decode().replace("<", "\\u003c")  # no value can close the script element
+    slim, shared = _shared_axes(figures)
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n"
+        f"<title>{escape(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n"
         f'<header>\n<h1>{escape(title)}</h1>\n<p class="lede">{escape(lede)}</p>\n<nav>{links}</nav>\n</header>\n'
         f"<noscript><main><p>The charts need scripts; tables and text do not.</p></main></noscript>\n"
         f"<main>\n{body}</main>\n<footer><p>Not investment advice.</p></footer>\n"
-        f'<script type="application/json" id="figures">{data}</script>\n'
+        f'<script type="application/json" id="shared">{_embedded(shared)}</script>\n'
+        f'<script type="application/json" id="figures">{_embedded(slim)}</script>\n'
         f"<script>{get_plotlyjs()}</script>\n<script>{_SCRIPT}</script>\n</body>\n</html>\n"
     )
+
+
+def _embedded(values: Any) -> str:
+    """Return values as JSON that cannot close the script element it stands in."""
+    return canonical_json(values).decode().replace("<", "\\u003c")
+
+
+def _shared_axes(figures: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Any], list[list[Any]]]:
+    """Return the figures with each long horizontal axis as a place in a list of them: most lines share their weeks."""
+    places: dict[tuple[Any, ...], int] = {}
+
+    def slim(line: Mapping[str, Any]) -> dict[str, Any]:
+        if len(line.get("x", ())) < SHARED:
+            return dict(line)
+        return {**line, "x": places.setdefault(tuple(line["x"]), len(places))}
+
+    changed = {key: {**figure, "data": [slim(line) for line in figure["data"]]} for key, figure in figures.items()}
+    return changed, [list(axis) for axis in places]
 
 
 def chart(key: str, description: str) -> str:
@@ -147,7 +123,7 @@ def table(
     header : sequence of str
         Plain text.
     body : sequence of sequence of str
-        Whole ``<td>`` elements, or HTML to put into one.
+        Whole ``<td>`` elements, or HTML to put into one; the first cell of a row is its heading.
     classes : sequence of str
         Class of each row, if given.
     text : sequence of int
@@ -157,16 +133,16 @@ def table(
     -------
     str
     """
-    head = "".join(f"<th{_left(i, text)}>{escape(name)}</th>" for i, name in enumerate(header))
+    head = "".join(f'<th scope="col"{_left(i, text)}>{escape(name)}</th>' for i, name in enumerate(header))
     lines = []
     for number, row in enumerate(body):
-        cells = "".join(
-            cell if cell.startswith("<td") else f"<td{_left(i, text)}>{cell}</td>" for i, cell in enumerate(row)
+        cells = f'<th scope="row">{row[0]}</th>' + "".join(
+            cell if cell.startswith("<td") else f"<td{_left(i, text)}>{cell}</td>" for i, cell in enumerate(row[1:], 1)
         )
         group = f' class="{classes[number]}"' if classes and classes[number] else ""
         lines.append(f"<tr{group}>{cells}</tr>")
     return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>\n'
+        f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>\n<tbody>\n'
         + "\n".join(lines)
         + "\n</tbody></table></div>"
     )

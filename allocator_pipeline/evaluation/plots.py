@@ -96,9 +96,14 @@ def report_span(report: Mapping[str, Any], section: str) -> tuple[str, str]:
 
 
 def line_picture(
-    lines: Mapping[str, Sequence[float] | np.ndarray], span: tuple[str, str], title: str, *, log: bool = False
+    lines: Mapping[str, Sequence[float] | np.ndarray],
+    span: tuple[str, str],
+    title: str,
+    *,
+    log: bool = False,
+    bands: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> str:
-    """Draw lines over a common span as a markdown image.
+    """Draw lines over a common span, and bands behind them, as a markdown image.
 
     Parameters
     ----------
@@ -109,6 +114,8 @@ def line_picture(
     title : str
     log : bool
         Logarithmic vertical axis.
+    bands : mapping of str to (ndarray, ndarray), optional
+        Name -> lower and upper edge. The band of a line is pale and in its colour; one without a line is solid.
 
     Returns
     -------
@@ -116,7 +123,8 @@ def line_picture(
         ``![title](data:image/svg+xml;base64,...)``; equal values give equal text.
     """
     values = {name: _thinned(np.asarray(line, dtype=float)) for name, line in lines.items()}
-    every = np.concatenate([*values.values(), [np.nan]])
+    edges = {name: [_thinned(np.asarray(edge, dtype=float)) for edge in band] for name, band in (bands or {}).items()}
+    every = np.concatenate([*values.values(), *(edge for band in edges.values() for edge in band), [np.nan]])
     low, high = float(np.nanmin(every)), float(np.nanmax(every))
     scale = math.log if log else float
     bottom, top = scale(low), scale(high)
@@ -135,11 +143,16 @@ def line_picture(
         _text(WIDTH - 8, HEIGHT - 6, span[1], "#66707a", "end"),
     ]
     offset = float(MARGIN)
-    for number, (name, line) in enumerate(values.items()):
-        colour = COLOURS[number % len(COLOURS)]
+    colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(dict.fromkeys([*values, *edges]))}
+    for name, (lower, upper) in edges.items():
+        around = f"{place(lower)} {' '.join(reversed(place(upper).split()))}"
+        opacity = 0.2 if name in values else 0.85
+        parts.append(f'<polygon points="{around}" fill="{colours[name]}" fill-opacity="{opacity}"/>')
+    for name, colour in colours.items():
         parts.append(_text(offset, 33, name, colour))
         offset += 7.2 * len(name) + 16
-        parts.append(f'<polyline points="{place(line)}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+    for name, line in values.items():
+        parts.append(f'<polyline points="{place(line)}" fill="none" stroke="{colours[name]}" stroke-width="1.5"/>')
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
         f'font-family="sans-serif" font-size="12">{"".join(parts)}</svg>'

@@ -79,7 +79,9 @@ def sharpe_difference(net: ArrayLike, other: ArrayLike, *, draws: int = DRAWS, s
     Returns
     -------
     dict
-        As `sharpe_interval`; ``estimate`` is the Sharpe ratio of ``net`` less that of ``other``.
+        As `sharpe_interval`; ``estimate`` is the Sharpe ratio of ``net`` less that of ``other``. Also ``p_value``: of
+        no difference, two-sided, from 1 / (draws + 1) to 1: how often a draw lies as far from the estimate as that
+        from 0.
 
     Raises
     ------
@@ -92,7 +94,9 @@ def sharpe_difference(net: ArrayLike, other: ArrayLike, *, draws: int = DRAWS, s
     block = block_length(sharpe_influence(first) - sharpe_influence(second))
     picks = resampled_weeks(len(first), block, draws, seed)
     estimate = float(sharpe_ratio(first) - sharpe_ratio(second))
-    return _summary(estimate, sharpe_ratio(first[picks]) - sharpe_ratio(second[picks]), block)
+    sample = sharpe_ratio(first[picks]) - sharpe_ratio(second[picks])
+    further = np.count_nonzero(np.abs(sample - estimate) >= abs(estimate))
+    return {**_summary(estimate, sample, block), "p_value": (1 + further) / (1 + draws)}
 
 
 def ratio_interval(

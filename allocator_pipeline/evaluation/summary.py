@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from allocator_pipeline.config import ALLOCATORS
 from allocator_pipeline.errors import NotEnoughDataError
 from allocator_pipeline.evaluation.walk_forward import POLICY, check_format
 
@@ -88,7 +89,7 @@ def rows(reports: Reports, verdicts: Verdicts) -> list[Row]:
     seen: set[tuple[str, str, str]] = set()
     several = len({(report["first_week"], report["last_week"]) for report in reports.values()}) > 1
     for allocator, report in reports.items():
-        for name, series in report["walk_forward"]["series"].items():
+        for name, series in in_order(report["walk_forward"]["series"]).items():
             role, label = series["role"], allocator
             if role == "reference":
                 label = f"{allocator} {'ref.' if name == 'reference' else name}"
@@ -102,6 +103,15 @@ def rows(reports: Reports, verdicts: Verdicts) -> list[Row]:
             verdict = verdict_on(report, verdicts.get(allocator, ())) if name == POLICY else None
             found[role].append(Row(label, role, allocator, series, verdict))
     return [row for group in found.values() for row in group]
+
+
+def in_order(by_name: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a mapping by name with the allocators, then the baselines, in their usual order, and others first.
+
+    What was stored as JSON comes back in the order of the alphabet.
+    """
+    usual = {name: place for place, name in enumerate([*ALLOCATORS, *LABELS])}
+    return dict(sorted(by_name.items(), key=lambda item: usual.get(item[0], -1)))
 
 
 def verdict_on(report: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -219,6 +229,13 @@ def verdict_word(row: Row) -> str:
 def percent(value: float, decimals: int = 1) -> str:
     """Format a fraction: ``0.123`` -> ``"12.3 %"``."""
     return f"{100 * value:.{decimals}f} %"
+
+
+def p_value(value: float | None) -> str:
+    """Format a p-value: ``"0.34"``, ``"0.012"`` or ``"below 0.001"``; ``"n/a"`` if there is none."""
+    if value is None:
+        return "n/a"
+    return "below 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
 def with_interval(interval: Mapping[str, Any] | None, estimate: float) -> str:

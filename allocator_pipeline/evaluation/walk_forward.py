@@ -27,7 +27,8 @@ hold::
               the gate reads; empty for a baseline
     facts     {costs_paid: sum of the weekly costs, a fraction of wealth; worst_week: {week, net}; final_wealth}
     weekly    {weeks: [ISO], net: [...], gross: [...], turnover: [...], cost: [...]}; gross is before costs
-    weights   {symbol: [target weight of each week, 6 decimals]}, CASH last
+    weights   {symbol: [target weight of each week, 6 decimals]}, CASH last; not of a baseline, whose weights are stored
+              as ``baseline_weights``
 """
 
 from __future__ import annotations
@@ -125,23 +126,27 @@ def eval_report(
     """
     _check_inputs(year, policies, baselines, reference, context)
     years = list(range(min(policies) + 1, year + 1))
-    states, weeks = _known_weeks(states, years)
-    _check_out_of_sample(policies, reference, weeks)
+    states, weeks = known_weeks(states, years)
+    check_out_of_sample(policies, reference, weeks)
     this_year = (weeks["year"] == year).to_numpy()
     version, policy = policies[year - 1]
     rivals = {name: _Entrant("baseline", None, rule.target_weights) for name, rule in baselines.items()}
     frozen = {name: _Entrant("reference", label, rule.target_weights) for name, (label, rule) in reference.items()}
     alone = {POLICY: _Entrant("candidate", version, policy.target_weights), **rivals}
-    through = {POLICY: _Entrant("candidate", version, _year_by_year(policies, weeks)), **frozen, **rivals}
+    through = {
+        POLICY: _Entrant("candidate", version, year_by_year({y: rule for y, (_, rule) in policies.items()}, weeks)),
+        **frozen,
+        **rivals,
+    }
     return {
         **dict(context),
         "format": FORMAT,
         "allocator": allocator,
         "year": year,
         "candidate": version,
-        "first_week": _iso(weeks["week"].iloc[0]),
-        "last_week": _iso(weeks["week"].iloc[-1]),
-        "last_exit": _iso(weeks["exit_session"].iloc[-1]),
+        "first_week": iso(weeks["week"].iloc[0]),
+        "last_week": iso(weeks["week"].iloc[-1]),
+        "last_exit": iso(weeks["exit_session"].iloc[-1]),
         "costs": asdict(costs),
         "purge": _purge(policies, weeks),
         "year_only": {"years": [year], "series": _series(alone, states[this_year], costs)},
@@ -173,12 +178,7 @@ def _check_inputs(
     reference: Iterable[str],
     context: Mapping[str, Any],
 ) -> None:
-    absent = [y for y in range(min([*policies, year - 1]), year) if y not in policies]
-    if absent or max(policies) >= year:
-        raise MissingPartitionError(
-            f"The report of {year} needs the policies of consecutive years up to {year - 1}, not {sorted(policies)}.",
-            todo=f"materialise trained_policies for {absent or year - 1}, or leave out the years before the gap.",
-        )
+    check_policy_years(year, policies)
     unsaid = [key for key in STATED if not context.get(key)]
     if unsaid:
         raise ConfigurationError(
@@ -190,7 +190,17 @@ def _check_inputs(
         raise ConfigurationError(f"Two series share a name: {sorted(names)}.", todo="give each series its own name.")
 
 
-def _known_weeks(states: StateTensors, years: list[int]) -> tuple[StateTensors, pd.DataFrame]:
+def check_policy_years(year: int, policies: Mapping[int, Any]) -> None:
+    """Refuse policies whose years leave a gap, or do not end with the one before ``year``."""
+    absent = [y for y in range(min([*policies, year - 1]), year) if y not in policies]
+    if absent or max(policies) >= year:
+        raise MissingPartitionError(
+            f"The report of {year} needs the policies of consecutive years up to {year - 1}, not {sorted(policies)}.",
+            todo=f"materialise trained_policies for {absent or year - 1}, or leave out the years before the gap.",
+        )
+
+
+def known_weeks(states: StateTensors, years: list[int]) -> tuple[StateTensors, pd.DataFrame]:
     """Return the weeks of some years up to the last known one, and their rows of the calendar."""
     weeks = pd.concat([weeks_of_year(y) for y in years], ignore_index=True)
     mondays = weeks["week"].to_numpy().astype("datetime64[D]")
@@ -211,7 +221,7 @@ def _known_weeks(states: StateTensors, years: list[int]) -> tuple[StateTensors, 
     return states[np.isin(states.weeks.astype("datetime64[D]"), mondays[:count])], weeks.iloc[:count]
 
 
-def _check_out_of_sample(
+def check_out_of_sample(
     policies: Mapping[int, tuple[str, Any]], reference: Mapping[str, tuple[str, Any]], weeks: pd.DataFrame
 ) -> None:
     """Refuse a policy whose version says that its training read an exit after the first decision it is judged on."""
@@ -221,7 +231,7 @@ def _check_out_of_sample(
     for version, decision in judged:
         if _cutoff(version) > decision:
             raise NotEnoughDataError(
-                f"The policy {version} was trained past {_iso(decision)}, the first decision it would be judged on.",
+                f"The policy {version} was trained past {iso(decision)}, the first decision it would be judged on.",
                 todo="judge it on later weeks only.",
             )
 
@@ -255,11 +265,10 @@ def _cutoff(version: str) -> pd.Timestamp:
     return pd.Timestamp(found[1])
 
 
-def _year_by_year(
-    policies: Mapping[int, tuple[str, Allocator]], weeks: pd.DataFrame
-) -> Callable[[Observation], np.ndarray]:
+def year_by_year(policies: Mapping[int, Allocator], weeks: pd.DataFrame) -> Callable[[Observation], np.ndarray]:
+    """Let the policy of each year decide the weeks of the next; ``weeks`` are rows of the calendar."""
     by_week = {
-        monday: policies[y - 1][1]
+        monday: policies[y - 1]
         for monday, y in zip(weeks["week"].to_numpy().astype("datetime64[D]"), weeks["year"], strict=True)
     }
 
@@ -286,13 +295,14 @@ def _series(entrants: Mapping[str, _Entrant], states: StateTensors, costs: CostC
                 for baseline in (baselines if entrant.role != "baseline" else [])
             },
             **_weekly(runs[name]),
+            **({} if entrant.role == "baseline" else {"weights": weights_by_symbol(runs[name])}),
         }
         for name, entrant in entrants.items()
     }
 
 
 def _weekly(run: Rollout) -> dict[str, Any]:
-    weeks = [_iso(week) for week in run.weeks]
+    weeks = [iso(week) for week in run.weeks]
     worst = int(np.argmin(run.net))
     return {
         "facts": {
@@ -307,12 +317,12 @@ def _weekly(run: Rollout) -> dict[str, Any]:
             "turnover": run.turnover.tolist(),
             "cost": run.cost.tolist(),
         },
-        "weights": _weights_by_symbol(run.symbols, run.targets),
     }
 
 
-def _weights_by_symbol(symbols: np.ndarray, targets: np.ndarray) -> dict[str, list[float]]:
-    """Return target weights (T, 16) by symbol over time; 0 while a symbol is outside the universe."""
+def weights_by_symbol(run: Rollout) -> dict[str, list[float]]:
+    """Return target weights by symbol over time; 0 while a symbol is outside the universe."""
+    symbols, targets = run.symbols, run.targets
     names = sorted({str(symbol) for symbol in symbols.ravel()})
     table = np.zeros((len(targets), len(names) + 1))
     columns = np.searchsorted(names, symbols)
@@ -321,5 +331,6 @@ def _weights_by_symbol(symbols: np.ndarray, targets: np.ndarray) -> dict[str, li
     return {name: np.round(table[:, i], 6).tolist() for i, name in enumerate([*names, CASH])}
 
 
-def _iso(day: Any) -> str:
+def iso(day: Any) -> str:
+    """Return a day as an ISO date."""
     return pd.Timestamp(day).date().isoformat()

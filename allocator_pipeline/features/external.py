@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
@@ -85,6 +87,15 @@ def late_rows(year: int, rows: pd.DataFrame) -> int:
         for week, instant in zip(weeks["week"], weeks["decision_at"], strict=True)
         if len(said := rows[rows["week"] == week])
     )
+
+
+def unknown_symbols(rows: pd.DataFrame, symbols: Collection[str], year: int | None = None) -> dict[str, int]:
+    """Return by symbol how many rows are about one that the market does not have; of one year's weeks if it is given.
+
+    They are in no universe, and so never used.
+    """
+    strange = rows.loc[~rows["symbol"].isin(symbols) & ((rows["week"].dt.year == year) | (year is None)), "symbol"]
+    return {str(symbol): int(count) for symbol, count in strange.value_counts().sort_index().items()}
 
 
 def for_states(year: int, forecaster: str, table: pd.DataFrame, weeks: pd.Series, source: str) -> pd.DataFrame:

@@ -14,8 +14,19 @@ from allocator_pipeline.forecasters.panel import PricePanel
 HALF_LIFE = 20
 """Half-life, in observed days, of the exponentially weighted volatility."""
 
-OUTLOOK_HALF_LIVES = (5, 20, 125)
-"""Those whose mean says how volatile the coming week will be: a week, a month, half a year."""
+OUTLOOK = {
+    "own 20": 0.39,
+    "own 125": 0.41,
+    "market 5": 0.51,
+    "market 20": -0.31,
+    "market's trend 5": -0.13,
+    "own trend 5": -0.04,
+}
+"""What the logarithm of the coming week's volatility is made of (see `outlook_terms`), by half-life.
+
+Estimated on 36 stocks of 1962 to 1984 (`studies.volatility`), years before any that is forecast here. The weights of
+volatilities add up to 1, so that returns twice as large have twice the volatility.
+"""
 
 WARM_UP = 20
 """Returns a symbol must have before it has a volatility."""
@@ -74,11 +85,57 @@ def volatility(returns: np.ndarray, half_life: float = HALF_LIFE) -> np.ndarray:
 def outlook(returns: np.ndarray) -> np.ndarray:
     """Return the volatility of the coming week's log return, shape (T, N), from daily returns up to each day.
 
-    The mean of volatilities of different memories, as in Corsi's heterogeneous autoregression (2009), with equal
-    weights; the week has five sessions.
+    The exponential of `outlook_terms`, each times its weight in `OUTLOOK`; the week has five sessions.
     """
-    memories = [volatility(returns, half_life) for half_life in OUTLOOK_HALF_LIVES]
-    return np.sqrt(HORIZON) * np.mean(memories, axis=0)
+    weighted = [weight * term for weight, term in zip(OUTLOOK.values(), outlook_terms(returns), strict=True)]
+    return np.sqrt(HORIZON) * np.exp(np.sum(weighted, axis=0))
+
+
+def outlook_terms(returns: np.ndarray) -> list[np.ndarray]:
+    """Return what `OUTLOOK` weighs, from daily returns up to each day.
+
+    Volatilities of different memories, as in Corsi's heterogeneous autoregression (2009), as logarithms: the stock's
+    own of a month and of half a year, and the market's, the mean over the stocks of the day, of a week and of a month.
+    They are means of absolute returns, which say more about the future than those of squares do (Forsberg & Ghysels
+    2007). Then what market and stock have gained in a week, in standard deviations: volatility rises after a fall
+    (Black 1976).
+
+    Parameters
+    ----------
+    returns : ndarray of float64, shape (T, N)
+
+    Returns
+    -------
+    list of ndarray of float64, each of shape (T, N)
+        NaN where not known.
+    """
+    observed = np.isfinite(returns)
+    own = {days: _logarithm(trailing_mean(np.abs(returns), days)) for days in (5, 20, 125)}
+    market = {days: _carried(market_mean(np.where(observed, own[days], np.nan))) for days in (5, 20)}
+    layers = [own[20], own[125], market[5], market[20], _trend(market_mean(returns)), _trend(returns)]
+    return [np.broadcast_to(layer, returns.shape) for layer in layers]
+
+
+def market_mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean over the stocks of each day, shape (T, 1); NaN where fewer than `MIN_CROSS_SECTION` are there."""
+    known = np.isfinite(values)
+    count = known.sum(axis=1, keepdims=True)
+    mean = np.where(known, values, 0.0).sum(axis=1, keepdims=True) / np.maximum(count, 1)
+    return np.where(count >= MIN_CROSS_SECTION, mean, np.nan)
+
+
+def _trend(returns: np.ndarray) -> np.ndarray:
+    """Return the recent daily return in standard deviations of half a year, shape as given."""
+    return trailing_mean(scale(returns, day_before(volatility(returns, 125))), 5)
+
+
+def _carried(values: np.ndarray) -> np.ndarray:
+    """Return the values with that of the last day before where a day has none."""
+    return pd.DataFrame(values).ffill().to_numpy()
+
+
+def _logarithm(values: np.ndarray) -> np.ndarray:
+    return np.log(np.where(values > 0, values, np.nan))
 
 
 def trailing_mean(values: np.ndarray, half_life: float = HALF_LIFE) -> np.ndarray:
@@ -116,8 +173,34 @@ def build_inputs(prices: PricePanel, channels: Sequence[str]) -> Inputs:
         if days is not None:
             values, _ = demean(definitions.cumulated(np.where(seen, values, np.nan), days))
         layers.append(values)
-    counts = pd.DataFrame(observed.astype(np.float64)).rolling(CONTEXT, min_periods=1).sum().to_numpy()
-    return Inputs(np.stack(layers, axis=-1).astype(np.float32), counts >= MIN_OBSERVED, outlook(returns))
+    return Inputs(np.stack(layers, axis=-1).astype(np.float32), often(observed), outlook(returns))
+
+
+def often(observed: np.ndarray) -> np.ndarray:
+    """Tell where at least `MIN_OBSERVED` of the last `CONTEXT` days up to a day were observed, shape (T, N)."""
+    return pd.DataFrame(observed.astype(np.float64)).rolling(CONTEXT, min_periods=1).sum().to_numpy() >= MIN_OBSERVED
+
+
+def lost(prices: PricePanel, learnt: int) -> dict[str, np.ndarray]:
+    """Tell where a symbol no longer has a field that the model has learnt to read.
+
+    Its channel would be at the mean of the cross-section, which says something else than that it is not there.
+
+    Parameters
+    ----------
+    prices : PricePanel
+        With the fields that the model reads.
+    learnt : int
+        Row of the last day that the model was fitted on.
+
+    Returns
+    -------
+    dict of str to ndarray of bool, shape (T, N)
+        By field; a volume of zero counts as none. A symbol that had too little of the field on every day up to
+        ``learnt`` has nothing to lose.
+    """
+    held = {name: often(values > 0) for name, values in prices.fields.items()}
+    return {name: seen[: learnt + 1].any(axis=0) & ~seen for name, seen in held.items()}
 
 
 def _daily(name: str, prices: PricePanel, sigma: np.ndarray) -> np.ndarray:

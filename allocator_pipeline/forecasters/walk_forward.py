@@ -159,7 +159,7 @@ def forecast_year(artifact: ArtifactLike, year: int, prices: pd.DataFrame, unive
     NotEnoughDataError
         If a stock of the universe has too little history at a decision.
     MarketDataError
-        If the prices lack a decision session.
+        If the prices lack a decision session, or a stock of the universe has lost a field that the model reads.
     CorruptArtifactError
         If the model's files are not what its network expects.
     """
@@ -181,6 +181,7 @@ def forecast_year(artifact: ArtifactLike, year: int, prices: pd.DataFrame, unive
             todo=f"materialise the prices of {year - FORECAST_TRAINING_YEARS} to {year}.",
         )
     _check_context(features, rows, columns, weeks, stocks)
+    _check_fields(prices_panel, rows, columns, weeks, stocks)
     # one week at a time: the same shapes, so the same bits, however much of the year is there
     scores = np.stack(
         [
@@ -234,6 +235,22 @@ def _check_context(
         )
 
 
+def _check_fields(
+    prices: panel.PricePanel, rows: np.ndarray, columns: np.ndarray, weeks: pd.DataFrame, stocks: list[str]
+) -> None:
+    for name, gone in inputs.lost(prices, rows[0]).items():
+        at = np.argwhere(gone[np.ix_(rows, columns)])
+        if len(at):
+            raise MarketDataError(
+                f"Fewer than {inputs.MIN_OBSERVED} of the last {inputs.CONTEXT} sessions have a {name}, which the "
+                "model has learnt to read.",
+                todo=f"mend the {name} of that stock's bars; a source that has none any more gives none to any year "
+                "(leave the column out).",
+                symbol=stocks[at[0][1]],
+                week=str(weeks["week"].iloc[at[0][0]].date()),
+            )
+
+
 def parts_of(artifact: ArtifactLike) -> tuple[Mapping[str, Any], Files]:
     """Return the manifest and the files of a model."""
     return (artifact.manifest(), artifact.files) if isinstance(artifact, Artifact) else artifact
@@ -284,7 +301,7 @@ def _identity(forecaster: Forecaster, year: int, seed: int, has_open: bool, fold
             "context": inputs.CONTEXT,
             "min_observed": inputs.MIN_OBSERVED,
             "half_life": inputs.HALF_LIFE,
-            "outlook_half_lives": list(inputs.OUTLOOK_HALF_LIVES),
+            "outlook": inputs.OUTLOOK,
             "warm_up": inputs.WARM_UP,
             "clip": inputs.CLIP,
             "min_cross_section": inputs.MIN_CROSS_SECTION,

@@ -27,6 +27,11 @@ COLUMNS = {
     "model_version": Column("text", ("model_version",)),
 }
 
+OURS = (*FORECASTERS, *OPPONENTS)
+
+RESERVED = ("equal_weight", "hrp", "zero", "mean", "up", "history", "top", "all", "words", "path")
+"""What the panel holds forecasters against, and its own words, which no forecaster may be mistaken for."""
+
 GIVEN = "given"
 """Version of a forecast that came without one."""
 
@@ -48,8 +53,9 @@ def read_external(path: Path) -> pd.DataFrame:
     ------
     MarketDataError
         If the file is absent or cannot be read, lacks a column, or holds a value that cannot be: a name that is one of
-        ours, a day that is no Monday of a trading week (or no decision session), a return that is no weekly log return,
-        some quantiles without the others or out of order, a row that is there twice. It names file, column and row.
+        ours or the panel's, or another's but for its case, a day that is no Monday of a trading week (or no decision
+        session), a return that is no weekly log return, some quantiles without the others or out of order, a row that
+        is there twice. It names file, column and row.
     """
     if not path.is_file():
         raise MarketDataError(
@@ -91,8 +97,13 @@ def external_names(path: Path | None) -> tuple[str, ...]:
 
 
 def _check_names(rows: pl.DataFrame, path: Path) -> None:
-    ours = (*FORECASTERS, *OPPONENTS)
-    refuse(rows, path, "forecaster", pl.col("forecaster").is_in(ours), f"{', '.join(ours)} are names of ours")
+    lower = pl.col("forecaster").str.to_lowercase()
+    refuse(rows, path, "forecaster", lower.is_in(OURS), f"{', '.join(OURS)} are names of ours, in any case")
+    refuse(
+        rows, path, "forecaster", lower.is_in(RESERVED), f"{', '.join(RESERVED)} are words of the panel, in any case"
+    )
+    first = pl.col("forecaster").first().over(lower)  # a file system may not tell names by their case
+    refuse(rows, path, "forecaster", pl.col("forecaster") != first, "another row writes that name in another case")
     for name in sorted(rows["forecaster"].unique().to_list()):
         try:
             safe_name(name, "forecaster")

@@ -34,12 +34,18 @@ class FilesMarket:
     Raises
     ------
     MarketDataError
-        If the folder holds no prices, or several files for one table.
+        If there is no such folder, it holds no prices, or several files for one table.
     """
 
     def __init__(self, folder: Path, source: str | None = None) -> None:
         self.folder = Path(folder)
         self.choice = parse_choice(source)
+        if not self.folder.is_dir():
+            raise MarketDataError(
+                "There is no such folder." if not self.folder.exists() else "This is a file, not a folder.",
+                todo="set ALLOCATOR_FILES_DIR to the folder that holds prices.parquet or prices.csv.",
+                source=str(folder),
+            )
         prices = find_file(self.folder, ("prices", "prices_daily"))
         if prices is None:
             raise MarketDataError(

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from allocator_pipeline.errors import MarketDataError
+from allocator_pipeline.market.csv_fault import csv_fault
 from allocator_pipeline.market.source import NEW_YORK
 
 ROW = "row"
@@ -116,13 +117,21 @@ def _read(path: Path) -> pl.DataFrame:
     try:
         if path.suffix == ".parquet":
             return pl.read_parquet(path)
-        return pl.read_csv(path, infer_schema=False)
+        table = pl.read_csv(path, infer_schema=False)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise MarketDataError(
-            f"The file cannot be read: {str(error).splitlines()[0][:200]}.",
-            todo="write it again as parquet, or as CSV in UTF-8 with a header and commas.",
-            source=path.name,
-        ) from error
+        fault = csv_fault(path) if path.suffix == ".csv" and path.is_file() else None
+        raise _unreadable(path, fault or str(error).splitlines()[0][:200]) from error
+    if any("\ufffd" in name for name in table.columns):  # what stands for bytes that are not UTF-8
+        raise _unreadable(path, csv_fault(path) or "the header is not UTF-8")
+    return table
+
+
+def _unreadable(path: Path, fault: str) -> MarketDataError:
+    return MarketDataError(
+        f"The file cannot be read: {fault}.",
+        todo="mend that place, or write the file again as parquet, or as CSV in UTF-8 with a header and commas.",
+        source=path.name,
+    )
 
 
 def _present(values: pl.Series, kind: str) -> pl.Series:
@@ -171,18 +180,15 @@ def _day(values: pl.Series) -> pl.Series:
 
 
 def _instant(values: pl.Series) -> pl.Series:
-    """Read instants; where there is only a date, the instant is the end of that day in New York."""
+    """Read instants; where a row says only a date, or midnight, the instant is the end of that day in New York.
+
+    Each row is read alike, whatever the others say: a filing date among times would else be known 19 hours too early.
+    """
     if values.dtype == pl.Date:
         return _each(values, _end_of_day, _DTYPES["instant"])
     if isinstance(values.dtype, pl.Datetime):
-        if (values.dt.time() == time(0)).all():
-            return _each(values.dt.date(), _end_of_day, _DTYPES["instant"])
-        if values.dtype.time_zone is not None:
-            return values.dt.cast_time_unit("us").dt.convert_time_zone("UTC")
-        return _each(values, _in_utc, _DTYPES["instant"])
-    if values.dtype == pl.String and _midnights(values):
-        return _instant(_day(values))
-    return _each(values, _written_instant, _DTYPES["instant"])
+        return _each(values, _moment, _DTYPES["instant"])
+    return _each(values, lambda text: _moment(datetime.fromisoformat(text)), _DTYPES["instant"])
 
 
 def _each(values: pl.Series, parse: Callable[[Any], Any], dtype: pl.DataType) -> pl.Series:
@@ -197,14 +203,12 @@ def _each(values: pl.Series, parse: Callable[[Any], Any], dtype: pl.DataType) ->
     return pl.Series(values.name, [parsed[value] for value in values.to_list()], dtype=dtype)
 
 
-def _midnights(values: pl.Series) -> bool:
-    """Whether every text says a date alone, or midnight: then the column knows no time of day."""
-    pattern = r"^\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
-    return bool(values.drop_nulls().str.contains(pattern).all())
-
-
 def _end_of_day(day: date) -> datetime:
     return datetime.combine(day, time.max, tzinfo=_EASTERN).astimezone(UTC)
+
+
+def _moment(stamp: datetime) -> datetime:
+    return _end_of_day(stamp.date()) if stamp.time() == time(0) else _in_utc(stamp)
 
 
 def _in_utc(stamp: datetime) -> datetime:
@@ -212,12 +216,6 @@ def _in_utc(stamp: datetime) -> datetime:
     if stamp.tzinfo is not None:
         return stamp.astimezone(UTC)
     return max(stamp.replace(tzinfo=_EASTERN, fold=fold).astimezone(UTC) for fold in (0, 1))
-
-
-def _written_instant(text: str) -> datetime:
-    if len(text) <= 10:
-        return _end_of_day(date.fromisoformat(text))
-    return _in_utc(datetime.fromisoformat(text))
 
 
 _DTYPES: dict[str, Any] = {

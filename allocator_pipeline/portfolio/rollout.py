@@ -1,7 +1,8 @@
 """The accounting of a week, and the walk of an allocator over weeks.
 
-There is one accounting: `settle_batch`, in arrays. Environments call it for many portfolios at once, `settle` for one;
-so training, evaluation and labelling cannot disagree about what a week paid.
+There is one accounting: `settle_batch`, in arrays. Environments call it for many portfolios at once, a walk for all its
+weeks once they are decided, `settle` for one portfolio and week; so training, evaluation and labelling cannot disagree
+about what a week paid.
 """
 
 from __future__ import annotations
@@ -239,36 +240,51 @@ def simulate(
     Raises
     ------
     NotEnoughDataError
-        If a week's return or mark is not known yet.
+        If there is no week, or a week's return or mark is not known yet.
     WeightsError
         If a decision breaks a constraint; it names the week.
     """
     check_known(states)
-    held: Mapping[str, float] = ALL_CASH if holdings is None else holdings
-    seen: Mapping[str, float] = held if observed is None else observed
+    start: Mapping[str, float] = ALL_CASH if holdings is None else holdings
+    if not len(states):
+        raise NotEnoughDataError("There are no weeks to walk.", todo="pass at least one week.")
+    symbols, moved = states.symbols, np.r_[False, (states.symbols[1:] != states.symbols[:-1]).any(axis=1)]
     targets = np.empty((len(states), N_ASSETS))
-    numbers = np.empty((len(states), 5))
+    seen = observed_weights(start if observed is None else observed, symbols[0])
     for t in range(len(states)):
-        symbols = states.symbols[t]
+        if moved[t]:
+            seen = observed_weights(as_holdings(seen, symbols[t - 1]), symbols[t])
         try:
-            targets[t] = check_weights(decide(states.observation(t, observed_weights(seen, symbols))), costs)
+            targets[t] = check_weights(decide(states.observation(t, seen)), costs)
         except WeightsError as error:
             raise WeightsError(error.problem, todo=error.todo, week=str(states.weeks[t])) from error
-        week = settle(targets[t], symbols, held, states.returns[t], costs)
-        numbers[t] = week.turnover, week.cost, week.gross, week.net, week.reward
-        held, seen = week.held_after, as_holdings(drift(targets[t], states.marks[t]), symbols)
+        seen = drift(targets[t], states.marks[t])
+    held, left = _held_at_execution(targets, states, moved, start)
+    account = settle_batch(targets, held, left, states.returns, costs)
     return Rollout(
         weeks=states.weeks,
-        symbols=states.symbols,
+        symbols=symbols,
         targets=targets,
-        turnover=numbers[:, 0],
-        cost=numbers[:, 1],
-        gross=numbers[:, 2],
-        net=numbers[:, 3],
-        reward=numbers[:, 4],
-        holdings_after=dict(held),
-        observed_after=dict(seen),
+        turnover=account.turnover,
+        cost=account.cost,
+        gross=account.gross,
+        net=account.net,
+        reward=account.reward,
+        holdings_after=as_holdings(account.held_after[-1], symbols[-1]),
+        observed_after=as_holdings(seen, symbols[-1]),
     )
+
+
+def _held_at_execution(
+    targets: np.ndarray, states: StateTensors, moved: np.ndarray, start: Mapping[str, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what is held when each week is executed: weights by slot, shape (T, 16), and outside the slots, (T,)."""
+    held, left = np.empty_like(targets), np.zeros(len(targets))
+    held[0], left[0] = in_slots(start, states.symbols[0])
+    held[1:] = drift(targets[:-1], states.returns[:-1])
+    for t in np.flatnonzero(moved):  # symbols have changed slots
+        held[t], left[t] = in_slots(as_holdings(held[t], states.symbols[t - 1]), states.symbols[t])
+    return held, left
 
 
 def check_known(states: StateTensors) -> None:

@@ -101,7 +101,7 @@ class StateScaler:
     def vector(self, observation: Observation) -> np.ndarray:
         """Return the 136 numbers a network sees, float32: signals and forecasts scaled, weights as they are."""
         scaled = self.transform(observation.features, observation.missing)
-        return np.concatenate([state_order(scaled), observation.weights]).astype(np.float32)
+        return np.concatenate([state_order(scaled), observation.weights], axis=-1).astype(np.float32)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the scaler as JSON values."""

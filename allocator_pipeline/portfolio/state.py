@@ -23,6 +23,9 @@ from allocator_pipeline.errors import CorruptArtifactError, NotEnoughDataError
 class Observation:
     """What an allocator sees at one decision.
 
+    Several portfolios may decide the same week at once, each with features and holdings of its own: features, missing
+    and weights then have further axes before those named here.
+
     Parameters
     ----------
     week : numpy.datetime64[D]
@@ -148,7 +151,7 @@ class StateTensors:
 
     def observation(self, row: int, weights: np.ndarray) -> Observation:
         """Return what an allocator that holds ``weights`` (shape (16,), CASH last) sees at a row."""
-        features = np.concatenate([self.signals[row], self.forecasts[row][:, None]], axis=-1)
+        features = np.concatenate([self.signals[row], self.forecasts[row, :, None]], axis=-1)  # of this week alone
         return Observation(self.weeks[row], self.symbols[row], features, self.missing[row], weights)
 
     def carry(self) -> np.ndarray:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import filelock
 
@@ -38,10 +39,10 @@ class Link(ABC):
     number: int
     previous_sha256: str
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Seal over all fields."""
-        return sha256(canonical_json(asdict(self)))
+        return sha256(canonical_json(self._fields()))
 
     @property
     @abstractmethod
@@ -55,7 +56,10 @@ class Link(ABC):
 
     def to_bytes(self) -> bytes:
         """Serialise with the seal; equal links give equal bytes."""
-        return canonical_json({**asdict(self), "sha256": self.sha256})
+        return canonical_json({**self._fields(), "sha256": self.sha256})
+
+    def _fields(self) -> dict[str, Any]:
+        return {item.name: getattr(self, item.name) for item in fields(self)}  # JSON values, so no deep copies
 
 
 L = TypeVar("L", bound=Link)

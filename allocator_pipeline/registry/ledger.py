@@ -15,13 +15,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from allocator_pipeline.atomic import canonical_json, sha256
 from allocator_pipeline.errors import ConflictError
-from allocator_pipeline.evaluation.evidence import DRAWS, SEED, TRIES, Thresholds, correlation_row, scored
+from allocator_pipeline.evaluation.evidence import DRAWS, SEED, TRIES, correlation_row, scored
 from allocator_pipeline.paths import inside, safe_name
 from allocator_pipeline.registry.chain import Chain, Link, seal_of
+from allocator_pipeline.registry.sequence import next_thresholds
 
 BASELINES = ("hrp", "equal_weight")
 """What the badge must be earned against."""
@@ -175,11 +174,18 @@ class EvidenceLedger:
 
         return self._chain.once(attempt.identity, entry)
 
-    def proof(self, allocator: str, candidate: str) -> Entry | None:
-        """Return the entry that proved a candidate of an allocator, or None."""
+    def proof(self, allocator: str, candidate: str, by: str | None = None) -> Entry | None:
+        """Return the first entry that proved a candidate of an allocator, or None.
+
+        Parameters
+        ----------
+        allocator, candidate : str
+        by : str, optional
+            ISO day; only entries dated up to it count.
+        """
         wanted = (allocator, candidate, PROVEN)
         for entry in self.history():
-            if (entry.allocator, entry.candidate, entry.verdict) == wanted:
+            if (entry.allocator, entry.candidate, entry.verdict) == wanted and (by is None or entry.date <= by):
                 return entry
         return None
 
@@ -223,12 +229,20 @@ def judged(
     earlier = history[sequence * TRIES :]
     if earlier:
         draws, seed = earlier[0].draws, earlier[0].seed
-    against: dict[str, dict[str, Any]] = {}
-    for name in BASELINES:
-        streams = [(entry.weeks, entry.against[name]["stream"]) for entry in earlier]
-        row = correlation_row(attempt.weeks, comparisons[name]["stream"], streams)
-        threshold, spent = _next_threshold([entry.against[name]["correlations"] for entry in earlier], row, draws, seed)
-        against[name] = {**comparisons[name], "correlations": row.tolist(), "threshold": threshold, "spent": spent}
+    row = {
+        name: correlation_row(
+            attempt.weeks,
+            comparisons[name]["stream"],
+            [(entry.weeks, entry.against[name]["stream"]) for entry in earlier],
+        ).tolist()
+        for name in BASELINES
+    }
+    rows = [[entry.against[name]["correlations"] for name in BASELINES] for entry in earlier]
+    thresholds, spent = next_thresholds([*rows, list(row.values())], draws, seed)
+    against = {
+        name: {**comparisons[name], "correlations": row[name], "threshold": threshold, "spent": share}
+        for name, threshold, share in zip(BASELINES, thresholds, spent, strict=True)
+    }
     count, seal = seal_of(list(history))
     return Entry(
         number=count + 1,
@@ -249,14 +263,6 @@ def judged(
         seed=seed,
         verdict=_verdict(attempt, against),
     )
-
-
-def _next_threshold(rows: Sequence[Sequence[float]], row: np.ndarray, draws: int, seed: int) -> tuple[float, float]:
-    """Draw the sequence anew up to this try: its rows and its seed are all that shapes it."""
-    thresholds = Thresholds(draws=draws, seed=seed)
-    for earlier in rows:
-        thresholds.next(np.asarray(earlier)[None])
-    return float(thresholds.next(row[None])[0]), float(thresholds.spent[0])
 
 
 def _verdict(attempt: Try, against: Mapping[str, Mapping[str, Any]]) -> str:

@@ -2,12 +2,15 @@
 
 A report of year Y can promote the policy of Y-1, which it judged, and no other. A stream promotes its newest fine-tune.
 The first policy judged is promoted, so that there is something to serve; every later one must beat the champion of its
-time on weeks that neither was trained on.
+time on weeks that neither was trained on. `config.GateConfig` can demand more: the badge of the ledger.
+
+Each judgement is a try and goes into the ledger before its verdict goes into the log: a process that dies between the
+two finds the same try there. What a verdict was made from is kept, so that `registry.replay` can make it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,21 +20,27 @@ from allocator_pipeline.allocators.base import Allocator
 from allocator_pipeline.atomic import canonical_json, sha256
 from allocator_pipeline.config import MIN_JUDGED_WEEKS, CostConfig
 from allocator_pipeline.errors import ConflictError, NoChampionError, NotEnoughDataError
-from allocator_pipeline.evaluation.metrics import metrics
 from allocator_pipeline.evaluation.walk_forward import POLICY, check_format
 from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline.portfolio.state import StateTensors
 from allocator_pipeline.registry.artifacts import ArtifactStore, LoadedArtifact
-from allocator_pipeline.registry.rules import Duel, current_stream, judge_report, judge_stream
+from allocator_pipeline.registry.court import Court
+from allocator_pipeline.registry.ledger import Entry
+from allocator_pipeline.registry.rules import current_stream
+from allocator_pipeline.registry.rulings import (
+    check_order,
+    check_stream,
+    effective_week,
+    ruling_on_order,
+    ruling_on_report,
+    ruling_on_stream,
+)
+from allocator_pipeline.registry.tries import report_try, stream_try
 from allocator_pipeline.registry.verdicts import Ruling, Verdict, VerdictLog, latest_by
 
-
-def effective_week(last_exit: str | pd.Timestamp) -> str:
-    """Return the first week decided when an exit is known: its decision session is that exit or later."""
-    day = pd.Timestamp(last_exit)
-    following = calendar.weeks(day - pd.Timedelta(days=7), day + pd.Timedelta(days=21))
-    return str(following.loc[following["decision_session"] >= day, "week"].iloc[0].date())
+Rivals = Callable[[Sequence[str]], tuple[dict[str, list[float]], str]]
+"""From weeks to the baselines' net returns in them, and the sha256 of the states they walked."""
 
 
 def champion_for(log: VerdictLog, artifacts: ArtifactStore, week: str | pd.Timestamp) -> tuple[Verdict, LoadedArtifact]:
@@ -57,16 +66,12 @@ def champion_for(log: VerdictLog, artifacts: ArtifactStore, week: str | pd.Times
     return verdict, _admitted(artifacts, log.allocator, verdict.champion, key)
 
 
-def promote_from_report(
-    log: VerdictLog, artifacts: ArtifactStore, report: Mapping[str, Any], states: StateTensors, costs: CostConfig
-) -> Verdict:
-    """Judge an evaluation report exactly once and record the verdict.
+def promote_from_report(court: Court, report: Mapping[str, Any], states: StateTensors, costs: CostConfig) -> Verdict:
+    """Judge an evaluation report exactly once and record the verdict; the try goes into the ledger first.
 
     Parameters
     ----------
-    log : VerdictLog
-    artifacts : ArtifactStore
-        Holds candidate and champion.
+    court : Court
     report : mapping
         As `evaluation.walk_forward.eval_report` returns it.
     states : StateTensors
@@ -83,50 +88,47 @@ def promote_from_report(
     ConflictError
         If the report is of another allocator, or its candidate was trained on the weeks it is judged on.
     MissingPartitionError, CorruptArtifactError
-        If an artefact is absent or does not verify, or another version wrote the report; nothing is recorded then.
+        If a baseline or an artefact is absent, an artefact does not verify, or another version wrote the report;
+        nothing is recorded then.
     """
     check_format(report)
-    if report["allocator"] != log.allocator:
+    name = court.log.allocator
+    if report["allocator"] != name:
         raise ConflictError(
-            f"This is a report on {report['allocator']}, not {log.allocator}.", todo="pass the allocator's own report."
+            f"This is a report on {report['allocator']}, not {name}.", todo="pass the allocator's own report."
         )
-    digest, week = sha256(canonical_json(report)), effective_week(report["last_exit"])
-    duels: dict[str, Duel] = {}
+    week, walks = effective_week(report["last_exit"]), dict[str, tuple[dict[str, Any], dict[str, str]]]()
 
     def judge(history: list[Verdict]) -> Ruling:
         weekly = report["year_only"]["series"][POLICY]["weekly"]
-        candidate = _admitted(artifacts, log.allocator, report["candidate"], weekly["weeks"][0])
+        candidate = _admitted(court.artifacts, name, report["candidate"], weekly["weeks"][0])
+        documents: dict[str, Any] = {"report": report, "candidate": candidate.manifest}
+        hashes: dict[str, str] = {}
         before = latest_by(history, week)
-        if before is not None and before.champion not in duels:
-            champion = artifacts.load(log.allocator, before.champion)
-            duels[champion.version] = _duel(candidate, champion, weekly, states, costs)
-        outcome, reason, evidence = judge_report(report, duels[before.champion] if before else None)
-        return Ruling(
-            kind="report",
-            candidate=candidate.version,
-            prior=before.champion if before else None,
-            outcome=outcome,
-            reason=reason,
-            effective_week=week,
-            source=f"report:{log.allocator}|{report['year']}",
-            source_sha256=digest,
-            evidence={**evidence, "universe": report.get("universe")},
-        )
+        if before is not None:
+            if before.champion not in walks:
+                champion = court.artifacts.load(name, before.champion)
+                walks[before.champion] = _walk(candidate, champion, weekly, states, costs)
+            walk, hashes = walks[before.champion]
+            documents |= walk
+        entry = court.ledger.record(report_try(report, candidate.manifest, week))
+        inputs = _kept(court, documents, entry, hashes)
+        return ruling_on_report(documents, entry, history, court.gate, inputs)
 
-    return log.rule(digest, judge)
+    return court.log.rule(sha256(canonical_json(report)), judge)
 
 
-def promote_from_stream(
-    log: VerdictLog, artifacts: ArtifactStore, papers: Sequence[Mapping[str, Any]]
-) -> Verdict | None:
+def promote_from_stream(court: Court, papers: Sequence[Mapping[str, Any]], rivals: Rivals) -> Verdict | None:
     """Judge the current stream of fine-tunes each time another 26 common weeks are complete.
 
     Parameters
     ----------
-    log : VerdictLog
-    artifacts : ArtifactStore
+    court : Court
     papers : sequence of mapping
         Every paper evaluation of the allocator so far, in any order; see `evaluation.paper.paper_evaluation`.
+    rivals : callable
+        From the stream's weeks to the baselines' net returns in them (`registry.tries.baseline_returns`) and the
+        sha256 of the state tensors they walked.
 
     Returns
     -------
@@ -143,15 +145,13 @@ def promote_from_stream(
     stream = current_stream(papers)
     verdict = None
     for end in range(MIN_JUDGED_WEEKS, len(stream) + 1, MIN_JUDGED_WEEKS):
-        verdict = _judge_stream_once(log, artifacts, stream[:end])
+        verdict = _judge_stream_once(court, stream[:end], rivals)
         if verdict.promoted:
             break  # the rest was fixed before the promotion was known; its stream starts anew
     return verdict
 
 
-def rollback(
-    log: VerdictLog, artifacts: ArtifactStore, version: str, effective_week: str | pd.Timestamp, reason: str
-) -> Verdict:
+def rollback(court: Court, version: str, effective_week: str | pd.Timestamp, reason: str) -> Verdict:
     """Make an earlier champion champion again, from a week on until a later verdict takes effect.
 
     Returns
@@ -168,31 +168,22 @@ def rollback(
     MissingPartitionError, CorruptArtifactError
         If its artefact is absent or does not verify.
     """
-    week = str(calendar.week(effective_week)["week"].date())
-    history = log.history()
+    name, week = court.log.allocator, str(calendar.week(effective_week)["week"].date())
+    history = court.log.history()
     before = latest_by(history, week)
-    if before is None:
-        raise NoChampionError(
-            f"No policy of {log.allocator} is champion at that week.", todo="name a later week.", week=week
-        )
-    if before.champion == version:
+    if before is not None and before.champion == version:
         return before
-    former = {verdict.champion for verdict in history if verdict.effective_week <= week}
-    if version not in former:
-        raise ConflictError(
-            f"{version} was not champion of {log.allocator} by that week, so there is no way back to it.",
-            todo=f"choose one of {sorted(former)}.",
-            week=week,
-        )
     order = {"version": version, "week": week, "reason": reason, "after": len(history)}
-    digest = sha256(canonical_json(order))
 
     def judge(history: list[Verdict]) -> Ruling:
-        _admitted(artifacts, log.allocator, version, week)
-        now = latest_by(history, week) or before
-        return Ruling("rollback", version, now.champion, "rolled_back", reason, week, "order", digest, order)
+        tries = [entry for entry in court.ledger.history() if (entry.allocator, entry.candidate) == (name, version)]
+        entry = tries[-1] if tries else None
+        check_order(name, order, history)
+        documents = {"order": order, "candidate": _admitted(court.artifacts, name, version, week).manifest}
+        inputs = _kept(court, documents, entry)
+        return ruling_on_order(name, documents, entry, history, court.gate, inputs)
 
-    return log.rule(digest, judge)
+    return court.log.rule(sha256(canonical_json(order)), judge)
 
 
 def policy_of(artifact: LoadedArtifact) -> Allocator:
@@ -202,40 +193,34 @@ def policy_of(artifact: LoadedArtifact) -> Allocator:
     return Policy.from_files(artifact.files)
 
 
-def _judge_stream_once(log: VerdictLog, artifacts: ArtifactStore, stream: Sequence[Mapping[str, Any]]) -> Verdict:
-    digest = sha256(canonical_json(list(stream)))
-    champion, newest, last = stream[-1]["champion"]["version"], stream[-1]["challenger"]["version"], stream[-1]["week"]
-    week = effective_week(stream[-1]["exit_session"])
+def _judge_stream_once(court: Court, stream: Sequence[Mapping[str, Any]], rivals: Rivals) -> Verdict:
+    name, papers, last = court.log.allocator, list(stream), stream[-1]["week"]
 
     def judge(history: list[Verdict]) -> Ruling:
-        candidate = _admitted(artifacts, log.allocator, newest, last)
-        if candidate.parent != champion:
-            raise ConflictError(
-                f"{newest} was not fine-tuned from the champion {champion}.",
-                todo="materialise finetuned_policies and paper_evaluations of that week again.",
-                week=last,
-            )
-        before = latest_by(history, week)
-        if before is None:
-            raise NoChampionError(
-                f"{log.allocator} has a stream but no champion.", todo="restore its verdicts.", week=week
-            )
-        outcome, reason, evidence = judge_stream(log.allocator, stream)
-        if before.champion != champion:
-            outcome, reason = "kept", f"The stream challenged {champion}, which is champion no more."
-        return Ruling(
-            kind="stream",
-            candidate=newest,
-            prior=before.champion,
-            outcome=outcome,
-            reason=reason,
-            effective_week=week,
-            source=f"stream:{log.allocator}|{stream[0]['week']}..{last}",
-            source_sha256=digest,
-            evidence=evidence,
-        )
+        candidate = _admitted(court.artifacts, name, papers[-1]["challenger"]["version"], last)
+        champion = court.artifacts.load(name, papers[-1]["champion"]["version"])
+        baselines, states = rivals([paper["week"] for paper in papers])
+        week = effective_week(papers[-1]["exit_session"])
+        documents = {
+            "papers": papers,
+            "baselines": baselines,
+            "candidate": candidate.manifest,
+            "champion": champion.manifest,
+        }
+        check_stream(name, documents, history)
+        entry = court.ledger.record(stream_try(papers, baselines, candidate.manifest, week))
+        inputs = _kept(court, documents, entry, {"states": states})
+        return ruling_on_stream(name, documents, entry, history, court.gate, inputs)
 
-    return log.rule(digest, judge)
+    return court.log.rule(sha256(canonical_json(papers)), judge)
+
+
+def _kept(
+    court: Court, documents: Mapping[str, Any], entry: Entry | None, hashes: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Keep the documents of a verdict; return the hashes of all that it is made from."""
+    kept = {name: court.inputs.keep(value) for name, value in documents.items()}
+    return {**kept, **(hashes or {}), **({"entry": entry.sha256} if entry is not None else {})}
 
 
 def _admitted(artifacts: ArtifactStore, allocator: str, version: str, week: str) -> LoadedArtifact:
@@ -250,14 +235,22 @@ def _admitted(artifacts: ArtifactStore, allocator: str, version: str, week: str)
     return artifact
 
 
-def _duel(
+def _walk(
     candidate: LoadedArtifact,
     champion: LoadedArtifact,
     weekly: Mapping[str, Any],
     states: StateTensors,
     costs: CostConfig,
-) -> Duel:
-    """Let the champion walk the candidate's weeks, from cash like it, and keep those after both cut-offs."""
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Let the champion walk the candidate's weeks, from cash like it, and keep those after both cut-offs.
+
+    Returns
+    -------
+    tuple of (dict, dict)
+        Two documents: ``champion``, its manifest, and ``walk``: ``prior`` (the champion's version), ``weeks``, and net
+        return and turnover of both sides in these, empty where the weeks are too few or the two are the same; and the
+        hash of the states walked.
+    """
     weeks = list(weekly["weeks"])
     walked = states.between(weeks[0], weeks[-1])
     if [str(week) for week in walked.weeks] != weeks:
@@ -268,9 +261,12 @@ def _duel(
         )
     cutoff = max(pd.Timestamp(candidate.cutoff), pd.Timestamp(champion.cutoff))
     unseen = np.array([calendar.week(week)["decision_session"] >= cutoff for week in weeks])
-    kept = tuple(week for week, new in zip(weeks, unseen, strict=True) if new)
-    if champion.version == candidate.version or len(kept) < MIN_JUDGED_WEEKS:
-        return Duel(champion.version, kept, {}, {})
-    run = simulate(policy_of(champion).target_weights, walked, costs)
-    mine = metrics(np.array(weekly["net"])[unseen], np.array(weekly["turnover"])[unseen])
-    return Duel(champion.version, kept, mine, metrics(run.net[unseen], run.turnover[unseen]))
+    sides: dict[str, dict[str, list[float]]] = {side: {"net": [], "turnover": []} for side in ("candidate", "champion")}
+    if champion.version != candidate.version and unseen.sum() >= MIN_JUDGED_WEEKS:
+        run = simulate(policy_of(champion).target_weights, walked, costs)
+        for measure in ("net", "turnover"):
+            sides["candidate"][measure] = np.array(weekly[measure])[unseen].tolist()
+            sides["champion"][measure] = getattr(run, measure)[unseen].tolist()
+    kept = [week for week, new in zip(weeks, unseen, strict=True) if new]
+    walk = {"prior": champion.version, "weeks": kept, **sides}
+    return {"walk": walk, "champion": champion.manifest}, {"states": walked.digest()}

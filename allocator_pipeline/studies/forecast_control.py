@@ -21,6 +21,7 @@ import pandas as pd
 
 from allocator_pipeline.atomic import write_bytes
 from allocator_pipeline.config import FORECASTERS, Settings
+from allocator_pipeline.studies.arguments import at_least
 from allocator_pipeline.studies.control_market import SHAPES
 from allocator_pipeline.studies.control_trials import ControlTrial, run_control_trial
 from allocator_pipeline.studies.tables import markdown, number
@@ -177,7 +178,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = Settings.from_env().data_dir / "results"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a look in a few minutes: 5 folds of 2 tuning draws")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes of one thread (one a core)")
+    parser.add_argument(
+        "--jobs", type=at_least(1), default=os.cpu_count() or 1, help="processes of one thread (one a core)"
+    )
     parser.add_argument("--results", type=Path, default=results, help=f"folder of the results ({results})")
     chosen = parser.parse_args(arguments)
     began = time.perf_counter()

@@ -1,98 +1,174 @@
 """How good the forecast quantiles are on the sample market, beside each stock's own quantiles of the last five years.
 
-``python -m allocator_pipeline.studies.forecast_quantiles`` prints the table of docs/forecasters.md: pinball loss
-(Koenker & Bassett 1978) and coverage, out of sample. Quantiles do not depend on which forecaster the expected return is
-from, so those of `ridge` stand for all.
+``python -m allocator_pipeline.studies.forecast_quantiles`` prints the tables of docs/forecasters.md: pinball loss
+(Koenker & Bassett 1978) and coverage, out of sample, against two opponents: the stock's quantiles of the five years
+before the year's first decision, which is what the model has seen (*frozen*), and of the five years before each
+decision, which the forecast panel holds it against (*rolling*).
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
-from allocator_pipeline.config import QUANTILES
+from allocator_pipeline.artifact import Artifact
+from allocator_pipeline.config import FORECASTERS, N_STOCKS, QUANTILES
+from allocator_pipeline.evaluation.forecast_weeks import LEVELS, history_of_year, pinball
 from allocator_pipeline.features.outcomes import outcomes_table
+from allocator_pipeline.forecasters.chains import chain_start, fit_chain
 from allocator_pipeline.forecasters.fold import training_fold
-from allocator_pipeline.forecasters.walk_forward import fit_forecaster, forecast_year
+from allocator_pipeline.forecasters.panel import bars_between, warm_up_start
+from allocator_pipeline.forecasters.walk_forward import forecast_year
 from allocator_pipeline.market.sample import SampleMarket
 from allocator_pipeline.market.universe import universe_of
 from allocator_pipeline.studies.tables import markdown, number
 
 FIRST_YEAR, LAST_YEAR = 1996, 2022
 
-LEVELS = np.array(list(QUANTILES.values()))
+ERAS = (1996, 2003, 2010, 2017, 2023)
+"""The years are split before each of these."""
+
+Record = dict[str, Any]
 
 
-def pinball(quantiles: np.ndarray, paid: np.ndarray) -> np.ndarray:
-    """Return the pinball loss of each quantile, shape (T, 7), from quantiles (T, 7) and returns (T,)."""
-    error = paid[:, None] - quantiles
-    return np.maximum(LEVELS * error, (LEVELS - 1) * error)
+@dataclass(frozen=True)
+class Weeks:
+    """Quantiles of weeks and stocks, and what came of them.
+
+    Parameters
+    ----------
+    years : ndarray of int64, shape (T,)
+    said, frozen, rolling : ndarray of float64, shape (T, 7)
+        Forecast quantiles, and those of either opponent.
+    paid : ndarray of float64, shape (T,)
+        Weekly log returns.
+    """
+
+    years: np.ndarray
+    said: np.ndarray
+    frozen: np.ndarray
+    rolling: np.ndarray
+    paid: np.ndarray
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return some years as one."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
+
+    def of(self, first: int, after: int) -> Weeks:
+        """Return those of the years from ``first`` to before ``after``."""
+        kept = (self.years >= first) & (self.years < after)
+        return Weeks(*(getattr(self, name)[kept] for name in self.__dataclass_fields__))
+
+    def losses(self) -> np.ndarray:
+        """Return the mean pinball loss of the forecast, the frozen and the rolling opponent, shape (3, 7)."""
+        return np.stack([pinball(each, self.paid).mean(axis=0) for each in (self.said, self.frozen, self.rolling)])
+
+    def coverage(self) -> np.ndarray:
+        """Return the share of the returns that was not above each forecast quantile, shape (7,)."""
+        return (self.paid[:, None] <= self.said).mean(axis=0)
 
 
-def weeks_of(years: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return quantiles and what came of them, over the weeks and stocks of some years of the sample market.
+def models_of(name: str, years: Sequence[int], bars: pd.DataFrame) -> Iterator[tuple[int, Artifact]]:
+    """Yield the model of each year, chain after chain of warm starts."""
+    for _, chain in groupby(years, key=lambda year: chain_start(name, year, years[0])):
+        linked = list(chain)
+        yield from zip(linked, fit_chain(name, linked, dict.fromkeys(linked, bars)), strict=True)
 
-    Returns
-    -------
-    tuple of ndarray
-        Forecast quantiles (T, 7), each stock's empirical quantiles of the weeks of the five years before (T, 7), and
-        weekly log returns (T,).
+
+def weeks_of(name: str, years: Sequence[int]) -> Weeks:
+    """Forecast some years of the sample market, and return them beside both opponents.
+
+    Parameters
+    ----------
+    name : {"lstm", "patchtst", "ridge"}
+    years : sequence of int
+        Consecutive ones.
     """
     market = SampleMarket()
     bars = pd.concat([market.prices(year) for year in market.coverage().years], ignore_index=True)
-    said, usual, paid = [], [], []
-    for year in years:
+    parts = []
+    for year, model in models_of(name, years, bars):
         universe = universe_of(year, bars)
-        table = forecast_year(fit_forecaster("ridge", year, bars), year, bars, universe)
-        realised = np.log1p(outcomes_table(year, universe, bars, has_open=False)["return"].to_numpy()[: len(table)])
+        said = forecast_year(model, year, bars, universe)[list(QUANTILES)].to_numpy()
+        window = bars_between(bars, warm_up_start(year), pd.Timestamp(year, 12, 31))
+        paid = np.log1p(outcomes_table(year, universe, bars, has_open=False)["return"].to_numpy()[: len(said)])
         fold = training_fold(year, bars, False, ["return"])
         own = pd.DataFrame(fold.returns, columns=list(fold.prices.symbols)).quantile(LEVELS)
-        known = np.isfinite(realised)
-        said.append(table[list(QUANTILES)].to_numpy()[known])
-        usual.append(own[table["symbol"]].T.to_numpy()[known])
-        paid.append(realised[known])
-    return np.concatenate(said), np.concatenate(usual), np.concatenate(paid)
+        stocks = universe.sort_values("slot")["symbol"].astype(str)
+        frozen = np.tile(own[stocks].T.to_numpy(), (len(said) // N_STOCKS, 1))
+        rolling = history_of_year(year, window, universe, False).quantiles.reshape(said.shape)
+        known = np.isfinite(paid)
+        years_of = np.full(known.sum(), year)
+        parts.append(Weeks(years_of, said[known], frozen[known], rolling[known], paid[known]))
+    return Weeks.joined(parts)
 
 
-def measure(years: Sequence[int]) -> list[dict[str, Any]]:
-    """Return one record for each level, and one for all: losses of both, their ratio, coverage of both."""
-    said, usual, paid = weeks_of(years)
-    ours, theirs = pinball(said, paid).mean(axis=0), pinball(usual, paid).mean(axis=0)
-    covered, covered_usually = ((paid[:, None] <= quantiles).mean(axis=0) for quantiles in (said, usual))
-    records = [
+def by_level(weeks: Weeks) -> list[Record]:
+    """Return one record for each level, and one for all: losses, ratios to both opponents, coverage."""
+    ours, frozen, rolling = weeks.losses()
+    covered = weeks.coverage()
+    rows = [(float(level), slice(k, k + 1), float(covered[k])) for k, level in enumerate(LEVELS)]
+    return [
         {
-            "level": float(level),
-            "loss": float(ours[k]),
-            "loss_of_own": float(theirs[k]),
-            "ratio": float(ours[k] / theirs[k]),
-            "coverage": float(covered[k]),
-            "coverage_of_own": float(covered_usually[k]),
+            "level": level,
+            "loss": float(ours[at].mean()),
+            "frozen": float(ours[at].sum() / frozen[at].sum()),
+            "rolling": float(ours[at].sum() / rolling[at].sum()),
+            "coverage": coverage,
         }
-        for k, level in enumerate(LEVELS)
+        for level, at, coverage in [*rows, (None, slice(None), None)]
     ]
-    total = {"loss": float(ours.mean()), "loss_of_own": float(theirs.mean()), "ratio": float(ours.sum() / theirs.sum())}
-    return [*records, {"level": None, **total, "coverage": None, "coverage_of_own": None}]
+
+
+def by_era(weeks: Weeks) -> list[Record]:
+    """Return one record for each era that has weeks, and one for all: both ratios, and how far coverage is off."""
+    spans = [*pairwise(ERAS), (ERAS[0], ERAS[-1])]
+    records = []
+    for first, after in spans:
+        era = weeks.of(first, after)
+        if len(era.paid):
+            ours, frozen, rolling = era.losses().sum(axis=1)
+            off = float(np.abs(era.coverage() - LEVELS).max())
+            span = f"{era.years.min()}-{era.years.max()}"
+            records.append({"years": span, "frozen": ours / frozen, "rolling": ours / rolling, "off": off})
+    return records
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table."""
+    """Print both tables of each forecaster; those of forecasters that say the same are printed once."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--first-year", type=int, default=FIRST_YEAR, help=f"first year forecast ({FIRST_YEAR})")
     parser.add_argument("--last-year", type=int, default=LAST_YEAR, help=f"last year forecast ({LAST_YEAR})")
+    parser.add_argument("--forecasters", nargs="+", choices=FORECASTERS, default=list(FORECASTERS))
     chosen = parser.parse_args(arguments)
-    columns = {
+    years = range(chosen.first_year, chosen.last_year + 1)
+    levels = {
         "level": lambda row: "all" if row["level"] is None else number(row["level"]),
         "pinball loss, basis points": lambda row: number(1e4 * row["loss"]),
-        "of own quantiles": lambda row: number(1e4 * row["loss_of_own"]),
-        "ratio": lambda row: number(row["ratio"], 3),
+        "of frozen quantiles": lambda row: number(row["frozen"], 4),
+        "of rolling quantiles": lambda row: number(row["rolling"], 4),
         "coverage": lambda row: number(row["coverage"], 3),
-        "of own quantiles ": lambda row: number(row["coverage_of_own"], 3),
     }
-    print(markdown(measure(range(chosen.first_year, chosen.last_year + 1)), columns))
+    eras = {
+        "years": lambda row: str(row["years"]),
+        "of frozen quantiles": lambda row: number(row["frozen"], 4),
+        "of rolling quantiles": lambda row: number(row["rolling"], 4),
+        "coverage off by at most": lambda row: number(row["off"], 3),
+    }
+    printed: dict[str, str] = {}
+    for name in chosen.forecasters:
+        weeks = weeks_of(name, years)
+        tables = f"{markdown(by_level(weeks), levels)}\n\n{markdown(by_era(weeks), eras)}"
+        same = printed.get(tables)
+        print(f"{name}\n\n{tables}\n" if same is None else f"{name}: the same numbers as {same}\n")
+        printed.setdefault(tables, name)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ import numpy as np
 
 from allocator_pipeline.atomic import canonical_json, sha256, write_bytes
 from allocator_pipeline.config import Settings
+from allocator_pipeline.studies.arguments import at_least
 from allocator_pipeline.studies.gate_market import TRIES, Likeness, Setting, Tails, months
 from allocator_pipeline.studies.gate_rules import GATES, Looks, all_gates
 from allocator_pipeline.studies.tables import markdown, number
@@ -278,13 +279,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="100 markets a setting: a look in two minutes")
     parser.add_argument(
         "--runs",
-        type=int,
+        type=at_least(1),
         nargs=2,
         default=(2000, 1000),
         metavar=("NULL", "GAIN"),
         help="markets a setting without and with a gain",
     )
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (one for each core)")
+    parser.add_argument("--jobs", type=at_least(1), default=os.cpu_count() or 1, help="processes (one for each core)")
     parser.add_argument("--results", type=Path, default=results, help=f"folder of the results ({results})")
     chosen = parser.parse_args(arguments)
     began = time.perf_counter()

@@ -21,6 +21,7 @@ import pandas as pd
 from allocator_pipeline.allocators.recipes import RECIPES, recipe_values
 from allocator_pipeline.atomic import canonical_json, sha256, write_bytes
 from allocator_pipeline.config import Settings
+from allocator_pipeline.studies.arguments import at_least
 from allocator_pipeline.studies.planted import TUNING_MARKETS
 from allocator_pipeline.studies.tables import markdown, number
 from allocator_pipeline.studies.trials import Trial, finite, run_trials
@@ -231,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = Settings.from_env().data_dir / "results"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a look in two minutes: default recipes, tuning markets")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (one for each core)")
+    parser.add_argument("--jobs", type=at_least(1), default=os.cpu_count() or 1, help="processes (one for each core)")
     parser.add_argument("--results", type=Path, default=results, help=f"folder of the results ({results})")
     chosen = parser.parse_args(arguments)
     began = time.perf_counter()

@@ -20,6 +20,7 @@ from allocator_pipeline.config import ALGORITHMS, CostConfig
 from allocator_pipeline.evaluation.metrics import metrics
 from allocator_pipeline.portfolio.objective import REWARD_ONLY, Objective
 from allocator_pipeline.portfolio.rollout import Rollout, simulate
+from allocator_pipeline.studies.arguments import at_least
 from allocator_pipeline.studies.planted import TUNING_MARKETS, market, opponents, split
 from allocator_pipeline.studies.tables import markdown, number
 from allocator_pipeline.training.drive import Observed
@@ -78,7 +79,7 @@ COLUMNS: Mapping[str, Callable[[Record], str]] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--markets", type=int, default=4, help="generated markets, of those for tuning (4)")
+    parser.add_argument("--markets", type=at_least(1), default=4, help="generated markets, of those for tuning (4)")
     chosen = parser.parse_args(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     numbers = list(TUNING_MARKETS)[: chosen.markets]

@@ -22,6 +22,7 @@ from allocator_pipeline.config import ALGORITHMS, CostConfig
 from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError
 from allocator_pipeline.evaluation.metrics import sharpe_ratio
 from allocator_pipeline.portfolio.rollout import simulate
+from allocator_pipeline.studies.arguments import at_least
 from allocator_pipeline.studies.planted import TUNING_MARKETS, market, opponents, split
 from allocator_pipeline.studies.tables import number
 from allocator_pipeline.training.drive import Observed
@@ -117,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("algorithm", choices=ALGORITHMS)
     parser.add_argument("changes", nargs="*", help="name=value of the default recipe, such as members=2")
     parser.add_argument("--ic", type=float, default=0.05, help="weekly IC of the signal (0.05); 0: none")
-    parser.add_argument("--markets", type=int, default=24, help="tuning markets, at least 2 (24)")
+    parser.add_argument("--markets", type=at_least(2), default=24, help="tuning markets, at least 2 (24)")
     chosen = parser.parse_args(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     torch.set_num_threads(1)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from allocator_pipeline.artifact import Artifact
-from allocator_pipeline.errors import ConfigurationError
+from allocator_pipeline.errors import AllocatorError, ConfigurationError
 from allocator_pipeline.paths import inside
 from allocator_pipeline.portfolio.state import StateTensors
 from allocator_pipeline.processes import in_processes
@@ -22,6 +22,7 @@ def train_in_processes(
     states: Mapping[str, StateTensors],
     processes: int,
     progress: Progress = silent,
+    failed: Callable[[Task, AllocatorError], None] = lambda task, error: None,
 ) -> Iterator[tuple[Task, Artifact]]:
     """Train policies side by side and yield each when it is done; the artefacts are those of training one by one.
 
@@ -37,6 +38,8 @@ def train_in_processes(
         Processes at most; with one, or one task, everything happens in this process.
     progress : callable
         Receives the messages of all trainings, in the thread that iterates.
+    failed : callable
+        Receives a task that its training has given up, and why, before the error is raised.
 
     Yields
     ------
@@ -59,10 +62,15 @@ def train_in_processes(
             )
     if min(processes, len(tasks)) <= 1:
         for task in tasks:
-            yield task, task.run(states[task.states], progress)
+            try:
+                artifact = task.run(states[task.states], progress)
+            except AllocatorError as error:
+                failed(task, error)
+                raise
+            yield task, artifact
         return
     with tempfile.TemporaryDirectory(prefix="training-") as name:
         folder = Path(name)
         for key in sorted({task.states for task in tasks}):
             share_states(inside(folder, STATES, key), states[key])
-        yield from in_processes(tasks, MODULE, folder, processes, progress)
+        yield from in_processes(tasks, MODULE, folder, processes, progress, failed)

@@ -337,3 +337,40 @@ def test_flipped_bits_end_in_a_policy_or_a_typed_error(name: str) -> None:
             check_weights(policy.target_weights(observations(1)[0]), policy.costs)
         except AllocatorError:
             pass
+
+
+def stacked(count: int = 20) -> Observation:
+    seen = observations(count)
+    return Observation(
+        seen[-1].week,
+        seen[-1].symbols,
+        *(np.stack([getattr(one, name) for one in seen]) for name in ("features", "missing", "weights")),
+    )
+
+
+@pytest.mark.parametrize("key", EVERY)
+def test_several_portfolios_decide_as_each_would_alone(key: tuple[str, str]) -> None:
+    policy = untrained(key)
+    alone = np.stack([policy.target_weights(observation) for observation in observations()])
+    np.testing.assert_allclose(policy.target_weights(stacked()), alone, rtol=0, atol=1e-6)
+
+
+def test_members_average_to_their_policy_and_share_is_all_that_shrinks() -> None:
+    policy = dataclasses.replace(untrained(("ppo", "default")), shrinkage=Shrinkage(0.3, 1.0, 100))
+    alone = [policy.member(index) for index in range(policy.members)]
+    assert policy.members == len(alone) == 3
+    assert all(one.members == 1 and one.shrinkage == policy.shrinkage for one in alone)
+    for observation in observations(5):
+        served = policy.target_weights(observation)
+        each = np.stack([one.target_weights(observation) for one in alone])
+        np.testing.assert_allclose(each.mean(axis=0), served, rtol=0, atol=1e-6)
+        assert np.abs(each[0] - each[1]).max() > 1e-3
+        equal = equal_weights(COSTS)
+        tilt = policy.unshrunk().target_weights(observation) - equal
+        np.testing.assert_allclose(served, equal + 0.3 * tilt, rtol=0, atol=1e-12)
+
+
+def test_a_single_network_is_its_own_only_member() -> None:
+    policy = untrained(("ppo", "reference"))
+    assert policy.members == 1
+    assert policy.member(0) is policy

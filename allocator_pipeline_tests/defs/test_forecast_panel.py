@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +16,7 @@ from allocator_pipeline.config import N_STOCKS, Settings, SimulatedConfig
 from allocator_pipeline.defs.build import build_definitions, partitions_of
 from allocator_pipeline.defs.forecasts import FORECAST_PAGE
 from allocator_pipeline.defs.home import dagster_home
+from allocator_pipeline.defs.partitions import range_tags
 from allocator_pipeline.defs.resources import MarketResource
 from allocator_pipeline.defs.runner import Task, run_task
 from allocator_pipeline.defs.storage import AssetStore
@@ -142,6 +144,28 @@ def test_without_lightgbm_its_rows_are_empty_and_the_summary_says_so(ran, monkey
     assert "not installed" in summary["absent"]["lightgbm"]
     assert any("lightgbm was not judged" in line for line in summary["words"][-1]["says"])
 
+    monkeypatch.setattr(lightgbm_opponent, "installed", lambda: True)  # since then
+    run("forecast_summary", span=(None, None))
+    assert "was not installed when" in store.read("forecast_summary", "all")["absent"]["lightgbm"]
+
+
+def test_a_panel_that_nobody_has_made_is_said_to_be_absent(ran):
+    _, store, _ = ran
+    summary = store.read("forecast_summary", "all")
+    assert summary["absent"]["patchtst"] == "its forecast_panel has not been materialised for any year."
+
+
+def test_the_chain_of_a_refresh_can_run_the_panel_of_all_forecasters_and_the_summary(ran, monkeypatch):
+    settings, store, run = ran
+    run("forecasts", span=(f"patchtst|{YEAR}", f"ridge|{YEAR}"))
+    definitions = build_definitions(settings)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    dagster_home(settings)
+    with dg.DagsterInstance.get() as instance:
+        for name, tags in (("panel_job", range_tags(f"lstm|{YEAR}", f"toto|{YEAR}")), ("panel_summary_job", {})):
+            assert definitions.resolve_job_def(name).execute_in_process(instance=instance, tags=tags).success
+    assert set(store.read("forecast_summary", "all")["forecasters"]) >= {"lstm", "patchtst", "ridge", "toto"}
+
 
 def test_a_week_missing_in_the_table_is_masked_in_the_panel_and_an_error_in_a_state(ran, tmp_path):
     settings, store, run = ran
@@ -153,6 +177,22 @@ def test_a_week_missing_in_the_table_is_masked_in_the_panel_and_an_error_in_a_st
     with pytest.raises(AllocatorError, match=r"(?s)said nothing in time.*week=2015-03-02.*never filled in"):
         run("state_tensors", span=("lstm|2015", "lstm|2015"))
     write_table(Path(settings.external_forecasts))
+
+
+def test_symbols_of_the_table_that_the_market_lacks_are_shown(ran):
+    settings, _, run = ran
+    path = write_table(Path(settings.external_forecasts))
+    table = pd.read_parquet(path)
+    stranger = table[table["symbol"] == "SIM03"].assign(symbol="sim03")
+    pd.concat([table, stranger]).to_parquet(path)
+    run("external_forecasts")
+    with dg.DagsterInstance.get() as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("external_forecasts"))
+        logs = [entry.user_message for entry in instance.all_logs(event.run_id)]
+    in_year = int((stranger["week"].dt.year == int(YEAR)).sum())
+    assert event.asset_materialization.metadata["unknown_symbols"].value == {"sim03": in_year}
+    assert any(f"{len(stranger)} rows are not used" in line and "sim03" in line for line in logs)
+    write_table(path)
 
 
 def test_a_data_folder_of_injected_states_is_not_used_with_others(ran):

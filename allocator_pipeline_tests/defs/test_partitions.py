@@ -52,6 +52,26 @@ def test_a_growing_market_has_this_years_partition_and_leads():
         assert growing.weeks(1).get_last_partition_key() == "2022-12-19"  # decided this Monday
 
 
+@pytest.mark.parametrize("now", ["2026-06-30 18:00", "2026-11-27 12:00", "2027-06-01 12:00"])
+def test_a_static_market_has_the_year_in_which_it_ends_also_while_that_year_runs(now):
+    last_week, last_label = _last_weeks(date(2026, 6, 30))
+    market = Partitions(date(2008, 1, 2), date(2026, 6, 30), True, 3, last_week, last_label)
+    with dg.partition_loading_context(effective_dt=_instant(now)):
+        assert market.market_years.get_partition_keys()[-2:] == ["2025", "2026"]
+        assert market.forecaster_years.has_partition_key("lstm|2026")
+        assert not market.feature_years.has_partition_key("2027")
+        assert market.weeks(1).get_last_partition_key() == "2026-06-29"
+        assert market.weeks(0).get_last_partition_key() == "2026-06-22"
+
+
+def test_files_that_end_today_decide_the_week_to_come():
+    last_week, last_label = _last_weeks(date(2026, 11, 27))  # a Friday
+    market = Partitions(date(2008, 1, 2), date(2026, 11, 27), True, 3, last_week, last_label)
+    with dg.partition_loading_context(effective_dt=_instant("2026-11-27 18:00")):
+        assert market.weeks(1).get_last_partition_key() == "2026-11-30"
+        assert market.weeks(0).get_last_partition_key() == "2026-11-16"
+
+
 @pytest.mark.parametrize(
     ("last_session", "decided", "labelled"),
     [

@@ -1,10 +1,13 @@
 """The demo's plan, the runner, and what blocking checks stop."""
 
 import socket
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
+import dagster as dg
 import pandas as pd
 import pytest
 
@@ -14,6 +17,7 @@ from allocator_pipeline.config import (
     FORECASTERS,
     OPPONENTS,
     PRINCIPAL_BASELINES,
+    GateConfig,
     Settings,
     SimulatedConfig,
 )
@@ -24,7 +28,7 @@ from allocator_pipeline.defs.home import dagster_home
 from allocator_pipeline.defs.resources import MarketResource
 from allocator_pipeline.defs.runner import Task, run_task, spans
 from allocator_pipeline.defs.storage import AssetStore
-from allocator_pipeline.errors import AllocatorError, ConfigurationError
+from allocator_pipeline.errors import AllocatorError, ConfigurationError, StorageError
 from allocator_pipeline.market.simulated import SimulatedMarket
 
 
@@ -68,6 +72,12 @@ def test_the_demo_makes_the_baselines_that_the_panel_and_the_reports_read(window
     assert set(keys) == panel | reports
 
 
+def test_the_page_is_made_last_of_the_summaries_and_they_of_every_allocator():
+    stages = [[(task.assets, task.first) for task in tasks] for tasks in demo.closing_tasks()]
+    assert {key for assets, key in stages[0] if assets == ("allocator_summary",)} == set(ALLOCATORS)
+    assert stages[1:] == [[(("evaluation_summary",), None)], [(("allocation_report",), None)]]
+
+
 def test_weeks_are_decided_before_they_are_labelled_and_fine_tuned_once(window):
     tasks = list(demo.weekly_tasks(window))
     assert sum(task.assets == ("finetuned_policies",) for task in tasks) == 1
@@ -95,6 +105,18 @@ def test_what_is_stored_is_not_run_again(tmp_path):
     assert demo.todo([task], store) == []
     again = replace(task, again=True)
     assert demo.todo([again], store) == [again]
+
+
+def test_promotions_go_one_by_one_in_the_order_of_the_allocators(monkeypatch):
+    """They share the ledger of tries, whose order must not depend on which process is quicker."""
+    requests = [dg.RunRequest(partition_key=name) for name in ("dpg_lstm", "ppo_lstm", "sac_patchtst")]
+    monkeypatch.setattr("allocator_pipeline.defs.sensors.promotion_requests", lambda *_: (requests, "{}"))
+    monkeypatch.setattr(dg.DagsterInstance, "get", nullcontext)
+    batches = []
+    workers = SimpleNamespace(run=lambda tasks: batches.append(tasks) or [(task, 0.0) for task in tasks])
+    assert demo._promote(workers, None, SimpleNamespace(say=lambda text: None)) == 3
+    assert [[task.first for task in batch] for batch in batches] == [["ppo_lstm"], ["sac_patchtst"], ["dpg_lstm"]]
+    assert {task.assets for batch in batches for task in batch} == {("promoted_policies", "promotion_history")}
 
 
 def test_a_market_too_short_to_judge_says_what_to_do(tmp_path):
@@ -133,6 +155,7 @@ def test_the_market_resource_carries_the_settings_through_dagster():
         simulated=SimulatedConfig(end=date(2020, 1, 31)),
         external_forecasts=Path("t.parquet"),
         state_forecasts=(("lstm", "toto"),),
+        gate=GateConfig(proof_to_promote=True),
     )
     assert MarketResource.of(settings).settings == settings
 
@@ -166,6 +189,16 @@ def test_prices_alone_are_enough_for_signals(tmp_path, monkeypatch):
     assert signals["news_sentiment"].isna().all()
     assert (signals["fundamental_age"] == 4.0).all()
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
+
+
+def test_a_data_folder_that_cannot_be_written_to_is_said_to_be_so(tmp_path, monkeypatch, capsys):
+    (tmp_path / "taken").write_text("a file")
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    with pytest.raises(StorageError, match=r"Nothing can be written to .*taken.*ALLOCATOR_DATA_DIR"):
+        dagster_home(Settings(data_dir=tmp_path / "taken"))
+    monkeypatch.setenv("ALLOCATOR_DATA_DIR", str(tmp_path / "taken"))
+    assert demo.main() == 1
+    assert "What to do: set ALLOCATOR_DATA_DIR" in capsys.readouterr().err
 
 
 def test_a_missing_session_is_caught_by_a_blocking_check(broken_market):

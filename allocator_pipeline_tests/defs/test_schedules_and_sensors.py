@@ -12,7 +12,7 @@ from allocator_pipeline.defs import promotion
 from allocator_pipeline.defs.build import build_definitions
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.schedules import REFRESH_TAG, WEEKLY_TAG
-from allocator_pipeline.defs.sensors import following, promotion_requests
+from allocator_pipeline.defs.sensors import JUDGED_TAG, following, panel_requests, promotion_requests
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +88,57 @@ def test_a_refresh_goes_on_stage_by_stage():
     assert [(r.job_name, r.partition_key) for r in later] == [
         *(("forecasts_job", f"{name}|2026") for name in FORECASTERS),
         *(("baselines_job", f"{name}|2026") for name in BASELINES),
+        ("opponents_job", "2026"),
     ]
     assert list(following("market_job", {}, "by hand")) == []
+
+
+def test_a_report_judged_is_summed_up_and_compared_and_a_stream_is_not():
+    tags = {"dagster/partition": "ppo_lstm", JUDGED_TAG: "eval_reports ppo_lstm|2021"}
+    (summary,) = following("promotion_job", tags, "r1")
+    assert (summary.job_name, summary.partition_key) == ("summary_job", "ppo_lstm")
+    (comparison,) = following("summary_job", {"dagster/partition": "ppo_lstm"}, "r2")
+    assert (comparison.job_name, comparison.partition_key) == ("comparison_job", None)
+    assert list(following("comparison_job", {}, "r3")) == []
+    assert list(following("promotion_job", {**tags, JUDGED_TAG: "paper_evaluations ppo_lstm|2022-01-03"}, "r4")) == []
+
+
+def test_a_refresh_ends_with_one_panel_of_its_year_and_the_summary(instance):
+    tags = {REFRESH_TAG: "2026", "dagster/partition": "2026"}
+    stages = [
+        dg.DagsterRun(request.job_name, tags={**request.tags, "dagster/partition": request.partition_key})
+        for request in following("features_job", tags, "features")
+    ]
+    names = (*FORECASTERS, "lightgbm", "toto")
+    asked = []
+    for run in stages:
+        assert asked == []  # not before all of them are there
+        instance.add_run(run.with_status(dg.DagsterRunStatus.SUCCESS))
+        asked = list(panel_requests(instance, run.tags, names))
+    (request,) = asked
+    assert (request.job_name, request.tags[REFRESH_TAG]) == ("panel_job", "2026")
+    assert request.partition_key_range == dg.PartitionKeyRange("lstm|2026", "toto|2026")
+    (again,) = panel_requests(instance, stages[0].tags, names)
+    assert again.run_key == request.run_key, "of two that end together, one asks"
+    (summary,) = following("panel_job", request.tags, "panel")
+    assert (summary.job_name, summary.partition_key) == ("panel_summary_job", None)
+    assert list(following("panel_job", {}, "by hand")) == []
+    assert list(panel_requests(instance, {}, names)) == []
+
+
+def test_a_stage_that_failed_leaves_the_panel_waiting_for_its_repetition(instance):
+    tags = {REFRESH_TAG: "2026", "dagster/partition": "2026"}
+    runs = [
+        dg.DagsterRun(request.job_name, tags={**request.tags, "dagster/partition": request.partition_key})
+        for request in following("features_job", tags, "features")
+    ]
+    for run in runs[1:]:
+        instance.add_run(run.with_status(dg.DagsterRunStatus.SUCCESS))
+    instance.add_run(runs[0].with_status(dg.DagsterRunStatus.FAILURE))
+    assert list(panel_requests(instance, runs[1].tags, FORECASTERS)) == []
+    repeated = dg.DagsterRun(runs[0].job_name, tags=runs[0].tags, status=dg.DagsterRunStatus.SUCCESS)
+    instance.add_run(repeated)
+    assert len(list(panel_requests(instance, repeated.tags, FORECASTERS))) == 1
 
 
 def test_a_promotion_that_dies_is_tried_again(sample):

@@ -33,7 +33,7 @@ def test_the_page_is_whole_deterministic_and_safe(summary):
     ids = re.findall(r'id="([a-z]+)"', html.split("<script>", 1)[0])
     assert len(ids) == len(set(ids))
     assert all(re.search(rf"--{name}:", html) for name in re.findall(r"var\(--([a-z0-9-]+)\)", json.dumps(figures)))
-    assert "These are 28 comparisons" in html
+    assert "These are 20 comparisons" in html
 
 
 def test_figures_show_every_forecaster(summary):

@@ -144,14 +144,46 @@ def test_the_words_say_what_is_significant_and_out_of_how_many(judged):
     assert skilled.startswith("52 weeks from 2015-01-05 to 2015-12-28, 780 forecasts.")
     assert "above zero, more than chance explains" in skilled
     assert "not distinguishable from zero" in noise
-    assert "These are 28 comparisons at 95 %" in many
-    assert "about 1.4 of them would still seem to" in many
-    named = sum(len(significant(one)) for one in judged.values())
-    assert f"{named} do; " in many
+    assert "These are 20 comparisons at 95 % (8 more repeat another forecaster's numbers exactly" in many
+    assert "about 1.0 of them would still seem to" in many
+    found = [set(significant(one)) for one in judged.values()]
+    shared = [name for name in set.intersection(*found) if name.startswith(("pinball", "coverage"))]
+    assert f"{sum(map(len, found)) - len(shared)} do; " in many
     assert "skilled: weekly rank correlation" in many
     assert "Bonferroni" in strict
     assert "skilled: weekly rank correlation" in strict
     assert absent == "lightgbm was not judged: the library is not installed."
+
+
+def test_what_forecasters_share_to_the_digit_is_one_comparison():
+    outcomes, history = made_up_outcomes(), made_up_history()
+    bands = history.quantiles + np.array([-0.02, -0.01, 0, 0, 0, 0.01, 0.02])
+
+    def judged_with(quantiles):
+        table = weekly_panel(forecast_table(paid(outcomes), quantiles), outcomes, history)
+        return judge(table, outcomes, made_up_baselines(), COSTS)[0]
+
+    same, other = judged_with(bands), judged_with(bands + 0.005)
+    said = {
+        count: forecast_findings(them, {})[-1]["says"][0]
+        for count, them in ((14, {"a": same}), (15, {"a": same, "b": _but_for_rank_ic(same)}))
+    }
+    assert all(f"These are {count} comparisons" in words for count, words in said.items())
+    assert "a = b: squared error" in said[15]
+    apart = forecast_findings({"a": same, "b": other}, {})[-1]["says"][0]
+    assert "These are 22 comparisons" in apart, "14, and of the second only the eight of its quantiles are its own"
+
+
+def _but_for_rank_ic(judgement):
+    item = judgement["comparisons"]["rank_ic"]
+    return judgement | {"comparisons": judgement["comparisons"] | {"rank_ic": item | {"low": item["low"] - 0.01}}}
+
+
+def test_intervals_of_single_years_are_counted_apart(judged):
+    by_year = {str(year): {"weeks": 52, "rank_ic": {"estimate": 0.1}} for year in range(2000, 2010)}
+    by_year["2010"] = {"weeks": 3, "rank_ic": None}
+    words = forecast_findings({"skilled": judged["skilled"] | {"by_year": by_year}}, {})
+    assert "10 intervals more, are only shown: about 0.5 of them" in words[-1]["says"][-1]
 
 
 def test_where_nothing_differs_the_words_say_so(judged):
@@ -198,7 +230,7 @@ def test_the_summary_covers_the_years_without_a_hole_and_says_who_is_absent(summ
     assert one["weeks"] == len(one["weekly"]["weeks"]) == 104
     assert list(one["by_year"]) == [str(YEAR - 1), str(YEAR)]
     assert summary["absent"]["lightgbm"] == "it is not installed."
-    assert "no forecasts" in summary["absent"]["toto"]
+    assert "fewer than two weeks" in summary["absent"]["toto"]
     assert sum("was not judged" in line for line in summary["words"][-1]["says"]) == 2
     json.dumps(summary, allow_nan=False)
 

@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pandas as pd
 
+from allocator_pipeline.config import BASELINES
 from allocator_pipeline.evaluation.plots import (
     POINTS,
     drawdown_picture,
@@ -18,6 +19,7 @@ from allocator_pipeline.evaluation.plots import (
     markdown_table,
     report_table,
 )
+from allocator_pipeline_tests.evaluation.conftest import Tilted
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -57,6 +59,13 @@ def test_pictures_draw_every_series_from_one_on(reports):
     texts = [text.text for text in picture.findall(f"{SVG}text")]
     assert {"policy", "reference", "equal weight", "HRP", "2016-01-04", "2019-01-07"} <= set(texts)
     assert len(drawn(drawdown_picture(reports["ppo_lstm"], "year_only")).findall(f"{SVG}polyline")) == 3
+
+
+def test_pictures_leave_out_lesser_baselines_which_the_table_has(report_of):
+    report = report_of(baselines={name: Tilted((number,)) for number, name in enumerate(BASELINES)})
+    for picture in (growth_picture(report), drawdown_picture(report)):
+        assert len(drawn(picture).findall(f"{SVG}polyline")) == 4
+    assert len(report_table(report).splitlines()) == 2 + 2 + len(BASELINES)
 
 
 def test_line_is_placed_to_scale():

@@ -6,11 +6,14 @@ import copy
 
 import pytest
 
-from allocator_pipeline.errors import NotEnoughDataError
+from allocator_pipeline.config import BASELINES
+from allocator_pipeline.errors import CorruptArtifactError, NotEnoughDataError
 from allocator_pipeline.evaluation.summary import (
+    LABELS,
     compared_with,
     findings,
     format_table,
+    in_order,
     in_words,
     plus,
     rows,
@@ -44,6 +47,17 @@ def test_baselines_of_other_weeks_get_rows_of_their_own(report_of, reports, verd
     earlier = report_of(year=2017, policies={year: (VERSIONS[year], Tilted((1,))) for year in (2015, 2016)})
     labels = [row.label for row in rows(reports | {"ppo_lstm": earlier}, verdicts) if row.role == "baseline"]
     assert labels == ["equal weight 16-17", "HRP 16-17", "equal weight 16-18", "HRP 16-18"]
+
+
+def test_every_baseline_has_a_short_name_of_its_own():
+    assert list(LABELS) == list(BASELINES)
+    assert len(set(LABELS.values())) == len(BASELINES)
+    assert max(map(len, LABELS.values())) <= len("ppo_patchtst")  # what leaves the table room in 140 columns
+
+
+def test_a_report_of_another_version_is_not_shown(reports, verdicts):
+    with pytest.raises(CorruptArtifactError, match="format 1"):
+        summary_table(reports | {"ppo_lstm": reports["ppo_lstm"] | {"format": 1}}, verdicts)
 
 
 def test_table_gives_the_verdicts_and_fits_140_columns(report_of, reports, verdicts):
@@ -115,3 +129,8 @@ def test_findings_name_everyone_once_and_count_the_comparisons(reports):
 
 def test_nothing_rounds_to_minus_zero():
     assert [plus(value) for value in (-0.004, 0.0, -0.006, 1.5)] == ["+0.00", "+0.00", "-0.01", "+1.50"]
+
+
+def test_what_comes_back_from_the_store_is_shown_in_the_usual_order():
+    stored = {"buy_and_hold": 1, "equal_weight": 2, "hrp": 3, "policy": 4, "dpg_lstm": 5, "ppo_lstm": 6}
+    assert list(in_order(stored)) == ["policy", "ppo_lstm", "dpg_lstm", "equal_weight", "hrp", "buy_and_hold"]

@@ -143,7 +143,8 @@ def test_all_series_of_a_section_have_the_same_weeks(report_of, states):
     weeks = [str(week) for week in states.weeks]
     for series in report["walk_forward"]["series"].values():
         assert series["weekly"]["weeks"] == weeks
-        assert all(len(column) == len(weeks) for column in (*series["weekly"].values(), *series["weights"].values()))
+        columns = (*series["weekly"].values(), *series.get("weights", {}).values())
+        assert all(len(column) == len(weeks) for column in columns)
     for series in report["year_only"]["series"].values():
         assert series["weekly"]["weeks"] == [week for week in weeks if week[:4] == "2018"]
     assert (report["first_week"], report["last_week"], report["last_exit"]) == (
@@ -154,7 +155,9 @@ def test_all_series_of_a_section_have_the_same_weeks(report_of, states):
 
 
 def test_weights_are_given_by_symbol_and_sum_to_one(report_of):
-    weights = report_of()["walk_forward"]["series"]["equal_weight"]["weights"]
+    series = report_of(reference={"other": ("v2015-12-28-ffffff", Tilted(tuple(range(9))))})["walk_forward"]["series"]
+    assert [name for name, one in series.items() if "weights" in one] == ["policy", "other"]
+    weights = series["other"]["weights"]
     assert np.allclose(np.sum(list(weights.values()), axis=0), 1.0)
     assert list(weights)[-1] == CASH
     joiner = np.array(weights["J2017"])  # 2017 % 15 == 7: held in 2017, outside the universe otherwise

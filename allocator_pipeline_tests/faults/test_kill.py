@@ -17,7 +17,7 @@ from allocator_pipeline.registry.artifacts import ArtifactStore
 from allocator_pipeline.registry.verdicts import VerdictLog
 from allocator_pipeline_tests.account.market import ALLOCATOR, COSTS
 from allocator_pipeline_tests.faults.conftest import Writers
-from allocator_pipeline_tests.faults.writers import artifact, payload, ruling, year_to_book
+from allocator_pipeline_tests.faults.writers import artifact, payload, ruling, weeks_to_book
 
 KILLS = [pytest.param(10, id="10"), pytest.param(250, id="250", marks=pytest.mark.slow)]
 
@@ -91,7 +91,7 @@ def test_while_recording(writers: Writers, tmp_path: Path, kills: int) -> None:
 
 @pytest.mark.parametrize("kills", KILLS)
 def test_while_booking(writers: Writers, tmp_path: Path, kills: int) -> None:
-    tape, made = year_to_book()
+    tape, made = weeks_to_book()
     killed, whole = (AccountLedger(tmp_path / name, ALLOCATOR) for name in ("killed", "whole"))
     before = 0
     for _ in range(kills):

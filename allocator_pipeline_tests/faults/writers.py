@@ -24,7 +24,6 @@ from allocator_pipeline_tests.account.market import (
     ALLOCATOR,
     COSTS,
     SYMBOLS,
-    WEEKS,
     decisions,
     equal_target,
     make_market,
@@ -89,17 +88,17 @@ def record(folder: Path, first: str) -> None:
 
 
 def book(folder: Path) -> None:
-    """Book the weeks of a year, and then over again."""
-    ledger, (tape, made) = AccountLedger(folder, ALLOCATOR), year_to_book()
+    """Book week after week, and then over again."""
+    ledger, (tape, made) = AccountLedger(folder, ALLOCATOR), weeks_to_book()
     while True:
         for decided in made:
             ledger.book(decided, tape, COSTS, AccountConfig())
 
 
 @lru_cache(maxsize=1)
-def year_to_book() -> tuple[Tape, list[Decision]]:
-    """Return prices and decisions of a year whose universe changes every week."""
-    targets = [equal_target(tuple(np.roll(SYMBOLS, number)[:15].tolist())) for number in range(len(WEEKS))]
+def weeks_to_book() -> tuple[Tape, list[Decision]]:
+    """Return prices and the decisions of twenty weeks, whose universe changes every week."""
+    targets = [equal_target(tuple(np.roll(SYMBOLS, number)[:15].tolist())) for number in range(20)]
     return make_market(2).tape(), decisions(targets)
 
 
@@ -112,7 +111,7 @@ def serve() -> None:
             print(os.waitstatus_to_exitcode(os.waitpid(int(args[0]), 0)[1]), flush=True)
             continue
         if args[0] == "book":
-            year_to_book()  # once, here: the forks share it
+            weeks_to_book()  # once, here: the forks share it
         pid = os.fork()
         if pid == 0:
             try:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from allocator_pipeline import schemas
 from allocator_pipeline.config import N_STOCKS, QUANTILES
 from allocator_pipeline.errors import NotEnoughDataError
-from allocator_pipeline.features.external import external_forecasts, for_states, late_rows, typed
+from allocator_pipeline.features.external import external_forecasts, for_states, late_rows, typed, unknown_symbols
 from allocator_pipeline.market import calendar
 
 YEAR = 2015
@@ -46,6 +46,16 @@ def table_of(lead: pd.Timedelta = TICK, names=("toto",), seed: int = 0) -> pd.Da
 
 def seen(rows: pd.DataFrame, last: pd.Timestamp = LAST) -> pd.DataFrame:
     return schemas.validate(external_forecasts(YEAR, UNIVERSE, rows, last), schemas.OTHER_FORECASTS, "test")
+
+
+def test_symbols_that_the_market_lacks_are_counted_by_year():
+    rows = table_of()
+    later = rows.assign(week=rows["week"] + pd.Timedelta(days=364))
+    both = pd.concat([rows, later[later["symbol"] == "S00"]])
+    assert unknown_symbols(both, STOCKS) == {}
+    assert unknown_symbols(both, STOCKS[2:]) == {"S00": 2 * len(WEEKS), "S01": len(WEEKS)}
+    assert unknown_symbols(both, STOCKS[2:], YEAR)["S01"] == len(WEEKS)
+    assert list(unknown_symbols(both, STOCKS[2:], YEAR + 1)) == ["S00"]
 
 
 def test_what_was_known_in_time_is_laid_out_by_week_and_slot():

@@ -54,7 +54,46 @@ def test_channels_are_finite_relative_and_scaled(name):
     assert built.values.dtype == np.float32
     np.testing.assert_allclose(seen.mean(axis=1), 0, atol=1e-6)
     assert 0.1 < seen.std() < 1.6
-    np.testing.assert_allclose(built.sigma[100:].mean(), 0.01 * 5**0.5, rtol=0.05)
+
+
+@settings(max_examples=25, deadline=None)
+@given(times=st.floats(0.1, 10), seed=st.integers(0, 1000))
+def test_the_outlook_grows_with_the_returns(times, seed):
+    returns = 0.01 * np.random.default_rng(seed).standard_normal((200, 8))
+    np.testing.assert_allclose(inputs.outlook(times * returns), times * inputs.outlook(returns), rtol=1e-9)
+
+
+def test_the_outlook_is_the_size_of_a_week():
+    returns = 0.01 * np.random.default_rng(0).standard_normal((2000, 50))
+    expected = 0.01 * 5**0.5 * (2 / np.pi) ** 0.5  # a normal variable's mean absolute value
+    np.testing.assert_allclose(np.nanmean(inputs.outlook(returns)), expected, rtol=0.05)
+
+
+def test_a_restless_market_makes_a_quiet_stock_less_quiet():
+    calm = 0.01 * np.random.default_rng(0).standard_normal((200, 8))
+    restless = calm.copy()
+    restless[-5:, 1:] *= 4
+    assert (inputs.outlook(restless)[-1, 0] > 1.1 * inputs.outlook(calm)[-1, 0]).all()
+
+
+def test_a_fall_is_followed_by_more_than_a_rise_is():
+    calm = 0.001 * np.random.default_rng(0).standard_normal((200, 8))
+    calm[-3:] = 0.002
+    rise, fall = inputs.outlook(calm), inputs.outlook(np.r_[calm[:-3], -calm[-3:]])
+    assert (fall[-1] > rise[-1]).all()
+    np.testing.assert_array_equal(fall[:-3], rise[:-3])
+
+
+def test_a_stock_without_a_bar_does_not_move_the_market_of_others():
+    returns = 0.01 * np.random.default_rng(0).standard_normal((200, 8))
+    returns[150:, 7] = np.nan
+    _, _, *market, trend, _ = inputs.outlook_terms(returns)
+    _, _, *alone, without, _ = inputs.outlook_terms(returns[:, :7])
+    for both, rest in zip(market, alone, strict=True):
+        np.testing.assert_allclose(both[150:, 0], rest[150:, 0])
+        assert not np.allclose(both[:150, 0], rest[:150, 0], equal_nan=True)
+    assert np.isfinite(trend[150:, :]).all()
+    assert np.isfinite(without[150:]).all()
 
 
 def test_a_slow_channel_is_the_sum_of_its_daily_one():

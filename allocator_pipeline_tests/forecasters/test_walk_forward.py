@@ -105,6 +105,41 @@ def test_manifest_and_model_list_the_channels_read_and_those_missing(models, mar
     assert len({closes.version, opens.version, models["patchtst"].version}) == 3
 
 
+@pytest.mark.parametrize(("column", "gone"), [("high", np.nan), ("low", np.nan), ("volume", np.nan), ("volume", 0.0)])
+def test_a_field_that_is_lost_within_the_year_is_an_error_that_names_stock_and_week(
+    column, gone, models, market, universe
+):
+    bars = market.copy()
+    bars.loc[(bars["symbol"] == "S03") & (bars["date"] > "2015-06-19"), column] = gone
+    with pytest.raises(MarketDataError, match=f"have a {column}, which the model has learnt") as caught:
+        forecast_year(models["patchtst"], 2015, bars, universe(2015))
+    assert caught.value.symbol == "S03"
+    assert caught.value.week == "2015-07-13"  # 13 sessions without it lie in the last 60 at its decision
+
+
+def test_a_model_that_does_not_read_a_field_does_not_miss_it(models, market, universe):
+    bars = market.assign(high=market["high"].where(market["date"] < "2015-03-02"))
+    pd.testing.assert_frame_equal(
+        forecast_year(models["ridge"], 2015, bars, universe(2015)),
+        forecast_year(models["ridge"], 2015, market, universe(2015)),
+    )
+
+
+def test_a_few_days_without_a_field_do_no_harm(models, market, universe):
+    bars = market.copy()
+    days = bars["date"].between("2015-06-22", "2015-07-07")  # 12 sessions
+    bars.loc[(bars["symbol"] == "S03") & days, "high"] = np.nan
+    table = forecast_year(models["patchtst"], 2015, bars, universe(2015))
+    assert len(table) == 15 * len(calendar.weeks_of_year(2015))
+    assert np.isfinite(table["forecast"]).all()
+
+
+def test_a_stock_that_never_traded_has_no_volume_to_lose(market, universe):
+    bars = market.assign(volume=market["volume"].where(market["symbol"] != "S03", 0.0))
+    model = fit_forecaster("ridge", 2015, bars, **WHOLE)
+    assert np.isfinite(forecast_year(model, 2015, bars, universe(2015))["forecast"]).all()
+
+
 @pytest.mark.parametrize("column", ["high", "low", "volume"])
 def test_the_identity_reads_what_the_model_reads(column, market):
     changed = market.copy()

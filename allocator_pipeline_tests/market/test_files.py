@@ -1,6 +1,7 @@
 """The user's own folder: read, checked, and never silently mended."""
 
 import os
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,10 @@ class TestPrices:
 
     def test_no_prices_is_an_error(self, tmp_path):
         assert "holds no prices" in refused(tmp_path)
+
+    def test_a_folder_that_is_not_there_is_an_error_of_its_own(self, folder):
+        assert "no such folder" in refused(folder / "absent")
+        assert "a file, not a folder" in refused(folder / "prices.parquet")
 
     def test_two_files_for_one_table_are_an_error(self, folder):
         price_rows().write_csv(folder / "prices_daily.csv")
@@ -304,6 +309,24 @@ class TestNews:
         news = FilesMarket(folder).sentiment(2015)
 
         assert news["published_at"][0] == pd.Timestamp("2015-03-03 04:59:59.999999", tz="UTC")
+
+    @pytest.mark.parametrize(
+        "column",
+        [
+            pl.Series(["2015-03-02 00:00:00", *["2015-03-03 14:00:00"] * 3]),
+            pl.Series(["2015-03-02T00:00:00Z", *["2015-03-03T14:00:00Z"] * 3]),
+            pl.Series([datetime(2015, 3, 2), *[datetime(2015, 3, 3, 14)] * 3]),
+            pl.Series([datetime(2015, 3, 2), *[datetime(2015, 3, 3, 14)] * 3], dtype=pl.Datetime("ns", "UTC")),
+            pl.Series([datetime(2015, 3, 2), *[datetime(2015, 3, 3, 14)] * 3]).dt.replace_time_zone("America/New_York"),
+        ],
+        ids=["text", "text with zone", "naive", "UTC", "New York"],
+    )
+    def test_a_date_among_times_is_known_at_the_end_of_that_day(self, folder, column):
+        news_rows().with_columns(published_at=column).write_parquet(folder / "news.parquet")
+        news = FilesMarket(folder).sentiment(2015)["published_at"]
+
+        assert news[0] == pd.Timestamp("2015-03-03 04:59:59.999999", tz="UTC")
+        assert (news[1:].dt.minute == 0).all(), "a time beside it stays what it is"
 
     def test_a_new_years_evening_belongs_to_the_old_year_in_new_york(self, folder):
         market = self.read(folder, news_rows(published_at=["2016-01-01T03:00:00Z"] * 4))

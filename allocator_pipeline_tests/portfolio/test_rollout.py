@@ -178,3 +178,22 @@ def test_it_stays_free_of_torch():
     program = f"import sys, {names}; print(sorted({{'torch', 'skfolio', 'gymnasium', 'dagster'}} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_a_walk_settles_each_week_as_settle_does_alone(costs):
+    """Week by week by symbol, also where symbols leave, join and change slots: the same bits."""
+    changed = make_states(104)
+    run = simulate(random_allocator(5, costs), changed, costs)
+    assert (changed.symbols[1:] != changed.symbols[:-1]).any()
+    held = dict(ALL_CASH)
+    for t in range(len(changed)):
+        week = settle(run.targets[t], changed.symbols[t], held, changed.returns[t], costs)
+        for name in ("turnover", "cost", "gross", "net", "reward"):
+            assert getattr(run, name)[t] == getattr(week, name)
+        held = week.held_after
+    assert run.holdings_after == held
+
+
+def test_no_weeks_are_no_walk(costs):
+    with pytest.raises(NotEnoughDataError, match="no weeks to walk"):
+        simulate(lambda observation: equal_weights(costs), make_states(4)[:0], costs)

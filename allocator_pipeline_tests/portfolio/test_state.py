@@ -25,6 +25,13 @@ def test_the_vector_has_signals_by_slot_then_forecasts_then_weights(states):
     np.testing.assert_array_equal(vector[120:], weights)
 
 
+def test_an_observation_reads_its_own_week_alone(states, monkeypatch):
+    whole = states.features
+    monkeypatch.setattr(StateTensors, "features", property(lambda _: pytest.fail("all weeks were put together")))
+    for row in (0, 5, len(states) - 1, -1):
+        np.testing.assert_array_equal(states.observation(row, np.arange(16.0)).features, whole[row])
+
+
 def test_bytes_round_trip_and_are_deterministic(states):
     unknown = dataclasses.replace(states, returns=np.where(states.returns > 0.1, np.nan, states.returns))
     for tensors in (states, unknown, states[:0]):

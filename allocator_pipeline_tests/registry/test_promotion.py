@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from allocator_pipeline.config import CostConfig
 from allocator_pipeline.errors import (
     ConflictError,
     CorruptArtifactError,
@@ -19,65 +17,10 @@ from allocator_pipeline.errors import (
 from allocator_pipeline.evaluation.metrics import metrics
 from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.rollout import simulate
-from allocator_pipeline.portfolio.state import concatenate
 from allocator_pipeline.registry import promotion
-from allocator_pipeline.registry.artifacts import ArtifactStore
+from allocator_pipeline.registry.rulings import effective_week
 from allocator_pipeline.registry.verdicts import VerdictLog
-from allocator_pipeline_tests.registry.conftest import Tilted, make_artifact, make_paper, tilted_policy, year_of_states
-
-STATES = {year: year_of_states(year) for year in (2016, 2017, 2018)}
-COSTS = CostConfig()
-CUTOFFS = {2015: "2015-12-28", 2016: "2016-12-27", 2017: "2017-12-26"}
-
-
-@pytest.fixture(autouse=True)
-def _tilted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(promotion, "policy_of", tilted_policy)
-
-
-@pytest.fixture
-def report_on(stored: Callable[..., str]) -> Callable[..., dict[str, Any]]:
-    """Make the report of a year on a stored policy that holds some slots; baselines earn nothing."""
-
-    def make(year: int, slots: tuple[int, ...], cutoff: str | None = None, **changes: Any) -> dict[str, Any]:
-        version = stored(cutoff or CUTOFFS[year - 1], slots=slots)
-        run = simulate(Tilted(slots).target_weights, STATES[year], COSTS)
-        measured = metrics(run.net, run.turnover)
-        weekly = {
-            "weeks": [str(week) for week in run.weeks],
-            "net": run.net.tolist(),
-            "turnover": run.turnover.tolist(),
-        }
-        nothing = {"metrics": dict.fromkeys(measured, -9.0)}
-        return {
-            "allocator": "ppo_lstm",
-            "year": year,
-            "candidate": version,
-            "universe": "point_in_time",
-            "first_week": weekly["weeks"][0],
-            "last_week": weekly["weeks"][-1],
-            "last_exit": str(calendar.week(weekly["weeks"][-1])["exit_session"].date()),
-            "year_only": {"years": [year], "series": {"policy": {"metrics": measured, "weekly": weekly}}},
-            "walk_forward": {
-                "years": [year],
-                "series": {"policy": {"metrics": measured}, "hrp": nothing, "equal_weight": nothing},
-            },
-        } | changes
-
-    return make
-
-
-def best_and_worst(year: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the five slots with the highest mean return of a year, and the five with the lowest."""
-    order = np.argsort(STATES[year].returns.mean(axis=0)).tolist()
-    return tuple(order[-5:]), tuple(order[:5])
-
-
-@pytest.fixture
-def judge(log: VerdictLog, artifacts: ArtifactStore) -> Callable[..., Any]:
-    return lambda report: promotion.promote_from_report(
-        log, artifacts, report, concatenate(list(STATES.values())), COSTS
-    )
+from allocator_pipeline_tests.registry.conftest import COSTS, STATES, Tilted, best_and_worst, rivals
 
 
 @pytest.mark.parametrize(
@@ -90,7 +33,7 @@ def judge(log: VerdictLog, artifacts: ArtifactStore) -> Callable[..., Any]:
     ],
 )
 def test_a_verdict_takes_effect_when_its_last_exit_is_known(last_exit: str, week: str) -> None:
-    assert promotion.effective_week(last_exit) == week
+    assert effective_week(last_exit) == week
     before = calendar.week(calendar.shift_week(week, -1))
     assert str(before["decision_session"].date()) < last_exit <= str(calendar.week(week)["decision_session"].date())
 
@@ -187,6 +130,12 @@ def test_a_report_of_another_allocator_is_refused(judge, report_on) -> None:
         judge(report_on(2016, (0,), allocator="sac_lstm"))
 
 
+def test_a_report_of_another_version_is_refused(judge, report_on, log) -> None:
+    with pytest.raises(CorruptArtifactError, match=r"format 1.*ppo_lstm\|2016.*eval_reports, again"):
+        judge(report_on(2016, (0,), format=1))
+    assert log.history() == []
+
+
 def test_only_what_verifies_is_promoted(judge, report_on, log, artifacts) -> None:
     report = report_on(2016, (0,))
     (artifacts.root / "ppo_lstm" / report["candidate"] / "policy.json").write_bytes(b"{}")
@@ -197,10 +146,10 @@ def test_only_what_verifies_is_promoted(judge, report_on, log, artifacts) -> Non
     assert log.history() == []
 
 
-def test_states_must_hold_the_reports_weeks(log, artifacts, judge, report_on) -> None:
+def test_states_must_hold_the_reports_weeks(court, judge, report_on) -> None:
     judge(report_on(2016, (0,)))
     with pytest.raises(NotEnoughDataError, match="do not hold the report's weeks"):
-        promotion.promote_from_report(log, artifacts, report_on(2017, (1,)), STATES[2017][:40], COSTS)
+        promotion.promote_from_report(court, report_on(2017, (1,)), STATES[2017][:40], COSTS)
 
 
 def promotion_of(log: VerdictLog, version: str, week: str) -> None:
@@ -212,85 +161,67 @@ def promotion_of(log: VerdictLog, version: str, week: str) -> None:
     assert log.append(ruling, after=len(history)) is not None
 
 
-@pytest.fixture
-def stream(judge, report_on, artifacts) -> Callable[..., list[dict[str, Any]]]:
-    """Make paper weeks of 2017 in which monthly fine-tunes of the champion earn more, or less."""
-    champion = judge(report_on(2016, (0,))).champion
-
-    def make(count: int, gain: float) -> list[dict[str, Any]]:
-        rng = np.random.default_rng(3)
-        papers = []
-        for number, week in enumerate(calendar.weeks("2017-01-09", "2018-06-04")["week"].iloc[:count]):
-            if number % 4 == 0:
-                tuned = make_artifact(str(calendar.week(week)["decision_session"].date()), number, parent=champion)
-                artifacts.save(tuned)
-            net = float(rng.normal(0.002, 0.02))
-            papers.append(make_paper(str(week.date()), champion, tuned.version, (net, net + gain)))
-        return papers
-
-    return make
-
-
-def test_a_stream_is_not_judged_before_26_weeks(stream, log, artifacts) -> None:
-    assert promotion.promote_from_stream(log, artifacts, stream(25, 0.01)) is None
-    assert promotion.promote_from_stream(log, artifacts, []) is None
+def test_a_stream_is_not_judged_before_26_weeks(court, stream, log) -> None:
+    assert promotion.promote_from_stream(court, stream(25, 0.01), rivals) is None
+    assert promotion.promote_from_stream(court, [], rivals) is None
     assert len(log.history()) == 1
 
 
-def test_a_better_stream_promotes_its_newest_version(stream, log, artifacts) -> None:
+def test_a_better_stream_promotes_its_newest_version(court, stream, log) -> None:
     papers = stream(26, 0.001)
-    verdict = promotion.promote_from_stream(log, artifacts, papers)
+    verdict = promotion.promote_from_stream(court, papers, rivals)
     assert (verdict.kind, verdict.outcome, verdict.champion) == (
         "stream",
         "promoted",
         papers[-1]["challenger"]["version"],
     )
     assert verdict.champion.endswith("-ft")
-    assert verdict.effective_week == promotion.effective_week(papers[-1]["exit_session"])
-    assert promotion.promote_from_stream(log, artifacts, papers[::-1]) == verdict
-    later = promotion.promote_from_stream(log, artifacts, stream(27, 0.001))  # fixed before the promotion was known
+    assert verdict.effective_week == effective_week(papers[-1]["exit_session"])
+    assert promotion.promote_from_stream(court, papers[::-1], rivals) == verdict
+    later = promotion.promote_from_stream(court, stream(27, 0.001), rivals)  # fixed before the promotion was known
     assert later == verdict
     assert len(log.history()) == 2
 
 
-def test_a_worse_stream_is_kept_and_judged_again_after_26_more_weeks(stream, log, artifacts) -> None:
+def test_a_worse_stream_is_kept_and_judged_again_after_26_more_weeks(court, stream, log) -> None:
     papers = stream(51, -0.001)
-    first = promotion.promote_from_stream(log, artifacts, papers[:26])
-    assert promotion.promote_from_stream(log, artifacts, papers) == first
+    first = promotion.promote_from_stream(court, papers[:26], rivals)
+    assert promotion.promote_from_stream(court, papers, rivals) == first
     assert (first.outcome, first.champion) == ("kept", papers[0]["champion"]["version"])
-    second = promotion.promote_from_stream(log, artifacts, stream(52, -0.001))
+    second = promotion.promote_from_stream(court, stream(52, -0.001), rivals)
     assert (second.number, second.outcome, second.evidence["weeks"]) == (3, "kept", 52)
 
 
-def test_a_stream_against_a_former_champion_is_kept(stream, log, artifacts, stored) -> None:
+def test_a_stream_against_a_former_champion_is_kept(court, stream, log, stored) -> None:
     other = stored("2017-02-06", seed=77, parent="v2015-12-28-000000")
     promotion_of(log, other, "2017-02-13")
-    verdict = promotion.promote_from_stream(log, artifacts, stream(26, 0.01))
+    verdict = promotion.promote_from_stream(court, stream(26, 0.01), rivals)
     assert (verdict.outcome, verdict.champion) == ("kept", other)
     assert "champion no more" in verdict.reason
 
 
-def test_a_challenger_must_stem_from_the_champion(stream, log, artifacts, stored) -> None:
+def test_a_challenger_must_stem_from_the_champion(court, stream, log, stored) -> None:
     papers = stream(26, 0.01)
     papers[-1]["challenger"]["version"] = stored("2017-03-06", seed=5, parent="v2014-12-29-abcdef")
     with pytest.raises(ConflictError, match="not fine-tuned from"):
-        promotion.promote_from_stream(log, artifacts, papers)
+        promotion.promote_from_stream(court, papers, rivals)
     papers[-1]["challenger"]["version"] = stored("2017-12-26", seed=5, parent=papers[0]["champion"]["version"])
     with pytest.raises(ConflictError, match="trained on data up to 2017-12-26"):
-        promotion.promote_from_stream(log, artifacts, papers)
+        promotion.promote_from_stream(court, papers, rivals)
     assert len(log.history()) == 1
 
 
-def test_a_stream_without_a_champion_is_an_error(tmp_path, stream, artifacts) -> None:
+def test_a_stream_without_a_champion_is_an_error(tmp_path, court, stream) -> None:
+    empty = replace(court, log=VerdictLog(tmp_path / "empty", "ppo_lstm"))
     with pytest.raises(NoChampionError, match="stream"):
-        promotion.promote_from_stream(VerdictLog(tmp_path / "empty", "ppo_lstm"), artifacts, stream(26, 0.01))
+        promotion.promote_from_stream(empty, stream(26, 0.01), rivals)
 
 
-def test_rolling_back_is_a_verdict(judge, report_on, log, artifacts) -> None:
+def test_rolling_back_is_a_verdict(court, judge, report_on, log, artifacts) -> None:
     best, worst = best_and_worst(2017)
     first = judge(report_on(2016, worst))
     second = judge(report_on(2017, best))
-    verdict = promotion.rollback(log, artifacts, first.champion, "2018-03-05", "It traded too much.")
+    verdict = promotion.rollback(court, first.champion, "2018-03-05", "It traded too much.")
     assert (verdict.kind, verdict.outcome, verdict.prior, verdict.champion) == (
         "rollback",
         "rolled_back",
@@ -299,27 +230,29 @@ def test_rolling_back_is_a_verdict(judge, report_on, log, artifacts) -> None:
     )
     assert log.champion_at("2018-02-26").champion == second.champion
     assert log.champion_at("2018-03-05").champion == first.champion
-    assert promotion.rollback(log, artifacts, first.champion, "2018-03-05", "It traded too much.") == verdict
-    back = promotion.rollback(log, artifacts, second.champion, "2018-04-02", "No, it did not.")
+    assert promotion.rollback(court, first.champion, "2018-03-05", "It traded too much.") == verdict
+    back = promotion.rollback(court, second.champion, "2018-04-02", "No, it did not.")
     assert log.champion_at("2018-04-02").champion == back.champion == second.champion
     assert len(log.history()) == 4
 
 
-def test_a_roll_back_leads_only_to_a_former_champion_that_verifies(judge, report_on, log, artifacts, stored) -> None:
+def test_a_roll_back_leads_only_to_a_former_champion_that_verifies(
+    court, judge, report_on, log, artifacts, stored
+) -> None:
     best, worst = best_and_worst(2017)
     first = judge(report_on(2016, worst))
     second = judge(report_on(2017, best))
     with pytest.raises(ConflictError, match="not champion of ppo_lstm by that week"):
-        promotion.rollback(log, artifacts, stored(seed=9), "2018-03-05", "why not")
+        promotion.rollback(court, stored(seed=9), "2018-03-05", "why not")
     with pytest.raises(NotEnoughDataError, match="Monday"):
-        promotion.rollback(log, artifacts, first.champion, "2018-03-06", "a Tuesday")
+        promotion.rollback(court, first.champion, "2018-03-06", "a Tuesday")
     with pytest.raises(NoChampionError):
-        promotion.rollback(log, artifacts, first.champion, "2015-03-02", "too early")
+        promotion.rollback(court, first.champion, "2015-03-02", "too early")
     with pytest.raises(ConflictError, match="not champion of ppo_lstm by that week"):
-        promotion.rollback(log, artifacts, second.champion, "2017-01-09", "before it was champion")
+        promotion.rollback(court, second.champion, "2017-01-09", "before it was champion")
     (artifacts.root / "ppo_lstm" / first.champion / "policy.json").write_bytes(b"{}")
     with pytest.raises(CorruptArtifactError):
-        promotion.rollback(log, artifacts, first.champion, "2018-03-05", "damaged")
+        promotion.rollback(court, first.champion, "2018-03-05", "damaged")
     assert len(log.history()) == 2
 
 

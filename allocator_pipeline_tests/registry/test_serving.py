@@ -24,7 +24,11 @@ from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline.portfolio.scaler import StateScaler
 from allocator_pipeline.portfolio.state import StateTensors, concatenate
 from allocator_pipeline.registry.artifacts import ArtifactStore
+from allocator_pipeline.registry.court import Court
+from allocator_pipeline.registry.inputs import InputStore
+from allocator_pipeline.registry.ledger import EvidenceLedger
 from allocator_pipeline.registry.promotion import champion_for, policy_of, promote_from_report
+from allocator_pipeline.registry.replay import replay
 from allocator_pipeline.registry.verdicts import VerdictLog
 from allocator_pipeline_tests.evaluation.conftest import CONTEXT, Tilted, year_of_states
 
@@ -53,6 +57,7 @@ def models() -> list[Artifact]:
 
 def test_from_artefact_to_label(tmp_path: Path, models: list[Artifact]) -> None:
     artifacts, log = ArtifactStore(tmp_path / "models"), VerdictLog(tmp_path / "verdicts", "ppo_lstm")
+    court = Court(log, artifacts, EvidenceLedger(tmp_path, draws=4_000), InputStore(tmp_path / "inputs"))
     for model in models:
         artifacts.save(model)
     policies = {
@@ -63,7 +68,7 @@ def test_from_artefact_to_label(tmp_path: Path, models: list[Artifact]) -> None:
     for year in (2016, 2017):
         judged = {policy_year: policies[policy_year] for policy_year in range(2015, year)}
         report = eval_report("ppo_lstm", year, judged, STATES, baselines, {}, COSTS, CONTEXT)
-        verdict = promote_from_report(log, artifacts, report, STATES, COSTS)
+        verdict = promote_from_report(court, report, STATES, COSTS)
         assert verdict.candidate == models[year - 2016].version
     first, second = log.history()
     assert (first.outcome, first.champion) == ("promoted", models[0].version)
@@ -72,6 +77,7 @@ def test_from_artefact_to_label(tmp_path: Path, models: list[Artifact]) -> None:
     walked = simulate(policies[2015][1].target_weights, STATES.between("2017-01-02"), COSTS)
     assert champion["turnover"] == pytest.approx(walked.turnover.mean(), abs=1e-15)
     assert second.promoted == (second.outcome == "promoted")
+    assert [finding.status for finding in replay(court)] == ["same", "same"]
 
     _, served = champion_for(log, artifacts, "2017-06-05")
     assert served.version == models[0].version  # as of that week, whatever came later

@@ -15,7 +15,7 @@ import allocator_pipeline
 from allocator_pipeline import processes
 from allocator_pipeline.artifact import Artifact
 from allocator_pipeline.config import CostConfig
-from allocator_pipeline.errors import ConfigurationError, NotEnoughDataError, WorkerError
+from allocator_pipeline.errors import AllocatorError, ConfigurationError, NotEnoughDataError, WorkerError
 from allocator_pipeline.portfolio.state import StateTensors
 from allocator_pipeline.training import workers
 from allocator_pipeline.training.worker import FIELDS, Task, share_states, shared_states
@@ -98,6 +98,11 @@ def test_errors_cross_over(both: dict[str, StateTensors], monkeypatch: pytest.Mo
         one_by_one(demanding, both)
     with pytest.raises(NotEnoughDataError) as there:
         list(train_in_processes(demanding, both, 2))
+    for count in (1, 2):
+        failures: list[tuple[Task, AllocatorError]] = []
+        with pytest.raises(NotEnoughDataError):
+            list(train_in_processes(demanding, both, count, failed=lambda *which: failures.append(which)))  # noqa: B023 (at once)
+        assert [(task, str(error)) for task, error in failures] == [(demanding[1], str(alone.value))]
     assert vars(there.value) == vars(alone.value)
     assert str(there.value) == str(alone.value)
     assert len(Counted.started) >= 2

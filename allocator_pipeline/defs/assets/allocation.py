@@ -68,6 +68,8 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         metadata=fields(
             target_weights="object of float",
             policy_version="string",
+            champion="string",
+            proven="bool",
             turnover="float",
             sold="object of float",
             orders="list of object",
@@ -76,9 +78,10 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         backfill_policy=ONE_RUN,
         ins={"state_tensors": dg.AssetIn(partition_mapping=states_by_week(-1, 0))},
         deps=[dg.AssetDep("promoted_policies", partition_mapping=SAME_ALLOCATOR)],
-        description="Target weights of the week by the champion that was effective at its decision, from the "
-        "portfolio given (JSON of cash and positions, by file or run config) or the paper account. A pure "
-        "function of champion, state and portfolio.",
+        description="Target weights of the week by the champion that was effective at its decision (or by equal "
+        "weight, where ALLOCATOR_PROOF_TO_SERVE demands a badge that the champion lacks), from the portfolio given "
+        "(JSON of cash and positions, by file or run config) or the paper account. A pure function of champion, gate, "
+        "state and portfolio.",
     )
     def target_weights(
         context: dg.AssetExecutionContext,
@@ -99,7 +102,7 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         values: dict[str, Any] = {}
         for key in in_order(context.partition_keys):
             states = states_around(state_tensors, *split(key))
-            values[key] = decide_week(key, states, store, market.settings.costs, given, values)
+            values[key] = decide_week(key, states, store, market.settings.costs, market.settings.gate, given, values)
             context.add_asset_metadata(_decision_facts(values[key]), partition_key=key)
         return values
 
@@ -183,8 +186,16 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
 def _decision_facts(decision: dict[str, Any]) -> dict[str, Any]:
     return {
         "policy_version": decision["policy_version"],
+        "served": _served(decision),
         "portfolio": decision["record"]["portfolio"]["source"],
         "turnover": float(decision["turnover"]),
         "sold": decision["sold"],
         "weights": bars(decision["target_weights"]),
     }
+
+
+def _served(decision: dict[str, Any]) -> str:
+    badge = "proven" if decision["proven"] else "not proven"
+    if decision["policy_version"] == decision["champion"]:
+        return f"the champion, which is {badge}"
+    return f"{decision['policy_version']} in the place of the champion {decision['champion']}, which is {badge}"

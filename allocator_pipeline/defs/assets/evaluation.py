@@ -1,5 +1,7 @@
 """Baselines, annual reports and weekly paper evaluations: everything judged out of sample and net of costs."""
 
+from functools import cache
+
 import dagster as dg
 import pandas as pd
 
@@ -7,6 +9,7 @@ from allocator_pipeline import schemas
 from allocator_pipeline.config import BASELINES, CASH
 from allocator_pipeline.defs.inputs import states_around, states_of_years
 from allocator_pipeline.defs.metadata import column_schema, fields, numbers, picture, table_facts
+from allocator_pipeline.defs.models import stored_policy
 from allocator_pipeline.defs.partitions import (
     SAME_YEAR,
     Partitions,
@@ -79,12 +82,13 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             last_exit="string",
             universe="string",
             notes="list of string",
+            purge="object",
             year_only="object",
             walk_forward="object",
         ),
         description="Report of year Y: the policy of Y-1 on the weeks of Y from cash, and the recipe walked "
-        "forward over all judged years with holdings carried, beside equal weight, HRP and the reference recipe "
-        "on the very same weeks.",
+        "forward over all judged years with holdings carried, beside every baseline and the reference recipe on the "
+        "very same weeks.",
         **GROUP,
     )
     def eval_reports(
@@ -99,11 +103,13 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         from allocator_pipeline.allocators.scheduled import Scheduled
         from allocator_pipeline.evaluation.walk_forward import eval_report
 
-        values = {}
+        values, weights = {}, cache(baseline_weights.__getitem__)  # every report reads those of all years before
         for key in context.partition_keys:
             allocator, text = split(key)
             year = int(text)
-            policies = {y: _policy(store, trained_policies[f"{allocator}|{y}"]) for y in _judged(trained_policies, key)}
+            policies = {
+                y: stored_policy(store, trained_policies[f"{allocator}|{y}"]) for y in _judged(trained_policies, key)
+            }
             years = [y + 1 for y in policies]
             frozen = f"{allocator}|{years[0] - 1}"
             values[key] = eval_report(
@@ -111,11 +117,9 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
                 year=year,
                 policies=policies,
                 states=states_of_years(state_tensors, allocator, years),
-                baselines={
-                    name: Scheduled(pd.concat([baseline_weights[f"{name}|{y}"] for y in years])) for name in BASELINES
-                },
+                baselines={name: Scheduled(pd.concat([weights(f"{name}|{y}") for y in years])) for name in BASELINES},
                 reference=(
-                    {"reference": _policy(store, reference_policies[frozen])}
+                    {"reference": stored_policy(store, reference_policies[frozen])}
                     if frozen in reference_policies.stored()
                     else {}
                 ),
@@ -194,12 +198,6 @@ def _judged(trained_policies: Partitioned, key: str) -> list[int]:
         years.append(year)
         year -= 1
     return sorted(years)
-
-
-def _policy(store: StoreResource, value: dict):
-    from allocator_pipeline.allocators.policy import Policy
-
-    return value["version"], Policy.from_files(store.models.load(value["name"], value["version"]).files)
 
 
 def _report_facts(report: dict) -> dict[str, object]:

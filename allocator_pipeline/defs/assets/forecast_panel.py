@@ -6,8 +6,8 @@ import dagster as dg
 import pandas as pd
 
 from allocator_pipeline import schemas
-from allocator_pipeline.config import OPPONENTS, PRINCIPAL_BASELINES
-from allocator_pipeline.defs.forecasts import FORECAST_PAGE, forecasts_of, panels_of, write_forecast_page
+from allocator_pipeline.config import PRINCIPAL_BASELINES
+from allocator_pipeline.defs.forecasts import FORECAST_PAGE, forecasts_of, panels_of, why_absent, write_forecast_page
 from allocator_pipeline.defs.metadata import column_schema, fields, numbers, table_facts
 from allocator_pipeline.defs.partitions import (
     OUR_FORECASTS,
@@ -31,7 +31,8 @@ def forecast_panel_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         group_name="forecasts",
         metadata=column_schema(schemas.OTHER_FORECASTS),
         description="Forecasts of the table that ALLOCATOR_EXTERNAL_FORECASTS names, as each decision of the year "
-        "could see them: a row known at the decision or later is not seen, and counted. Empty without a table.",
+        "could see them: a row known at the decision or later is not seen, and counted, as is one about a symbol that "
+        "the market does not have. Empty without a table.",
         **RESEARCH,
     )
     def external_forecasts(context: dg.AssetExecutionContext, market: MarketResource, universe):
@@ -40,7 +41,14 @@ def forecast_panel_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
 
         path = market.external_forecasts
         rows = read_external(Path(path)) if path else None
-        last = pd.Timestamp(market.source.coverage().last_session)
+        coverage = market.source.coverage()
+        last = pd.Timestamp(coverage.last_session)
+        strangers = {} if rows is None else external.unknown_symbols(rows, coverage.symbols)
+        if strangers:
+            context.log.warning(
+                f"{path}: {sum(strangers.values())} rows are not used, for the market does not have their "
+                f"{len(strangers)} symbols: {', '.join(list(strangers)[:20])}."
+            )
         tables = {}
         for key in context.partition_keys:
             table = (
@@ -53,8 +61,10 @@ def forecast_panel_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
                 "missing": int(table["forecast"].isna().sum()),
                 "forecasters": sorted(table["forecaster"].unique()),
             }
-            late = 0 if rows is None else external.late_rows(int(key), rows)
-            context.add_asset_metadata({**table_facts(table), **facts, "known_too_late": late}, partition_key=key)
+            if rows is not None:
+                facts["known_too_late"] = external.late_rows(int(key), rows)
+                facts["unknown_symbols"] = external.unknown_symbols(rows, coverage.symbols, int(key))
+            context.add_asset_metadata({**table_facts(table), **facts}, partition_key=key)
         return tables
 
     @dg.asset(
@@ -160,12 +170,12 @@ def forecast_panel_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         market: MarketResource,
         store: StoreResource,
         forecast_panel,
+        opponent_forecasts,
         outcomes,
         baseline_weights,
     ):
         from allocator_pipeline.evaluation.forecast_summary import forecast_summary as summarise
         from allocator_pipeline.evaluation.forecast_words import as_lines
-        from allocator_pipeline.evaluation.lightgbm_opponent import NOT_INSTALLED
 
         panels = panels_of(forecast_panel)
         years = sorted({str(year) for by_year in panels.values() for year in by_year})
@@ -174,12 +184,12 @@ def forecast_panel_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             pd.concat([outcomes[year] for year in years], ignore_index=True),
             {name: pd.concat([baseline_weights[f"{name}|{year}"] for year in years]) for name in PRINCIPAL_BASELINES},
             market.settings.costs,
-            dict.fromkeys(OPPONENTS, NOT_INSTALLED),
+            why_absent(panels, forecast_panel, opponent_forecasts),
         )
         path = Path(store.root) / FORECAST_PAGE
         digest = write_forecast_page(summary, market.market, path)
         pictures = {
-            name: dg.MetadataValue.md(growth_picture(one, one["weekly"]["net"]))
+            f"{name}_top_five": dg.MetadataValue.md(growth_picture(one, one["weekly"]["net"]))
             for name, one in summary["forecasters"].items()
         }
         tables = {

@@ -1,5 +1,7 @@
 """Walk-forward forecasts and the state tensors made of them, by forecaster and year."""
 
+from contextlib import closing
+
 import dagster as dg
 import pandas as pd
 from pydantic import Field
@@ -8,6 +10,7 @@ from allocator_pipeline import schemas
 from allocator_pipeline.defs.forecasting import fit_years
 from allocator_pipeline.defs.metadata import column_schema, fields, picture, table_facts
 from allocator_pipeline.defs.partitions import SAME_YEAR, Partitions, split
+from allocator_pipeline.defs.published import on_record
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.features.external import for_states
 from allocator_pipeline.portfolio.assemble import build_states
@@ -59,14 +62,14 @@ def forecast_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             context.log.info,
         )
         tables = {}
-        for key, model in fitted:
-            name, year = wanted[key]
-            bars, stocks = price_windows[str(year)], universe[str(year)]
-            table = forecast_year((model.manifest, model.files), year, bars, stocks)
-            tables[key] = schemas.validate(table, schemas.FORECASTS, name)
-            store.assets.write("forecasts", key, table)  # now, so that a crash in a later year keeps this one
-            context.add_asset_metadata(
-                {
+        with on_record(context) as published, closing(fitted):  # closing ends its processes where a year fails
+            for key, model in fitted:
+                name, year = wanted[key]
+                bars, stocks = price_windows[str(year)], universe[str(year)]
+                table = forecast_year((model.manifest, model.files), year, bars, stocks)
+                tables[key] = schemas.validate(table, schemas.FORECASTS, name)
+                store.assets.write("forecasts", key, table)  # now, so that a crash in a later year keeps this one
+                published[key] = {
                     **table_facts(table, "decision_at"),
                     "model_version": model.version,
                     "training": dg.MetadataValue.json(model.manifest["facts"]),
@@ -74,9 +77,8 @@ def forecast_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
                         {kind: table.groupby("week")["forecast"].agg(kind) for kind in ("max", "mean", "min")},
                         "expected weekly log return: highest, mean and lowest of the 15 stocks",
                     ),
-                },
-                partition_key=key,
-            )
+                }
+                context.add_asset_metadata(published[key], partition_key=key)
         return tables
 
     @dg.asset(

@@ -1,5 +1,7 @@
 """Trained policies: full training by allocator and year, fine-tunes by allocator and week."""
 
+from functools import partial
+
 import dagster as dg
 from pydantic import Field
 
@@ -18,6 +20,7 @@ from allocator_pipeline.defs.partitions import (
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.evaluation.forgetting import FORGETTING_WEEKS
 from allocator_pipeline.registry.promotion import champion_for
+from allocator_pipeline.registry.tries import count_failure
 
 GROUP = {
     "group_name": "policies",
@@ -141,11 +144,13 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             states = states_around(state_tensors, allocator, week)
             starts = store.experience.labelled_weights(allocator)
             arguments = (week, states, starts, market.settings.costs)
+            identity = finetune_identity(champion.manifest, *arguments)
             model = trained(
                 store.models,
-                finetune_identity(champion.manifest, *arguments),
+                identity,
                 lambda: finetune(champion, *arguments, progress=context.log.info, **watched(store)),  # noqa: B023 (at once)
                 context.log.info,
+                partial(count_failure, store.ledger, identity),
                 store.checkpoints,
             )
             kept = forgotten(champion, model, states, market.settings.costs)

@@ -1,4 +1,4 @@
-"""Promotion: the champion of each allocator, as the last verdict of its log."""
+"""Promotion: the champion of each allocator, as the last verdict of its log, and the record of how it came to be."""
 
 from dataclasses import asdict
 
@@ -6,8 +6,11 @@ import dagster as dg
 
 from allocator_pipeline.defs.metadata import fields, markdown
 from allocator_pipeline.defs.partitions import Partitions
-from allocator_pipeline.defs.promotion import history_table, judge_pending, roll_back
+from allocator_pipeline.defs.promotion import champion_badge, history_table, judge_pending, roll_back
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
+from allocator_pipeline.registry.ledger import FAILED
+from allocator_pipeline.registry.record import court_record, evidence_picture, gate_words
+from allocator_pipeline.registry.verdicts import Verdict
 
 
 class PromotionConfig(dg.Config):
@@ -42,15 +45,17 @@ def promotion_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
     ):
         values = {}
         for allocator in context.partition_keys:
-            fresh = judge_pending(allocator, store, market.settings.costs, context.log.info)
+            court = store.court(allocator, market.settings.gate)
+            fresh = judge_pending(court, store, market.settings.costs, context.log.info)
             if config.rollback_to:
-                fresh.append(roll_back(allocator, store, config.rollback_to, config.effective_week, config.reason))
-            log = store.verdicts(allocator)
-            history, champion = log.history(), log.champion()
+                fresh.append(roll_back(court, config.rollback_to, config.effective_week, config.reason))
+            history, champion = court.log.history(), court.log.champion()
             values[allocator] = {"allocator": allocator, "verdicts": [asdict(verdict) for verdict in history]}
             context.add_asset_metadata(
                 {
                     "champion": champion.champion if champion else "none",
+                    "badge": champion_badge(court, champion),
+                    "gate": gate_words(asdict(market.settings.gate)),
                     "effective_week": champion.effective_week if champion else "none",
                     "new_verdicts": len(fresh),
                     "history": markdown(history_table(history)),
@@ -59,4 +64,46 @@ def promotion_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             )
         return values
 
-    return [promoted_policies]
+    @dg.asset(
+        partitions_def=partitions.allocators,
+        group_name="promotion",
+        owners=["team:risk"],
+        kinds={"json"},
+        metadata=fields(allocator="string", cases="list of object", tries="list of object", record="string"),
+        description="The court record of an allocator: each case with its parties, weeks, rule and numbers, the "
+        "evidence over all tries so far, the ruling with its reason, and the hashes that seal it; newest first. "
+        "Roll-backs are cases too. `replay_verdicts_job` makes every verdict again from its kept inputs.",
+    )
+    def promotion_history(context: dg.AssetExecutionContext, store: StoreResource, promoted_policies):
+        values = {}
+        for allocator in context.partition_keys:
+            history = [Verdict(**verdict) for verdict in promoted_policies[allocator]["verdicts"]]
+            tries = [entry for entry in store.ledger.history() if entry.allocator == allocator]
+            record = court_record(history)
+            values[allocator] = {
+                "allocator": allocator,
+                "cases": [{**asdict(verdict), "sha256": verdict.sha256} for verdict in history],
+                "tries": [_shown(entry) for entry in tries],
+                "record": record,
+            }
+            context.add_asset_metadata(
+                {
+                    "record": dg.MetadataValue.md(record),
+                    "evidence": dg.MetadataValue.md(evidence_picture(tries, allocator)),
+                    "cases": len(history),
+                    "tries": len(tries),
+                    "failed_tries": sum(entry.verdict == FAILED for entry in tries),
+                },
+                partition_key=allocator,
+            )
+        return values
+
+    return [promoted_policies, promotion_history]
+
+
+def _shown(entry) -> dict[str, object]:
+    """Return a try without its streams, which lie in the ledger."""
+    shown = {name: value for name, value in asdict(entry).items() if name not in ("weeks", "against")}
+    scores = ("sharpe_difference", "t", "z", "threshold", "spent")
+    against = {name: {score: each[score] for score in scores} for name, each in entry.against.items()}
+    return {**shown, "weeks": len(entry.weeks), "against": against, "sha256": entry.sha256}

@@ -17,9 +17,17 @@ def report_assets() -> list[dg.AssetsDefinition]:
         owners=["team:risk"],
         kinds={"html"},
         metadata=fields(file="string", sha256="string"),
-        deps=["eval_reports", "promoted_policies", "target_weights", "forecast_summary"],
-        description="One page: every allocator's latest report beside the baselines, equity curves and "
-        "drawdowns, weights, forecast panel, this week's weights, and every verdict of the gate.",
+        deps=[
+            "eval_reports",
+            "allocator_summary",
+            "evaluation_summary",
+            "promoted_policies",
+            "target_weights",
+            "forecast_summary",
+        ],
+        description="One page: every allocator beside the baselines with intervals and tries, badges of the champions, "
+        "tests, equity and drawdown with bands over seeds, years, costs, weights, what the policies respond to, "
+        "placebos, forecasts, this week's weights, and every verdict. It says what to materialise for what is missing.",
     )
     def allocation_report(context: dg.AssetExecutionContext, market: MarketResource, store: StoreResource):
         inputs = latest_inputs(store)
@@ -29,6 +37,7 @@ def report_assets() -> list[dg.AssetsDefinition]:
             {
                 "path": dg.MetadataValue.path(str(path)),
                 "simulated": list(market.source.coverage().simulated),
+                "words": dg.MetadataValue.md("\n".join(f"- {line}" for line in inputs.words())),
                 "summary": dg.MetadataValue.md(f"```\n{inputs.summary()}\n```"),
             }
         )

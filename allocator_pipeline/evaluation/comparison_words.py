@@ -1,0 +1,153 @@
+"""What the comparison of allocators says, in plain sentences: each number with its interval, tries and baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from allocator_pipeline.config import ANCHOR
+from allocator_pipeline.evaluation.summary import LABELS, plus
+
+
+def pair_words(row: Mapping[str, Any], weeks: int, trials: int) -> str:
+    """Say how an allocator compares with a baseline.
+
+    Such as ``"not distinguishable from HRP over 416 weeks: Sharpe difference -0.02, 95 % interval -0.30 to +0.20,
+    Ledoit-Wolf p 0.81, after 48 tries"``.
+    """
+    label = LABELS.get(row["baseline"], row["baseline"])
+    if row["verdict"] == "tie":
+        why = ", for none of its tilt was served" if row["baseline"] == ANCHOR else ""
+        return f"identical to {label} in each of {weeks} weeks: a tie{why}"
+    return (
+        f"{_verdict(row['verdict'], label)} over {weeks} weeks{_numbers(row)}, after {_count(trials, 'try', 'tries')}"
+    )
+
+
+def duel_words(row: Mapping[str, Any]) -> str:
+    """Say how a challenger compares with the champion."""
+    if row["verdict"] == "tie":
+        return f"identical to the champion in each of {row['weeks']} weeks: a tie"
+    return f"{_verdict(row['verdict'], 'the champion')} over {row['weeks']} weeks{_numbers(row)}"
+
+
+def comparison_words(result: Mapping[str, Any]) -> list[str]:
+    """Return the sentences that sum a comparison up (`comparison.evaluation_summary`)."""
+    sentences = [_tries(result), *_by_baseline(result), *_chance(result)]
+    if result["deflated"]:
+        sentences.append(_deflated(result["deflated"], result["trials"]))
+    if result["overfitting"]:
+        sentences.append(_overfitting(result["overfitting"]))
+    if result["confidence_set"]:
+        sentences.append(_confidence_set(result["confidence_set"]))
+    return sentences
+
+
+def _tries(result: Mapping[str, Any]) -> str:
+    span = f"{result['weeks']} weeks from {result['first_week']} to {result['last_week']}"
+    counted = "recorded in the ledger" if result["tries"]["count"] else "years judged; the ledger holds none yet"
+    tries = _count(result["trials"], "try", "tries")
+    return f"{_count(len(result['allocators']), 'allocator', 'allocators')} over {span}, after {tries} ({counted})."
+
+
+def _by_baseline(result: Mapping[str, Any]) -> list[str]:
+    sentences = []
+    for baseline in dict.fromkeys(row["baseline"] for row in result["pairs"]):
+        label = LABELS.get(baseline, baseline)
+        rows = [row for row in result["pairs"] if row["baseline"] == baseline]
+        parts = []
+        for verdict, words in _GROUPS.items():
+            group = [_with_difference(row) for row in rows if row["verdict"] == verdict]
+            if group:
+                parts.append(f"{words}: {', '.join(group)}")
+        test = result["superiority"].get(baseline)
+        best = (
+            f" The best of {test['compared']} is "
+            f"{'better' if test['p_value'] <= 0.05 else 'not better'} than it by more than chance explains "
+            f"(SPA p {_p_value(test)})."
+            if test and test["best"] and test["compared"] > 1
+            else ""
+        )
+        sentences.append(f"Against {label} (Sharpe {rows[0]['baseline_sharpe']:.2f}): {'; '.join(parts)}.{best}")
+    return sentences
+
+
+_GROUPS = {
+    "above": "above by more than chance explains",
+    "below": "below by more than chance explains",
+    "same": "not distinguishable",
+    "tie": "identical in every week",
+    "unknown": "too few weeks to compare",
+}
+
+
+def _with_difference(row: Mapping[str, Any]) -> str:
+    item = row["bootstrap"]
+    if item is None or row["verdict"] == "tie":
+        return str(row["allocator"])
+    return f"{row['allocator']} ({plus(item['estimate'])}, 95 % {plus(item['low'])} to {plus(item['high'])})"
+
+
+def _chance(result: Mapping[str, Any]) -> list[str]:
+    tested = sum(row["verdict"] in ("above", "below", "same") for row in result["pairs"])
+    if not tested:
+        return []
+    found = sum(row["verdict"] in ("above", "below") for row in result["pairs"])
+    return [
+        f"{_count(found, 'difference', 'differences')} in {_count(tested, 'comparison', 'comparisons')} at 95 %: if "
+        f"nothing differed at all, up to about {0.05 * tested:.1f} would still be expected."
+    ]
+
+
+def _deflated(deflated: Mapping[str, Mapping[str, Any]], trials: int) -> str:
+    first = next(iter(deflated.values()))
+    seeds = ", each seed counted as one" if first["trials"] > trials else ""
+    each = ", ".join(
+        f"{name} {item['sharpe']:.2f} ({100 * item['probability']:.0f} %)" for name, item in deflated.items()
+    )
+    return (
+        f"Deflated for {_count(first['trials'], 'try', 'tries')}{seeds}, of which luck alone would show a Sharpe ratio "
+        f"of {first['threshold']:.2f} at best: Sharpe ratio, and the probability that the true one is above that: "
+        f"{each}. Above luck is not above a baseline."
+    )
+
+
+def _overfitting(item: Mapping[str, Any]) -> str:
+    return (
+        f"Whoever picks the best of the {item['columns']} recipes and seeds on one half of the weeks finds it below "
+        f"the median in the other half in {100 * item['probability']:.0f} % of {item['splits']} splits (50 % is pure "
+        f"luck); its Sharpe ratio falls from {item['in_sample']:.2f} to {item['out_of_sample']:.2f}."
+    )
+
+
+def _confidence_set(item: Mapping[str, Any]) -> str:
+    names = [LABELS.get(name, name) for name in item["included"]]
+    may = "Only one" if len(names) == 1 else f"Any of {len(names)}"
+    return f"{may} of {len(item['p_values'])} series may be the best (model confidence set, 95 %): {', '.join(names)}."
+
+
+def _verdict(verdict: str, label: str) -> str:
+    return {
+        "above": f"above {label} by more than chance explains",
+        "below": f"below {label} by more than chance explains",
+        "same": f"not distinguishable from {label}",
+        "unknown": f"too few weeks to compare with {label}",
+    }[verdict]
+
+
+def _numbers(row: Mapping[str, Any]) -> str:
+    item, test = row["bootstrap"], row["ledoit_wolf"]
+    if item is None:
+        return ""
+    return (
+        f": Sharpe difference {plus(item['estimate'])}, 95 % interval {plus(item['low'])} to {plus(item['high'])}, "
+        f"Ledoit-Wolf p {_p_value(test)}"
+    )
+
+
+def _p_value(test: Mapping[str, Any]) -> str:
+    return f"{test['p_value']:.2f}" if test["p_value"] >= 0.005 else "below 0.005"
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

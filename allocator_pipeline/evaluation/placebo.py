@@ -1,0 +1,64 @@
+"""What a policy earns when its forecasts are someone else's: each week's are shuffled among the stocks.
+
+The shuffle keeps the forecasts' level and spread of every week and destroys only which stock they speak of. A policy
+that earns as much with them does not earn by its forecasts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from allocator_pipeline.evaluation.judged import Judged, served, unshrunk
+from allocator_pipeline.evaluation.metrics import cagr, sharpe_ratio
+from allocator_pipeline.portfolio.rollout import Rollout
+from allocator_pipeline.portfolio.state import StateTensors
+
+DRAWS = 20
+SEED = 20_260_101
+TIE = 1e-5
+"""What rounding may make of equal Sharpe ratios; a policy that does not read the forecasts ties with its placebos."""
+
+
+def shuffled_forecasts(states: StateTensors, draw: int, seed: int = SEED) -> StateTensors:
+    """Return the same weeks with each week's forecasts permuted at random among its 15 stocks."""
+    forecasts = np.random.default_rng([seed, draw]).permuted(states.forecasts, axis=1)
+    return dataclasses.replace(states, forecasts=forecasts)
+
+
+def placebo_test(judged: Judged, policy: Rollout, whole: Rollout, draws: int = DRAWS) -> dict[str, Any]:
+    """Walk with shuffled forecasts, as served and unshrunk, beside the walks with the true ones.
+
+    Parameters
+    ----------
+    judged : Judged
+    policy, whole : Rollout
+        With the true forecasts, as served and unshrunk.
+    draws : int
+
+    Returns
+    -------
+    dict
+        ``draws`` (``seed``, ``sharpe``, ``cagr``, ``unshrunk_sharpe`` of each), ``sharpe`` and ``unshrunk_sharpe`` of
+        the true forecasts, ``share_above`` (share of draws whose unshrunk Sharpe ratio is not below that).
+    """
+    worlds = [shuffled_forecasts(judged.states, draw) for draw in range(draws)]
+    pairs = zip(judged.walk_worlds(served, worlds), judged.walk_worlds(unshrunk, worlds), strict=True)
+    rows = [
+        {
+            "seed": draw,
+            "sharpe": float(sharpe_ratio(one.net)),
+            "cagr": cagr(one.net),
+            "unshrunk_sharpe": float(sharpe_ratio(other.net)),
+        }
+        for draw, (one, other) in enumerate(pairs)
+    ]
+    true = float(sharpe_ratio(whole.net))
+    return {
+        "draws": rows,
+        "sharpe": float(sharpe_ratio(policy.net)),
+        "unshrunk_sharpe": true,
+        "share_above": float(np.mean([row["unshrunk_sharpe"] >= true - TIE for row in rows])),
+    }

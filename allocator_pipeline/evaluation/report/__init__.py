@@ -1,0 +1,1 @@
+"""The HTML report, one file a section; `document` puts it together."""

@@ -1,0 +1,182 @@
+"""The champions and their badges, and the record of the verdicts that made them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from allocator_pipeline.config import PRINCIPAL_BASELINES
+from allocator_pipeline.evaluation.page import table
+from allocator_pipeline.evaluation.report.estimates import Tries, difference
+from allocator_pipeline.evaluation.report.section import Comparison, Section, absent, folded, note
+from allocator_pipeline.evaluation.summary import LABELS, OUTCOMES, Verdicts, p_value
+
+Badge = Mapping[str, Any]
+
+_ASIDE = {"tie": "a tie with a baseline", "failed": "its training failed", "none": "not put to the test"}
+
+
+@dataclass(frozen=True)
+class Champion:
+    """Who serves an allocator after its latest verdict.
+
+    Parameters
+    ----------
+    version : str
+    since : str
+        ISO Monday from which it serves.
+    badge : mapping or None
+        What the evidence said of it when it was judged last; None where it was not asked.
+    """
+
+    version: str
+    since: str
+    badge: Badge | None
+
+    @property
+    def proven(self) -> bool:
+        """True if its evidence holds over the whole sequence of tries."""
+        return self.badge is not None and self.badge["verdict"] == "proven"
+
+    def words(self, tries: Tries) -> str:
+        """Return ``proven``, or ``not proven after N tries``."""
+        if self.badge is not None and self.proven:
+            return f"proven (try {self.badge['try']})"
+        return f"not proven {tries.words()}" if tries.count else "not proven, no try counted yet"
+
+
+def champion_of(history: Sequence[Mapping[str, Any]]) -> Champion | None:
+    """Return the champion after the verdict with the latest effect, or None if nobody was judged.
+
+    Parameters
+    ----------
+    history : sequence of dict
+        Verdicts of one allocator, oldest first.
+    """
+    if not history:
+        return None
+    latest = max(history, key=lambda item: (item["effective_week"], item["number"]))
+    version = latest["champion"]
+    own = [item for item in history if item["candidate"] == version]
+    crowned = [item["effective_week"] for item in own if item["promoted"]]
+    badges = [badge for item in own if (badge := badge_of(item)) is not None]
+    return Champion(version, max(crowned, default=latest["effective_week"]), badges[-1] if badges else None)
+
+
+def badge_of(verdict: Mapping[str, Any]) -> Badge | None:
+    """Return what the evidence said, or None where the gate did not ask."""
+    badge: Badge | None = verdict.get("evidence", {}).get("badge")
+    return badge
+
+
+def tries_so_far(comparison: Comparison | None, verdicts: Verdicts) -> Tries:
+    """Return the number of tries counted so far, by the ledger (years judged, while it is empty) or by the verdicts."""
+    counted = [int(comparison["tries"]["count"] or comparison["trials"])] if comparison is not None else []
+    for history in verdicts.values():
+        counted += [int(badge["try"] or 0) for item in history if (badge := badge_of(item)) is not None]
+    return Tries(max(counted, default=0))
+
+
+def badges(verdicts: Verdicts, tries: Tries) -> list[str]:
+    """Say of each champion whether it is proven: ``"ppo_lstm: champion v2021-12-27-b2d958, proven (try 3)."``."""
+    champions_now = {name: champion_of(history) for name, history in verdicts.items()}
+    return [f"{name}: champion {one.version}, {one.words(tries)}." for name, one in champions_now.items() if one]
+
+
+def champions(verdicts: Verdicts, tries: Tries) -> Section:
+    """Show each allocator's champion with its badge and the evidence behind it."""
+    body = []
+    for allocator, history in verdicts.items():
+        champion = champion_of(history)
+        if champion is None:
+            continue
+        body.append(
+            [
+                f"<strong>{escape(allocator)}</strong>",
+                f"<code>{escape(champion.version)}</code>",
+                escape(champion.since),
+                seal(champion, tries),
+                *(_evidence(champion.badge, name) for name in PRINCIPAL_BASELINES),
+            ]
+        )
+    header = ["", "champion", "serves from", "evidence", *(f"against {LABELS[name]}" for name in PRINCIPAL_BASELINES)]
+    remark = (
+        "Proven means: better than equal weight and HRP at 5 % over the whole sequence of tries, not in one test of "
+        "its own. z is the evidence in standard normal units; it has to exceed the threshold of its try."
+    )
+    shown = table(header, body, text=[3]) + note(remark) if body else absent("promoted_policies")
+    return Section("champions", "Champions", shown)
+
+
+def seal(champion: Champion, tries: Tries) -> str:
+    """Return the badge of a champion as a mark."""
+    aside = _ASIDE.get(champion.badge["verdict"], "") if champion.badge else ""
+    small = f"<br><small>{aside}</small>" if aside else ""
+    kind = "promoted" if champion.proven else "waiting"
+    return f'<span class="badge {kind}">{escape(champion.words(tries))}</span>{small}'
+
+
+def _evidence(badge: Badge | None, baseline: str) -> str:
+    item = (badge or {}).get("against", {}).get(baseline)
+    if item is None or item.get("threshold") is None:
+        return "<small>not asked</small>"
+    return f"z {item['z']:+.2f}<br><small>threshold {item['threshold']:.2f}</small>"
+
+
+def record(verdicts: Verdicts, tries: Tries) -> Section:
+    """Show every verdict, the newest first."""
+    parts: list[str] = []
+    for allocator, history in verdicts.items():
+        champion = champion_of(history)
+        if champion is None:
+            continue
+        promoted = sum(item["outcome"] == "promoted" for item in history)
+        count = f"{len(history)} {'verdict' if len(history) == 1 else 'verdicts'}"
+        heading = f"{allocator}: {count}, {promoted} promoted, champion now {champion.version}, {champion.words(tries)}"
+        header = ["no.", "effective", "judged", "candidate", "outcome", "evidence", "Sharpe ratio less the champion's"]
+        header += ["champion after", "reason"]
+        rows = [_verdict(item) for item in reversed(history)]
+        parts.append(folded(heading, table(header, rows, text=[8]), unfolded=not parts))
+    remark = (
+        "The newest first. A verdict takes effect at a week and is never changed afterwards; each carries the hash of "
+        "the one before it and of what was judged. Champion now means after the latest verdict. Reasons and evidence "
+        "are quoted as they were recorded."
+    )
+    return Section("verdicts", "Verdicts", note(remark) + ("".join(parts) or note("Nothing has been judged yet.")))
+
+
+def _verdict(item: Mapping[str, Any]) -> list[str]:
+    outcome, badge = str(item["outcome"]), badge_of(item)
+    evidence = json.dumps(item.get("evidence", {}), indent=1, sort_keys=True)
+    seals = f"judged {item['source_sha256']}\nbefore {item['previous_sha256']}"
+    return [
+        str(item["number"]),
+        escape(item["effective_week"]),
+        escape(item["source"]),
+        f"<code>{escape(item['candidate'])}</code>",
+        f'<span class="badge {escape(outcome)}">{escape(OUTCOMES.get(outcome, outcome))}</span>',
+        _mark(badge),
+        _duel(item.get("evidence", {}).get("duel"), badge),
+        f"<code>{escape(item['champion'])}</code>",
+        f'<div class="record">{escape(item["reason"])}<details><summary>evidence</summary>'
+        f"<pre>{escape(evidence)}\n{escape(seals)}</pre></details></div>",
+    ]
+
+
+def _mark(badge: Badge | None) -> str:
+    if badge is None or badge["verdict"] == "none":
+        return "<small>not asked</small>"
+    words = str(badge["verdict"]).replace("_", " ")
+    return f"{escape(words)}<br>{Tries(badge['try'] or 0).html()}"
+
+
+def _duel(duel: Mapping[str, Any] | None, badge: Badge | None) -> str:
+    if not duel or not duel.get("bootstrap"):
+        return ""
+    test = duel.get("ledoit_wolf")
+    p = f"<small>p {p_value(test['p_value'])}</small>" if test else ""
+    tries = "" if badge and badge["verdict"] != "none" else Tries(0).html()
+    return f"{difference(duel['bootstrap'])}{p}{tries}"

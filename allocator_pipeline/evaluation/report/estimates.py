@@ -1,0 +1,158 @@
+"""Estimates that cannot be shown alone: a Sharpe ratio has its interval, its tries and its baselines.
+
+Whoever picks the best of many numbers picks luck as well. So the page prints a Sharpe ratio only through `Sharpe`,
+which cannot be built without its company, a difference of two only through `difference`, and charts of some only
+through `sharpe_charts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from allocator_pipeline.config import PRINCIPAL_BASELINES
+from allocator_pipeline.errors import NotEnoughDataError
+from allocator_pipeline.evaluation.page import chart
+from allocator_pipeline.evaluation.summary import LABELS, plus
+
+
+@dataclass(frozen=True)
+class Tries:
+    """How many candidates have been tried, among whom what is shown may be the luckiest.
+
+    Parameters
+    ----------
+    count : int or None
+        0 while none has been counted; None for a fixed rule, which nobody chose by its results.
+    """
+
+    count: int | None
+
+    def words(self) -> str:
+        """Return ``"after 12 tries"`` or what there is to say instead."""
+        if self.count is None:
+            return "a fixed rule"
+        if self.count == 0:
+            return "no try counted yet"
+        return f"after {self.count} {'try' if self.count == 1 else 'tries'}"
+
+    def html(self) -> str:
+        """Return the words as they stand beside an estimate."""
+        return f'<small class="tries">{self.words()}</small>'
+
+
+FIXED_RULE = Tries(None)
+
+
+@dataclass(frozen=True)
+class Sharpe:
+    """A net Sharpe ratio in its company.
+
+    Parameters
+    ----------
+    estimate : float
+        Annualised, per root year.
+    interval : mapping or None
+        ``low`` and ``high``, the unit of the estimate; None below 26 weeks, and the page says so.
+    tries : Tries
+    baselines : mapping of str to float
+        Name -> Sharpe ratio over the same weeks, at least one.
+    over : str
+        What the interval is over, where it is not the 95 % interval of the weeks: ``"4 seeds"``.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If there is no baseline.
+    """
+
+    estimate: float
+    interval: Mapping[str, Any] | None
+    tries: Tries
+    baselines: Mapping[str, float]
+    over: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.baselines:
+            raise NotEnoughDataError(
+                f"A Sharpe ratio of {self.estimate:.2f} stands alone.",
+                todo="run a baseline over the same weeks and show both.",
+            )
+
+    def html(self) -> str:
+        """Return the estimate with interval, tries and baselines beside it."""
+        between = f"{self.interval['low']:.2f} to {self.interval['high']:.2f}" if self.interval else "too few weeks"
+        over = f" over {escape(self.over)}" if self.over else ""
+        beside = ", ".join(f"{escape(LABELS.get(name, name))} {value:.2f}" for name, value in self.baselines.items())
+        return (
+            f'<span class="sharpe">{self.estimate:.2f}<span class="beside">'
+            f'<small class="interval">{between}{over}</small>, {self.tries.html()}</span>'
+            f'<small class="beside baselines">{beside}</small></span>'
+        )
+
+
+def sharpe_of(name: str, series: Mapping[str, Mapping[str, Any]], tries: Tries) -> Sharpe:
+    """Return the Sharpe ratio of one of several series over the same weeks.
+
+    Parameters
+    ----------
+    name : str
+    series : mapping of str to dict
+        Name -> ``role``, ``metrics`` and ``interval``, as reports and summaries hold them; the baselines among them.
+    tries : Tries
+        Of what is no baseline.
+
+    Returns
+    -------
+    Sharpe
+
+    Raises
+    ------
+    NotEnoughDataError
+        If no baseline is among the series.
+    """
+    own = series[name]
+    beside = {
+        other: series[other]["metrics"]["sharpe"] for other in PRINCIPAL_BASELINES if other in series and other != name
+    }
+    return Sharpe(own["metrics"]["sharpe"], own["interval"], FIXED_RULE if own["role"] == "baseline" else tries, beside)
+
+
+def difference(item: Mapping[str, Any] | None) -> str:
+    """Return a difference of two Sharpe ratios with its interval; the row it stands in says the tries.
+
+    Parameters
+    ----------
+    item : mapping or None
+        ``estimate``, ``low`` and ``high``; None below 26 weeks.
+    """
+    if item is None:
+        return "<small>too few weeks</small>"
+    return (
+        f'<span class="difference">{plus(item["estimate"])}'
+        f'<small class="interval">{plus(item["low"])} to {plus(item["high"])}</small></span>'
+    )
+
+
+def sharpe_charts(places: Mapping[str, str], *, interval: str, tries: Tries, text: str) -> str:
+    """Return the places of charts of Sharpe ratios, with what has to be said about them.
+
+    Parameters
+    ----------
+    places : mapping of str to str
+        Key -> description, as in `page.chart`. Each figure draws the baselines as well.
+    interval : str
+        Where the reader finds the interval: ``"The bar is the 95 % interval."``
+    tries : Tries
+    text : str
+        What else to say.
+    """
+    drawn = "".join(chart(key, description) for key, description in places.items())
+    if len(places) > 1:
+        drawn = f'<div class="trio">{drawn}</div>'
+    return (
+        f'<div class="sharpes">{drawn}<p class="note">{escape(text)} <span class="interval">{escape(interval)}</span> '
+        f'<span class="tries">{tries.words().capitalize()}.</span></p></div>'
+    )

@@ -1,0 +1,106 @@
+"""What other luck would have brought: other seeds of the same recipe, and forecasts that say nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from allocator_pipeline.config import PRINCIPAL_BASELINES
+from allocator_pipeline.evaluation.page import chart, table
+from allocator_pipeline.evaluation.report import over_time, side_by_side
+from allocator_pipeline.evaluation.report.estimates import Sharpe, Tries, sharpe_charts, sharpe_of
+from allocator_pipeline.evaluation.report.section import Section, Summaries, note, without_summary
+from allocator_pipeline.evaluation.summary import percent
+
+ONE_SIDED = 0.05
+"""Level of the placebo test: nineteen shuffles or more can reach it."""
+
+
+def seeds(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Section:
+    """Show wealth and drawdown of every allocator with bands over the seeds of its ensemble."""
+    body, places = [], []
+    for name, summary in summaries.items():
+        places.append(chart(f"seeds-{name}", f"Wealth and drawdown of {name} with the band of its seeds"))
+        spread, members = summary["seeds"]["spread"], summary["seeds"]["served"]
+        over = f"{len(members)} seeds"
+        loose = summary["seeds"]["unshrunk_spread"]["sharpe"]
+        body.append(
+            [
+                f"<strong>{escape(name)}</strong>",
+                sharpe_of("policy", summary["series"], tries).html(),
+                _over(spread["sharpe"]["mean"], spread["sharpe"]["min"], spread["sharpe"]["max"], over, summary, tries),
+                f"{percent(spread['cagr']['mean'])}<br><small>{percent(spread['cagr']['min'])} to "
+                f"{percent(spread['cagr']['max'])}</small>",
+                _over(loose["mean"], loose["min"], loose["max"], over, summary, tries),
+            ]
+        )
+    header = ["", "ensemble: net Sharpe ratio", "its seeds: net Sharpe ratio, mean", "CAGR, mean"]
+    header += ["unshrunk seeds: net Sharpe ratio, mean"]
+    remark = (
+        "Every member of an ensemble was trained from a seed of its own and walks alone here. The band reaches from "
+        "the worst to the best of them in each week; the line is what is served, dotted what would be without "
+        "shrinkage. The spread is no interval of the ensemble, which is their mean."
+    )
+    figures = {f"seeds-{name}": over_time.seeds(name, summary) for name, summary in summaries.items()}
+    shown = f'<div class="pair">{"".join(places)}</div>{note(remark)}{table(header, body)}' if body else ""
+    return Section("seeds", "Other seeds", shown + without_summary(allocators, summaries), figures)
+
+
+def _over(mean: float, low: float, high: float, over: str, summary: Any, tries: Tries) -> str:
+    beside = {
+        name: summary["series"][name]["metrics"]["sharpe"] for name in PRINCIPAL_BASELINES if name in summary["series"]
+    }
+    return Sharpe(mean, {"low": low, "high": high}, tries, beside, over).html()
+
+
+def placebo(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Section:
+    """Show how the policies fare when each week's forecasts are shuffled among the stocks, and random weights."""
+    tested = {name: summary for name, summary in summaries.items() if summary["placebo"]["draws"]}
+    if not tested:
+        return Section("placebo", "Placebos", without_summary(allocators, summaries))
+    body = []
+    for name, summary in tested.items():
+        found, draws = summary["placebo"], [draw["unshrunk_sharpe"] for draw in summary["placebo"]["draws"]]
+        over, mean = f"{len(draws)} shuffles", sum(draws) / len(draws)
+        body.append(
+            [
+                f"<strong>{escape(name)}</strong>",
+                sharpe_of("unshrunk", summary["series"], tries).html(),
+                _over(mean, min(draws), max(draws), over, summary, tries),
+                percent(found["share_above"], 0),
+                _verdict(found["share_above"], len(draws)),
+                sharpe_of("random", summary["series"], tries).html() if "random" in summary["series"] else "",
+            ]
+        )
+    header = [
+        "",
+        "unshrunk: net Sharpe ratio",
+        "forecasts shuffled: net Sharpe ratio, mean",
+        "shuffles as good or better",
+    ]
+    header += ["", "random weights: net Sharpe ratio"]
+    place = sharpe_charts(
+        {
+            "placebos": "Sharpe ratio of each unshrunk policy, of the same policy on shuffled forecasts, and of the "
+            "baselines"
+        },
+        interval="The bar is the 95 % interval of the real one.",
+        tries=tries,
+        text="Small dots: forecasts of each week shuffled among the stocks before the policy sees them. A policy whose "
+        "forecasts are worth something stands to the right of its dots.",
+    )
+    return Section(
+        "placebo",
+        "Placebos",
+        place + table(header, body, text=[4]) + without_summary(allocators, summaries),
+        {"placebos": side_by_side.placebo(tested)},
+    )
+
+
+def _verdict(share: float, draws: int) -> str:
+    """Say what the share of shuffles that are not below means, by a test on either side; the real one counts as one."""
+    above, below = (1 + share * draws) / (1 + draws), (1 + (1 - share) * draws) / (1 + draws)
+    if min(above, below) > ONE_SIDED:
+        return "not distinguishable from shuffled forecasts"
+    return f"{'better' if above < below else 'worse'} than its shuffled forecasts"

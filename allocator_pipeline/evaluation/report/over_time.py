@@ -1,0 +1,108 @@
+"""Charts of the summaries over time: wealth with bands over seeds, rolling Sharpe ratio, turnover and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from allocator_pipeline.config import PRINCIPAL_BASELINES, WEEKS_PER_YEAR
+from allocator_pipeline.evaluation.charts import DASHES, Figure, axis, layout, series_colour, wealth_axis
+from allocator_pipeline.evaluation.metrics import drawdowns, wealth
+from allocator_pipeline.evaluation.report.lines import band, line, summary_lines, titled
+from allocator_pipeline.evaluation.report.section import Summaries, longest
+from allocator_pipeline.evaluation.summary import LABELS
+
+NORMAL_95 = 1.96
+SMOOTH = 13
+"""Weeks of the moving mean of turnover: a quarter."""
+
+
+def seeds(allocator: str, summary: Mapping[str, Any]) -> Figure:
+    """Draw wealth and drawdown of what is served, unshrunk and the baselines, with the band of the served seeds."""
+    times = [*summary["weeks"], summary["last_exit"]]
+    members = np.array([member["net"] for member in summary["seeds"]["served"]])
+    data: list[Figure] = []
+    for path, start, place in ((wealth, 1.0, {}), (drawdowns, 0.0, {"yaxis": "y2"})):
+        if len(members):
+            paths = np.stack([[start, *path(net)] for net in members])
+            data += band(times, paths.min(axis=0), paths.max(axis=0), f"{len(members)} seeds", place)
+        for name, label, style in summary_lines(allocator, summary):
+            net = np.asarray(summary["series"][name]["weekly"]["net"])
+            data.append(line(times, [start, *path(net)], label, style, "%{y:.1%}" if place else "%{y:.3f}", place))
+    return {
+        "data": data,
+        "layout": layout(
+            height=400,
+            xaxis=axis(anchor="y2"),
+            yaxis=wealth_axis([0.36, 1]),
+            yaxis2=axis(domain=[0, 0.30], tickformat=".0%"),
+            hovermode="x unified",
+            **titled(allocator),
+        ),
+    }
+
+
+def rolling(summaries: Summaries) -> Figure:
+    """Draw the Sharpe ratio of a moving year of every allocator and the baselines, with equal weight's interval."""
+    drawn = longest(summaries)["rolling"]
+    benchmark = np.array([np.nan if value is None else value for value in drawn["equal_weight"]])
+    weekly = benchmark / np.sqrt(WEEKS_PER_YEAR)
+    error = np.sqrt(WEEKS_PER_YEAR / drawn["window"] * (1 + weekly**2 / 2))  # Lo (2002), independent normal weeks
+    known = np.isfinite(benchmark)
+    low, high = benchmark - NORMAL_95 * error, benchmark + NORMAL_95 * error
+    days = [day for day, there in zip(drawn["weeks"], known, strict=True) if there]
+    data = band(days, low[known], high[known], "95 % interval", {})
+    for name, summary in summaries.items():
+        style = {"color": series_colour("policy", name), "width": 2}
+        data.append(line(summary["rolling"]["weeks"], summary["rolling"]["policy"], name, style, "%{y:.2f}"))
+    for name in PRINCIPAL_BASELINES:
+        style = {"color": series_colour(name, ""), "width": 1.5, "dash": DASHES["baseline"]}
+        data.append(line(drawn["weeks"], drawn[name], LABELS[name], style, "%{y:.2f}"))
+    return {
+        "data": data,
+        "layout": layout(
+            height=400,
+            xaxis=axis(),
+            yaxis=axis(title={"text": "Sharpe ratio of a year"}, zeroline=True),
+            hovermode="x unified",
+        ),
+    }
+
+
+def trading(summaries: Summaries) -> Figure:
+    """Draw weekly turnover (moving mean) and the costs paid so far of every allocator and the baselines."""
+    data: list[Figure] = []
+    first = longest(summaries)
+    runs = [
+        (label, label, first, name, style)
+        for name, label, style in summary_lines("", first)
+        if name in PRINCIPAL_BASELINES
+    ]
+    for allocator, summary in summaries.items():
+        runs += [
+            (f"{allocator}, {label}", allocator, summary, name, style)
+            for name, label, style in summary_lines(allocator, summary)
+            if name not in PRINCIPAL_BASELINES
+        ]
+    for label, group, summary, name, style in runs:
+        weeks, weekly = summary["weeks"], summary["series"][name]["weekly"]
+        window = min(SMOOTH, len(weeks))
+        turnover = np.convolve(weekly["turnover"], np.ones(window) / window, mode="valid")
+        for x, y, hover, place in (
+            (weeks[window - 1 :], turnover, "%{y:.1%}", {}),
+            (weeks, np.cumsum(weekly["cost"]), "%{y:.2%}", {"yaxis": "y2"}),
+        ):
+            shown = name != "unshrunk" and not place  # one entry in the legend for all lines of an allocator
+            data.append(line(x, y, label, style, hover, place) | {"legendgroup": group, "showlegend": shown})
+    return {
+        "data": data,
+        "layout": layout(
+            height=520,
+            xaxis=axis(anchor="y2"),
+            yaxis=axis(domain=[0.54, 1], tickformat=".0%", rangemode="tozero", title={"text": "turnover a week"}),
+            yaxis2=axis(domain=[0, 0.46], tickformat=".1%", rangemode="tozero", title={"text": "costs paid"}),
+            hovermode="x unified",
+        ),
+    }

@@ -1,0 +1,192 @@
+"""The verdicts on an allocator as a court's record, in markdown: parties, weeks, rule, evidence, ruling and seals.
+
+Nothing here decides; everything is read from the verdicts as they lie in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from allocator_pipeline.evaluation.plots import line_picture
+from allocator_pipeline.registry.ledger import BASELINES, FAILED, NOT_PROVEN, PROVEN, TIE, Entry
+from allocator_pipeline.registry.rules import WORDS
+from allocator_pipeline.registry.verdicts import Verdict
+
+RULINGS = {
+    "promoted": "Promoted",
+    "kept": "The champion is kept",
+    "insufficient": "The champion is kept, for want of weeks",
+    "rolled_back": "Rolled back",
+}
+BADGES = {
+    PROVEN: "proven: the threshold of every baseline is exceeded",
+    NOT_PROVEN: "not proven: a threshold is not exceeded",
+    TIE: "a tie: week by week it is what it is compared with",
+    FAILED: "failed: there are no results to score",
+    "none": "none: this version was never tried",
+}
+"""What the badge of a verdict means."""
+
+
+def court_record(history: Sequence[Verdict]) -> str:
+    """Return the record of an allocator, the newest case first.
+
+    Parameters
+    ----------
+    history : sequence of Verdict
+        Oldest first.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    return "\n\n".join(case(verdict) for verdict in reversed(history)) or "No case has been heard yet."
+
+
+def case(verdict: Verdict) -> str:
+    """Return one case in markdown: parties, weeks, rule and numbers, evidence, ruling, seals."""
+    evidence = verdict.evidence
+    parts = [
+        f"### Case {verdict.number}: {_title(verdict)}",
+        f"**{RULINGS[verdict.outcome]}.** {verdict.reason} Champion from the week of {verdict.effective_week}: "
+        f"`{verdict.champion}`.",
+        _bullets(
+            [
+                ("Parties", _parties(verdict)),
+                ("Weeks", _weeks(evidence)),
+                ("Rule", _rule(verdict)),
+                ("Numbers", _numbers(evidence)),
+                ("Duel", _duel(evidence.get("duel"))),
+                ("Evidence over all tries", _evidence(evidence.get("badge"))),
+                ("Gate in force", gate_words(evidence.get("gate"))),
+                ("Seals", _seals(verdict)),
+            ]
+        ),
+    ]
+    return "\n\n".join(parts)
+
+
+def badge_words(badge: Mapping[str, Any] | None) -> str:
+    """Return a badge in a few words, such as ``not proven (try 12)``."""
+    if not badge:
+        return "none"
+    told = str(badge["verdict"]).replace("_", " ")
+    return f"{told} (try {badge['try']})" if badge.get("try") else told
+
+
+def gate_words(gate: Mapping[str, Any] | None) -> str:
+    """Return what a gate demands."""
+    if gate is None:
+        return ""
+    demands = [
+        words for name, words in (("proof_to_promote", "a promotion"), ("proof_to_serve", "being served")) if gate[name]
+    ]
+    return f"the badge is needed for {' and for '.join(demands)}" if demands else "the badge is needed for nothing"
+
+
+def evidence_picture(entries: Iterable[Entry], allocator: str) -> str:
+    """Draw the scores z of an allocator's tries against their thresholds, as a markdown image.
+
+    Parameters
+    ----------
+    entries : iterable of Entry
+        The ledger, or a part of it; tries of others and failures are left out.
+    allocator : str
+    """
+    scored = [entry for entry in entries if entry.allocator == allocator and entry.verdict != FAILED]
+    if not scored:
+        return "No try has been scored yet."
+    lines = {
+        f"{measure} against {WORDS[name]}": [entry.against[name][key] for entry in scored]
+        for name in BASELINES
+        for measure, key in (("z", "z"), ("threshold", "threshold"))
+    }
+    span = (f"try {scored[0].number}", f"try {scored[-1].number}")
+    return line_picture(lines, span, "evidence z and the threshold it must exceed, by try")
+
+
+def _title(verdict: Verdict) -> str:
+    what, _, which = verdict.source.partition(":")
+    which = which.partition("|")[2]
+    return f"roll-back by order, effective {verdict.effective_week}" if what == "order" else f"{what} of {which}"
+
+
+def _parties(verdict: Verdict) -> str:
+    if verdict.prior is None:
+        return f"`{verdict.candidate}`, unopposed: there was no champion"
+    role = "former champion" if verdict.kind == "rollback" else "challenger"
+    return f"{role} `{verdict.candidate}` v. champion `{verdict.prior}`"
+
+
+def _weeks(evidence: Mapping[str, Any]) -> str:
+    if not evidence.get("weeks"):
+        return ""
+    return f"{evidence['weeks']} unseen by both, {evidence['first_week']} to {evidence['last_week']}"
+
+
+def _rule(verdict: Verdict) -> str:
+    evidence = verdict.evidence
+    if verdict.kind == "rollback":
+        return "a version that was champion before may be so again, by order"
+    if verdict.prior is None:
+        return "the first policy judged is promoted, so that there is one to serve"
+    baselines = evidence["baselines"] if verdict.kind == "report" else []
+    metric = WORDS[evidence["metric"]]
+    over = f"that of {' and '.join(WORDS[name] for name in baselines)} over all judged years, and " if baselines else ""
+    return f"net {metric} must exceed {over}the champion's over the weeks unseen by both"
+
+
+def _numbers(evidence: Mapping[str, Any]) -> str:
+    metric = evidence.get("metric")
+    if metric is None:
+        return ""
+    told = []
+    if evidence.get("candidate"):
+        mine, theirs = evidence["candidate"][metric], evidence["champion"][metric]
+        told.append(f"{WORDS[metric]} {mine:.4f} v. the champion's {theirs:.4f}")
+    if walked := evidence.get("walk_forward"):
+        rivals = ", ".join(f"{WORDS[name]} {walked[name]:.4f}" for name in evidence["baselines"])
+        years = f"{walked['years'][0]} to {walked['years'][-1]}"
+        told.append(f"{years}: recipe {walked['policy']:.4f}" + (f", {rivals}" if rivals else ""))
+    return "; ".join(told)
+
+
+def _duel(duel: Mapping[str, Any] | None) -> str:
+    if not duel:
+        return ""
+    drawn = duel["bootstrap"]
+    return (
+        f"Sharpe ratio less the champion's {drawn['estimate']:+.2f}, 95 % interval [{drawn['low']:+.2f}, "
+        f"{drawn['high']:+.2f}] (paired stationary bootstrap); p = {duel['ledoit_wolf']['p_value']:.3f} (Ledoit-Wolf, "
+        "two-sided)"
+    )
+
+
+def _evidence(badge: Mapping[str, Any] | None) -> str:
+    if not badge:
+        return ""
+    if not badge["try"]:
+        return BADGES["none"]
+    place = f"try {badge['try']} (number {badge['position']} of sequence {badge['sequence']})"
+    scores = [
+        f"{WORDS[name]}: Sharpe difference {each['sharpe_difference']:+.3f}, t = {each['t']:.2f}, z = {each['z']:.2f}, "
+        f"threshold {each['threshold']:.2f}, p = {each['p_value']:.3f} (one-sided, of this try alone)"
+        for name, each in badge["against"].items()
+    ]
+    return "; ".join([f"{place}, {BADGES[badge['verdict']]}", *scores])
+
+
+def _seals(verdict: Verdict) -> str:
+    inputs = verdict.evidence.get("inputs", {})
+    seals = (
+        {"verdict": verdict.sha256, **inputs}
+        if inputs
+        else {"verdict": verdict.sha256, "source": verdict.source_sha256}
+    )
+    return ", ".join(f"{name} `{digest[:12]}`" for name, digest in seals.items())
+
+
+def _bullets(items: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"- **{name}:** {text}" for name, text in items if text)

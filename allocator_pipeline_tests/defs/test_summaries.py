@@ -1,0 +1,86 @@
+"""What the summaries read beside their inputs, from real stores: judged years, tries, duels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from allocator_pipeline.defs.resources import StoreResource
+from allocator_pipeline.defs.storage import Partitioned
+from allocator_pipeline.defs.summaries import duels_of, judged_years, tries_of
+from allocator_pipeline.errors import MissingPartitionError
+from allocator_pipeline.evaluation.comparison import duel
+from allocator_pipeline.market.calendar import weeks_of_year
+from allocator_pipeline.registry.ledger import Try
+from allocator_pipeline.registry.verdicts import Ruling
+
+WEEKS = [str(week.date()) for week in weeks_of_year(2021)["week"]]
+RNG = np.random.default_rng(0)
+CHAMPION = RNG.normal(0.002, 0.02, len(WEEKS))
+CHALLENGER = CHAMPION + RNG.normal(0.0, 0.004, len(WEEKS))
+
+
+@pytest.fixture
+def store(tmp_path):
+    return StoreResource(root=str(tmp_path))
+
+
+def write_papers(store, weeks):
+    for i, week in enumerate(weeks):
+        sides = {"champion": ("v1", CHAMPION[i]), "challenger": (f"v2-{i:02d}-ft", CHALLENGER[i])}
+        paper = {side: {"version": version, "net": float(net)} for side, (version, net) in sides.items()}
+        store.assets.write("paper_evaluations", f"ppo_lstm|{week}", {"allocator": "ppo_lstm", "week": week, **paper})
+
+
+def test_the_newest_report_says_which_years_are_judged(store):
+    keys = [f"{name}|{year}" for name in ("ppo_lstm", "sac_lstm") for year in (2019, 2020, 2021)]
+    reports = Partitioned(store.assets, "eval_reports", keys)
+    with pytest.raises(MissingPartitionError, match="no report of ppo_lstm"):
+        judged_years(reports, "ppo_lstm")
+    for key, years in {"ppo_lstm|2019": [2019], "ppo_lstm|2020": [2019, 2020], "sac_lstm|2021": [2021]}.items():
+        store.assets.write("eval_reports", key, {"walk_forward": {"years": years}})
+    assert judged_years(reports, "ppo_lstm") == [2019, 2020]
+
+
+def test_tries_are_counted_by_allocator_and_in_their_sequence(store):
+    assert tries_of(store.ledger.history()) == {"count": 0, "sequence": 0, "position": 0, "by_allocator": {}}
+    for number, name in enumerate(["ppo_lstm", "sac_lstm", "ppo_lstm"]):
+        rivals = {baseline: CHAMPION[:30].tolist() for baseline in ("hrp", "equal_weight")}
+        net = (CHALLENGER[:30] + 1e-4 * number).tolist()
+        store.ledger.record(Try(name, f"v{number}", "a" * 64, "b" * 64, WEEKS[40], WEEKS[:30], net, rivals))
+    assert tries_of(store.ledger.history()) == {
+        "count": 3,
+        "sequence": 1,
+        "position": 3,
+        "by_allocator": {"ppo_lstm": 2, "sac_lstm": 1},
+    }
+
+
+def test_a_stream_of_paper_weeks_is_a_duel_once_it_is_long_enough(store):
+    write_papers(store, WEEKS[:25])
+    assert duels_of(store, ["ppo_lstm", "sac_lstm"]) == []
+    write_papers(store, WEEKS[:30])
+    (found,) = duels_of(store, ["ppo_lstm", "sac_lstm"])
+    assert found == duel("ppo_lstm", "v2-29-ft", "v1", CHALLENGER[:30], CHAMPION[:30])
+    assert found["weeks"] == 30
+
+
+def test_a_verdict_that_carries_its_tests_is_a_duel_and_one_that_does_not_is_none(store):
+    tested = duel("ppo_lstm", "v2", "v1", CHALLENGER, CHAMPION)
+    tests = {name: tested[name] for name in ("bootstrap", "ledoit_wolf")}
+    log = store.verdicts("ppo_lstm")
+    common = {"kind": "report", "reason": "x", "effective_week": WEEKS[0], "source": "report:ppo_lstm|2020"}
+    for number, (candidate, prior, evidence) in enumerate(
+        [("v1", None, {}), ("v2", "v1", {"weeks": len(WEEKS), "duel": tests}), ("v3", "v1", {"duel": None})]
+    ):
+        outcome = "promoted" if prior is None else "kept"
+        ruling = Ruling(
+            candidate=candidate,
+            prior=prior,
+            outcome=outcome,
+            source_sha256=f"{number}" * 64,
+            evidence=evidence,
+            **common,
+        )
+        assert log.append(ruling, number) is not None
+    assert duels_of(store, ["ppo_lstm"]) == [tested]

@@ -1,0 +1,162 @@
+"""What the sections over all years show, and how they say it."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+
+from allocator_pipeline.config import BASELINES
+from allocator_pipeline.evaluation.metrics import drawdowns, sharpe_ratio, wealth
+from allocator_pipeline.evaluation.report import chance, conduct, luck, over_time, results, side_by_side, years
+from allocator_pipeline.evaluation.report.estimates import Tries
+from allocator_pipeline.evaluation.summary import LABELS, rows
+from allocator_pipeline_tests.evaluation.report.conftest import SUMMARISED
+from allocator_pipeline_tests.evaluation.report.pages import parsed
+
+TRIES = Tries(12)
+
+
+@pytest.fixture
+def significance(reports, judged, made, comparison):
+    def show(changed):
+        section = chance.significance(reports, rows(reports, judged), made.summaries, changed, TRIES)
+        return parsed(section.body)
+
+    return show
+
+
+def body_rows(table):
+    return [row.text for row in table.found(tag="tbody")[0].found(tag="tr")]
+
+
+def test_every_pair_has_both_p_values_and_a_verdict_in_words(significance, comparison):
+    shown = significance(comparison)
+    lines = [line for table in shown.found(tag="table")[:2] for line in body_rows(table)]
+    assert len(lines) == len(SUMMARISED) * len(BASELINES)
+    assert sum("not distinguishable from equal weight" in line for line in lines) == 1
+    assert sum("identical to equal weight in every week" in line for line in lines) == 1
+    for table in shown.found(tag="table")[:2]:
+        heads = [cell.text for cell in table.found(tag="thead")[0].found(tag="th")]
+        assert {"p, bootstrap", "p, Ledoit-Wolf", "verdict"} <= set(heads)
+
+
+def test_what_knows_how_many_were_tried_is_shown(significance, comparison):
+    text = significance(comparison).text
+    for words in (
+        "deflated Sharpe ratio",
+        "Probability of backtest overfitting",
+        "better than HRP?",
+        "Model confidence set at 95 %",
+        "not distinguishable from the champion",
+    ):
+        assert words in text, words
+
+
+def test_too_few_weeks_for_tests_leave_a_page(significance, comparison):
+    changed = copy.deepcopy(comparison)
+    for pair in changed["pairs"]:
+        pair |= {"bootstrap": None, "ledoit_wolf": None, "verdict": "unknown"}
+    changed |= {"duels": [], "deflated": None, "overfitting": None, "superiority": {}, "confidence_set": None}
+    text = significance(changed).text
+    assert "too few weeks to compare with HRP" in text
+    assert "None has 26 common weeks yet." in text
+    assert "Too few weeks to deflate" in text
+
+
+def test_bands_hold_every_seed(made):
+    summary = made.summaries["ppo_lstm"]
+    figure = over_time.seeds("ppo_lstm", summary)
+    bands = [line for line in figure["data"] if line["name" if "name" in line else "legendgroup"] == "4 seeds"]
+    low, high, falls_low, falls_high = (np.array(line["y"]) for line in bands)
+    for member in summary["seeds"]["served"]:
+        path, falls = np.array([1.0, *wealth(np.array(member["net"]))]), drawdowns(np.array(member["net"]))
+        assert (low <= path + 1e-4).all()
+        assert (path <= high + 1e-4).all()
+        assert (falls_low[1:] <= falls + 1e-4).all()
+        assert (falls <= falls_high[1:] + 1e-4).all()
+    names = {line["name"] for line in figure["data"] if "name" in line}
+    assert {"served", "unshrunk", "equal weight", "HRP"} <= names
+
+
+def test_the_band_of_the_rolling_ratio_is_a_years_uncertainty(made):
+    figure = over_time.rolling(made.summaries)
+    low, high = (np.array(line["y"]) for line in figure["data"][:2])
+    benchmark = np.array(made.summaries["ppo_lstm"]["rolling"]["equal_weight"])
+    assert np.allclose((low + high) / 2, benchmark, atol=1e-3)
+    expected = 1.96 * np.sqrt(1 + benchmark**2 / 104)  # 52 weeks, annualised: about 1.96 either way
+    assert np.allclose((high - low) / 2, expected, atol=1e-3)
+
+
+def test_years_have_their_baselines_and_intervals(made):
+    section = years.by_year(SUMMARISED, made.summaries, TRIES)
+    table = parsed(section.body).found(tag="table")[0]
+    heads = [cell.text for cell in table.found(tag="thead")[0].found(tag="th")]
+    assert [f"{LABELS[name]}: return" for name in BASELINES] == heads[-len(BASELINES) :]
+    assert [line.split()[0] for line in body_rows(table)] == ["2016", "2017", "2018"]
+    net = np.array(made.baselines["hrp"]["weekly"]["net"])
+    picked = [week.startswith("2017") for week in made.weeks]
+    assert f"HRP {float(sharpe_ratio(net[picked])):.2f}" in body_rows(table)[1]
+
+
+def test_a_single_week_of_a_year_has_no_interval(made):
+    summary = copy.deepcopy(made.summaries["ppo_lstm"])
+    summary["weeks"][-1] = "2019-01-07"
+    summary["calendar"].append(summary["calendar"][-1] | {"year": 2019, "sharpe": 0.0})
+    section = years.by_year(["ppo_lstm"], {"ppo_lstm": summary}, TRIES)
+    assert "too few weeks" in body_rows(parsed(section.body).found(tag="table")[0])[-1]
+
+
+def test_served_and_unshrunk_stand_side_by_side(made):
+    lines = body_rows(parsed(results.every_metric(SUMMARISED, made.summaries, TRIES).body).found(tag="table")[0])
+    assert [line.split(" ")[0] for line in lines[:4]] == ["ppo_lstm", "ppo_lstm", "sac_patchtst", "sac_patchtst"]
+    assert "served 20 % of the tilt" in lines[0]
+    assert "unshrunk" in lines[1]
+    assert "served 0 % of the tilt" in lines[2]
+    assert len(lines) == 4 + len(BASELINES)
+
+
+def test_costs_have_levels_break_even_and_an_interval_where_they_are_charged(made):
+    section = conduct.trading(SUMMARISED, made.summaries, TRIES)
+    heads = [cell.text for cell in parsed(section.body).found(tag="thead")[0].found(tag="th")]
+    assert heads[1:6] == ["0 bps", "5 bps", "10 bps", "20 bps", "50 bps"]
+    served = next(line for line in section.figures["costs-ppo_lstm"]["data"] if line["name"] == "served")
+    assert served["x"] == [0, 5, 10, 20, 50]
+    assert [bool(size) for size in served["error_y"]["array"]] == [False, False, True, False, False]
+    assert served["y"] == sorted(served["y"], reverse=True)
+
+
+def test_a_response_without_gradients_shows_permutations(made):
+    found = made.summaries["ppo_lstm"]["response"] | {"integrated_gradients": None}
+    figure = side_by_side.response("ppo_lstm", found, "features")
+    assert [line["name"] for line in figure["data"]] == ["permutation"]
+    assert sum(figure["data"][0]["x"]) == pytest.approx(1.0, abs=1e-3)
+    assert figure["data"][0]["x"] == sorted(figure["data"][0]["x"])  # the strongest on top
+
+
+def test_a_policy_that_responds_to_nothing_is_drawn_too(made):
+    nothing = {"features": {"momentum": 0.0, "forecast": 0.0}, "stocks": {"S00": 0.0}}
+    found = {"weeks": 52, "permutation": nothing, "integrated_gradients": None}
+    assert side_by_side.response("ppo_lstm", found, "features")["data"][0]["x"] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("above", "words"),
+    [(0.0, "not distinguishable"), (0.5, "not distinguishable"), (1.0, "not distinguishable")],
+)
+def test_twelve_shuffles_cannot_prove_anything(made, above, words):
+    changed = copy.deepcopy(made.summaries)
+    changed["ppo_lstm"]["placebo"]["share_above"] = above
+    assert words in body_rows(parsed(luck.placebo(SUMMARISED, changed, TRIES).body).found(tag="table")[0])[0]
+
+
+def test_forecasts_that_beat_all_or_none_of_many_shuffles_are_told_apart(made):
+    changed = copy.deepcopy(made.summaries)
+    placebo = changed["ppo_lstm"]["placebo"]
+    placebo |= {"share_above": 0.0, "draws": placebo["draws"] * 3}
+    other = changed["sac_patchtst"]["placebo"]
+    other |= {"share_above": 1.0, "draws": other["draws"] * 3}
+    first, second = body_rows(parsed(luck.placebo(SUMMARISED, changed, TRIES).body).found(tag="table")[0])
+    assert "better than its shuffled forecasts" in first
+    assert "worse than its shuffled forecasts" in second

@@ -1,0 +1,152 @@
+"""Verdicts made again: the same, unless somebody has touched something."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from allocator_pipeline.atomic import canonical_json, sha256
+from allocator_pipeline.config import GateConfig
+from allocator_pipeline.errors import CorruptArtifactError, MissingPartitionError, UnsafeNameError
+from allocator_pipeline.registry import promotion
+from allocator_pipeline.registry.chain import GENESIS
+from allocator_pipeline.registry.court import Court
+from allocator_pipeline.registry.replay import replay
+from allocator_pipeline.registry.verdicts import Verdict
+from allocator_pipeline_tests.registry.conftest import best_and_worst, make_ruling, rivals
+
+
+@pytest.fixture
+def heard(judge, report_on, stream, court) -> Court:
+    """A court that has heard three reports, a stream and an order."""
+    first = court.log.history()[0]  # of the stream's champion
+    promotion.promote_from_stream(court, stream(26, -0.001), rivals)
+    judge(report_on(2018, best_and_worst(2018)[0]))
+    promotion.rollback(replace(court, gate=GateConfig(True, True)), first.champion, "2019-03-04", "A test.")
+    return court
+
+
+def statuses(court: Court) -> list[str]:
+    return [finding.status for finding in replay(court)]
+
+
+def rewrite(court: Court, number: int, **changes: object) -> None:
+    """Change a verdict and seal the whole log anew, as somebody with access to the folder could."""
+    seal, links = GENESIS, []
+    for verdict in court.log.history():
+        values = {**asdict(verdict), **(changes if verdict.number == number else {}), "previous_sha256": seal}
+        links.append(Verdict(**values))
+        seal = links[-1].sha256
+    for link in links:
+        (court.log.folder / f"{link.number:06d}.json").write_bytes(link.to_bytes())
+    (court.log.folder / "head.json").write_bytes(canonical_json({"count": len(links), "sha256": seal}))
+
+
+def test_every_kind_of_verdict_can_be_made_again(heard) -> None:
+    kinds = [verdict.kind for verdict in heard.log.history()]
+    assert kinds == ["report", "stream", "report", "rollback"]
+    assert statuses(heard) == ["same"] * 4
+    assert statuses(replace(heard, gate=GateConfig(True, True))) == ["same"] * 4  # each by the gate of its time
+
+
+def test_a_changed_input_is_found(heard) -> None:
+    digest = heard.log.history()[2].evidence["inputs"]["walk"]
+    path = heard.inputs.root / f"{digest}.json.gz"
+    walk = heard.inputs.read(digest)
+    walk["candidate"]["net"][3] += 0.01
+    path.write_bytes(gzip.compress(canonical_json(walk), mtime=0))
+    findings = replay(heard)
+    assert [finding.status for finding in findings] == ["same", "same", "differs", "same"]
+    assert "cannot be trusted" in findings[2].why
+
+
+def test_an_absent_input_is_said_to_be_absent(heard) -> None:
+    (heard.inputs.root / f"{heard.log.history()[1].evidence['inputs']['baselines']}.json.gz").unlink()
+    assert statuses(heard) == ["same", "inputs absent", "same", "same"]
+    shutil.rmtree(heard.inputs.root)
+    assert statuses(heard) == ["inputs absent"] * 4
+
+
+def test_an_edited_verdict_is_found_by_its_seal(heard) -> None:
+    path = heard.log.folder / "000002.json"
+    path.write_bytes(path.read_bytes().replace(b'"kept"', b'"promoted"'))
+    with pytest.raises(CorruptArtifactError, match="not what was written"):
+        replay(heard)
+
+
+@pytest.mark.parametrize(
+    ("number", "changes", "named"),
+    [
+        (3, {"outcome": "kept", "promoted": False}, "outcome"),
+        (2, {"reason": "They paid me."}, "reason"),
+        (4, {"candidate": "v2015-12-28-other"}, "candidate"),
+        (3, {"effective_week": "2018-12-31"}, "effective_week"),
+    ],
+)
+def test_an_edited_verdict_sealed_anew_is_found_by_its_inputs(heard, number, changes, named) -> None:
+    verdict = heard.log.history()[number - 1]
+    if verdict.outcome == changes.get("outcome"):
+        changes = {"outcome": "promoted", "promoted": True}
+    rewrite(heard, number, **changes)
+    findings = replay(heard)
+    assert findings[number - 1].status == "differs"
+    assert named in findings[number - 1].why or named == "candidate"
+
+
+@pytest.mark.parametrize("place", ["badge", "duel", "candidate", "gate"])
+def test_edited_evidence_sealed_anew_is_found(heard, place) -> None:
+    evidence = heard.log.history()[2].evidence
+    edits = {
+        "badge": {**evidence["badge"], "verdict": "proven"},
+        "duel": {**evidence["duel"], "ledoit_wolf": {**evidence["duel"]["ledoit_wolf"], "p_value": 0.001}},
+        "candidate": {**evidence["candidate"], "sharpe": 9.0},
+        "gate": {"proof_to_promote": False, "proof_to_serve": False, "more": 1},
+    }
+    rewrite(heard, 3, evidence={**evidence, place: edits[place]})
+    assert replay(heard)[2].status == "differs"
+
+
+def test_another_input_in_the_place_of_one_is_found(heard) -> None:
+    """A kept document of the right hash, but not the one that was judged."""
+    evidence = heard.log.history()[2].evidence
+    report = heard.inputs.read(evidence["inputs"]["report"])
+    series = report["walk_forward"]["series"]
+    series["policy"] = {**series["policy"], "metrics": dict.fromkeys(series["policy"]["metrics"], 99.0)}
+    digest = heard.inputs.keep(report)
+    rewrite(heard, 3, evidence={**evidence, "inputs": {**evidence["inputs"], "report": digest}}, source_sha256=digest)
+    assert replay(heard)[2].status == "differs"
+
+
+def test_a_verdict_of_another_try_is_found(heard) -> None:
+    evidence = heard.log.history()[2].evidence
+    other = heard.ledger.history()[0]
+    changed = {**evidence, "badge": {**evidence["badge"], "try": 1}}
+    rewrite(heard, 3, evidence=changed)
+    assert "not the entry" in replay(heard)[2].why
+    rewrite(heard, 3, evidence={**changed, "inputs": {**evidence["inputs"], "entry": other.sha256}})
+    assert replay(heard)[2].status == "differs"
+
+
+def test_a_verdict_without_inputs_is_not_called_the_same(court) -> None:
+    court.log.append(make_ruling(), after=0)
+    assert statuses(court) == ["inputs absent"]
+
+
+def test_inputs_lie_under_their_own_hash(court) -> None:
+    value = {"b": [1.5, 2], "a": None}
+    digest = court.inputs.keep(value)
+    assert digest == sha256(canonical_json(value)) == court.inputs.keep({"a": None, "b": [1.5, 2]})
+    assert court.inputs.read(digest) == value
+    assert [path.name for path in Path(court.inputs.root).iterdir()] == [f"{digest}.json.gz"]
+    with pytest.raises(MissingPartitionError, match="not kept"):
+        court.inputs.read("0" * 64)
+    with pytest.raises(UnsafeNameError):
+        court.inputs.read("../evidence/000001")
+    for damage in (b"", b"no gzip", gzip.compress(b"{}"), (court.inputs.root / f"{digest}.json.gz").read_bytes()[:20]):
+        (court.inputs.root / f"{digest}.json.gz").write_bytes(damage)
+        with pytest.raises(CorruptArtifactError, match="cannot be trusted"):
+            court.inputs.read(digest)
