@@ -106,6 +106,30 @@ class CostConfig:
 
 
 @dataclass(frozen=True)
+class AccountConfig:
+    """How the paper accounts are kept.
+
+    Parameters
+    ----------
+    deposit : float
+        USD that an account opens with (``ALLOCATOR_PAPER_DEPOSIT``).
+    whole_shares : bool
+        Whether orders are rounded down to whole shares (``ALLOCATOR_PAPER_SHARES``: ``fractional`` or ``whole``).
+    min_order_share, min_order_usd : float
+        Least order, as a share of net asset value (full exits exempt) and in USD.
+    reinvest : bool
+        Whether dividends that a source itemises are reinvested on their ex-date, as adjusted prices have it; else they
+        become cash.
+    """
+
+    deposit: float = 100_000.0
+    whole_shares: bool = False
+    min_order_share: float = 0.01
+    min_order_usd: float = 10.0
+    reinvest: bool = True
+
+
+@dataclass(frozen=True)
 class GateConfig:
     """What the badge `proven` is needed for.
 
@@ -177,6 +201,8 @@ class Settings:
         ``lstm=toto``).
     costs : CostConfig
         Trading rules.
+    account : AccountConfig
+        The paper accounts (``ALLOCATOR_PAPER_DEPOSIT``, ``_SHARES``).
     gate : GateConfig
         What the badge `proven` is needed for (``ALLOCATOR_PROOF_TO_PROMOTE``, ``ALLOCATOR_PROOF_TO_SERVE``).
     """
@@ -191,6 +217,7 @@ class Settings:
     external_forecasts: Path | None = None
     state_forecasts: tuple[tuple[str, str], ...] = ()
     costs: CostConfig = field(default_factory=CostConfig)
+    account: AccountConfig = field(default_factory=AccountConfig)
     gate: GateConfig = field(default_factory=GateConfig)
 
     @property
@@ -215,6 +242,8 @@ class Settings:
             if self.market == "simulated"
             else None,
             "costs": asdict(self.costs),
+            # None where it is the default: folders from before there were accounts stay usable
+            "account": None if self.account == AccountConfig() else asdict(self.account),
             # None where no state reads the table: then it adds rows to the panel and changes nothing of ours
             "state_forecasts": {**dict(self.state_forecasts), "table": str(table.absolute())}
             if self.state_forecasts and table
@@ -269,6 +298,12 @@ class Settings:
                 "The simulated market needs at least 15 symbols, an IC in [0, 1) and a persistence in [0, 1).",
                 todo="mend ALLOCATOR_SIMULATED_SYMBOLS, _IC or _PERSISTENCE.",
             )
+        deposit = _number(env, "ALLOCATOR_PAPER_DEPOSIT", float, AccountConfig().deposit)
+        if not 0 < deposit < float("inf"):
+            raise ConfigurationError(
+                f"ALLOCATOR_PAPER_DEPOSIT is {deposit}.", todo="set it to an amount in USD (the default is 100000)."
+            )
+        shares = _choice(env, "ALLOCATOR_PAPER_SHARES", ("fractional", "whole"), "fractional")
         return cls(
             market=market,  # type: ignore[arg-type]
             data_dir=Path(env.get("ALLOCATOR_DATA_DIR", "data")),
@@ -279,6 +314,7 @@ class Settings:
             simulated=simulated,
             external_forecasts=Path(table) if table else None,
             state_forecasts=_replacements(env.get("ALLOCATOR_STATE_FORECASTS", ""), table),
+            account=AccountConfig(deposit=deposit, whole_shares=shares == "whole"),
             gate=GateConfig(
                 proof_to_promote=_choice(env, "ALLOCATOR_PROOF_TO_PROMOTE", SWITCH, "off") == "on",
                 proof_to_serve=_choice(env, "ALLOCATOR_PROOF_TO_SERVE", SWITCH, "off") == "on",

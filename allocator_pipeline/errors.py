@@ -100,3 +100,11 @@ class ConflictError(AllocatorError):
 
 class LabelError(AllocatorError):
     """A label is due but the prices it needs are missing."""
+
+
+class BrokerError(AllocatorError):
+    """A broker does not answer, refuses, or answers nonsense."""
+
+
+class NotPaperError(BrokerError):
+    """A brokerage account is not known to be a paper account; nothing is read from it."""

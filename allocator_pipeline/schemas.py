@@ -40,6 +40,21 @@ PRICES = pa.DataFrameSchema(
 )
 """Daily bars by date and symbol. Open, high, low (USD) and volume (shares) are NaN where the source has none."""
 
+CORPORATE_ACTIONS = pa.DataFrameSchema(
+    {
+        "date": pa.Column(_DAY),
+        "symbol": pa.Column(str),
+        "kind": pa.Column(str, pa.Check.isin(("dividend", "split"))),
+        "value": pa.Column("float64", pa.Check.gt(0)),
+        "source": pa.Column(str),
+    },
+    unique=["date", "symbol", "kind"],
+    strict=True,
+    ordered=True,
+    name="corporate_actions",
+)
+"""Dividends (USD a share) and splits (new shares for one old one) by ex-date, beside prices that are not adjusted."""
+
 SENTIMENT = pa.DataFrameSchema(
     {
         "article_id": pa.Column(str),

@@ -52,10 +52,13 @@ def test_every_variable_is_read():
             "ALLOCATOR_SIMULATED_PERSISTENCE": "0.5",
             "ALLOCATOR_EXTERNAL_FORECASTS": "/somewhere/table.parquet",
             "ALLOCATOR_STATE_FORECASTS": "patchtst=kronos, lstm=toto",
+            "ALLOCATOR_PAPER_DEPOSIT": "2500.5",
+            "ALLOCATOR_PAPER_SHARES": "whole",
             "ALLOCATOR_PROOF_TO_PROMOTE": "on",
             "ALLOCATOR_PROOF_TO_SERVE": "on",
         }
     )
+    assert (settings.account.deposit, settings.account.whole_shares) == (2500.5, True)
     assert settings.gate == GateConfig(proof_to_promote=True, proof_to_serve=True)
     assert settings.external_forecasts == Path("/somewhere/table.parquet")
     assert settings.state_forecasts == (("lstm", "toto"), ("patchtst", "kronos"))
@@ -76,6 +79,8 @@ def test_every_variable_is_read():
         ({"ALLOCATOR_SIMULATED_START": "yesterday"}, "ALLOCATOR_SIMULATED_START"),
         ({"ALLOCATOR_SIMULATED_SYMBOLS": "14"}, "15 symbols"),
         ({"ALLOCATOR_SIMULATED_IC": "1.5"}, "IC"),
+        *(({"ALLOCATOR_PAPER_DEPOSIT": text}, "ALLOCATOR_PAPER_DEPOSIT") for text in ("0", "-1", "inf", "nan", "much")),
+        ({"ALLOCATOR_PAPER_SHARES": "half"}, "ALLOCATOR_PAPER_SHARES"),
         ({"ALLOCATOR_PROOF_TO_SERVE": "perhaps"}, "ALLOCATOR_PROOF_TO_SERVE"),
         ({"ALLOCATOR_STATE_FORECASTS": "lstm=toto"}, "ALLOCATOR_EXTERNAL_FORECASTS"),
         *(

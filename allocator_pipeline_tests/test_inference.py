@@ -250,6 +250,10 @@ def test_orders_follow_the_thresholds() -> None:
     assert list(orders(target, held, nav)) == ["BIG", "EXIT", "NEW"]
 
 
+def test_what_left_the_universe_is_sold_whatever_it_is_worth() -> None:
+    assert orders({"A": 0.5, CASH: 0.5}, {"A": 0.5, "LEFT": 0.0001, CASH: 0.4999}, 10_000.0) == {"LEFT": ("SELL", 1.0)}
+
+
 def test_buys_are_scaled_to_cash_plus_proceeds() -> None:
     held = {"KEEP": 0.985, "SELL": 0.012, CASH: 0.003}
     target = {"KEEP": 0.98, "A": 0.01, "B": 0.03, "SELL": 0.0, CASH: -0.02}

@@ -108,7 +108,7 @@ def run_graph(folder: Path, corrupt_after: pd.Timestamp | None) -> Pipeline:
         if week == WEEKS[3]:
             pipeline.materialize(("finetuned_policies",), key, key)
         pipeline.materialize(("target_weights", "decisions"), key, key)
-        pipeline.materialize(("labeled_experience", "paper_evaluations"), key, key)
+        pipeline.materialize(("paper_account", "labeled_experience", "paper_evaluations"), key, key)
     return pipeline
 
 
@@ -185,6 +185,20 @@ def test_labels_follow_the_one_accounting(honest):
         assert row.label.reward == pytest.approx(100 * np.log1p(row.label.realized_return), abs=1e-9)
 
 
+def test_the_paper_account_books_every_week_once_and_reconciles(honest):
+    booked = honest.store.account(ALLOCATOR).history()
+    assert [week.week for week in booked] == WEEKS
+    assert booked[0].nav_before == honest.settings.account.deposit
+    for week, row in zip(booked, honest.store.experience.records(ALLOCATOR), strict=True):
+        assert abs(week.reconciliation_error) < 1e-12
+        assert row.label.actual_weights == week.actual_weights
+        assert row.label.execution_report == week.execution_report
+        assert week.net == pytest.approx(row.label.realized_return, abs=0.002)  # but for skipped orders
+        assert honest.store.assets.read("paper_account", f"{ALLOCATOR}|{week.week}")["booking"]["nav"] == week.nav
+        orders = json.loads((honest.store.orders / ALLOCATOR / f"{week.week}.json").read_text())
+        assert all(order["status"] == "preview" for order in orders)
+
+
 def test_champion_and_challenger_stand_side_by_side(honest):
     papers = [honest.store.assets.read("paper_evaluations", f"{ALLOCATOR}|{week}") for week in WEEKS]
     assert [paper["challenger"] is not None for paper in papers] == [False] * 3 + [True] * 4
@@ -239,7 +253,7 @@ def test_every_partition_again_changes_nothing_and_trains_nothing(honest):
     key = f"{ALLOCATOR}|{WEEKS[3]}"
     honest.materialize(("finetuned_policies",), key, key)
     honest.materialize(("target_weights", "decisions"), key, key)
-    honest.materialize(("labeled_experience", "paper_evaluations"), key, key)
+    honest.materialize(("paper_account", "labeled_experience", "paper_evaluations"), key, key)
     assert files() == before
 
 
@@ -379,6 +393,33 @@ def test_a_training_that_fails_is_a_try(honest, monkeypatch):
     failed = honest.store.ledger.history()[before:]
     assert [(entry.verdict, entry.allocator) for entry in failed] == [("failed", ALLOCATOR)] * 2
     assert failed[1].candidate.endswith("-ft")
+
+
+def test_a_brokers_paper_account_is_decided_from_and_replaces_ours(honest, monkeypatch):
+    pytest.importorskip("alpaca")
+    from allocator_pipeline_tests.clients.alpaca_server import Alpaca, position, serve
+
+    week = "2018-04-23"
+    key = f"{ALLOCATOR}|{week}"
+    broker = Alpaca(positions=[position("SIM01", "40", "5000.00"), position("SIM16", "10", "2500.00")])
+    server = serve(broker)
+    for name, value in broker.env.items():
+        monkeypatch.setenv(name, value)
+    honest.materialize(("target_weights", "decisions"), key, key, {"target_weights": {"portfolio_from_alpaca": True}})
+    server.shutdown()
+    server.server_close()
+    honest.materialize(("paper_account", "labeled_experience"), key, key)
+    record = honest.store.experience.get(f"paper:{week}:{ALLOCATOR}")
+    assert record.decision.portfolio["nav"] == 10_000.0
+    exported = json.loads((honest.store.orders / ALLOCATOR / f"{week}.json").read_text())
+    assert exported == record.decision.portfolio["orders"]
+    booked = honest.store.account(ALLOCATOR).history()[-1]
+    assert [event["kind"] for event in booked.events[:2]] == ["withdrawal", "deposit"]
+    assert booked.nav_before == pytest.approx(10_000.0)
+    assert record.label.execution_report == booked.execution_report
+    secrets = [value for name, value in broker.env.items() if name.endswith(("KEY_ID", "SECRET_KEY"))]
+    written = b"".join(path.read_bytes() for path in honest.settings.data_dir.rglob("*") if path.is_file())
+    assert not [secret for secret in secrets if secret.encode() in written]
 
 
 def test_one_data_folder_holds_results_of_one_choice_of_settings(honest):

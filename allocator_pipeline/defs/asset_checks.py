@@ -26,6 +26,9 @@ BLOCKING = (
 )
 """Asset and name of the blocking checks."""
 
+RECONCILED = 1e-9
+"""Greatest difference of a week's return between paper account and environment."""
+
 
 def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     """Return the checks."""
@@ -97,6 +100,18 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
         return _verdict(context, store.assets, "target_weights", partitions.decision_weeks, problems)
 
     @dg.asset_check(
+        asset="paper_account",
+        description="Every booked week pays what the environment's accounting makes of the weights that it reached.",
+    )
+    def account_reconciles(context: dg.AssetCheckExecutionContext, store: StoreResource):
+        def problems(key: str) -> list[str]:
+            booking = store.assets.read("paper_account", key)["booking"]
+            error = booking["reconciliation_error"] if booking is not None else 0.0
+            return [] if abs(error) <= RECONCILED else [f"it is off by {error:.2e} of its value"]
+
+        return _verdict(context, store.assets, "paper_account", partitions.label_weeks, problems)
+
+    @dg.asset_check(
         asset="promoted_policies",
         description="The champion's artefact is stored whole: every file matches its sha256.",
     )
@@ -117,6 +132,7 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
         sessions_are_complete,
         forecasts_cover_the_universe,
         weights_keep_constraints,
+        account_reconciles,
         champion_verifies,
     ]
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from allocator_pipeline.config import Settings
 from allocator_pipeline.defs.asset_checks import asset_checks
+from allocator_pipeline.defs.assets.account import account_assets
 from allocator_pipeline.defs.assets.allocation import allocation_assets
 from allocator_pipeline.defs.assets.evaluation import evaluation_assets
 from allocator_pipeline.defs.assets.features import feature_assets
@@ -107,6 +108,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *summary_assets(partitions),
             *promotion_assets(partitions),
             *allocation_assets(partitions),
+            *account_assets(partitions),
             *report_assets(),
         ],
         asset_checks=asset_checks(partitions),

@@ -176,7 +176,11 @@ def weekly_tasks(window: Window) -> Iterator[Task]:
             yield Task(f"fine-tunes for {week}", ("finetuned_policies",), *span)
         yield Task(f"decisions of {week}", ("target_weights", "decisions"), *span)
         if week in window.label_weeks:
-            yield Task(f"labels and paper evaluations of {week}", ("labeled_experience", "paper_evaluations"), *span)
+            yield Task(
+                f"accounts, labels and paper evaluations of {week}",
+                ("paper_account", "labeled_experience", "paper_evaluations"),
+                *span,
+            )
 
 
 def closing_tasks() -> list[list[Task]]:

@@ -51,7 +51,12 @@ def jobs():
             retries=3,
         ),
         job("inference_job", "target_weights", "decisions", description="This week's weights, recorded."),
-        job("labeling_job", "labeled_experience", description="Label a week whose outcome is known."),
+        job(
+            "labeling_job",
+            "paper_account",
+            "labeled_experience",
+            description="Book a week whose outcome is known in the paper account, and label it.",
+        ),
         job("paper_job", "paper_evaluations", description="Score champion and challenger on a labelled week."),
         job("finetuning_job", "finetuned_policies", description="Fine-tune the champion for the coming week."),
         replay_verdicts_job,

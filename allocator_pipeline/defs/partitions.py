@@ -30,6 +30,11 @@ def split(key: str) -> tuple[str, str]:
     return first, second
 
 
+def in_order(keys: list[str]) -> list[str]:
+    """Return keys of name and week by week, then by name."""
+    return sorted(keys, key=lambda key: split(key)[::-1])
+
+
 def range_tags(first: str, last: str) -> dict[str, str]:
     """Return the tags of a run over the partitions from the first to the last key; two dimensions span a rectangle."""
     return {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from allocator_pipeline.config import CostConfig, GateConfig, Settings, SimulatedConfig
+from allocator_pipeline.account.ledger import AccountLedger
+from allocator_pipeline.config import AccountConfig, CostConfig, GateConfig, Settings, SimulatedConfig
 from allocator_pipeline.defs.storage import AssetStore
 from allocator_pipeline.experience.store import ExperienceStore
 from allocator_pipeline.market.source import MarketSource
@@ -35,6 +36,7 @@ class MarketResource(dg.ConfigurableResource):
     state_forecasts: dict[str, str]
     simulated: str
     costs: str
+    account: str
     gate: str
 
     @classmethod
@@ -51,6 +53,7 @@ class MarketResource(dg.ConfigurableResource):
             state_forecasts=dict(settings.state_forecasts),
             simulated=json.dumps(asdict(settings.simulated), default=str, sort_keys=True),
             costs=json.dumps(asdict(settings.costs), sort_keys=True),
+            account=json.dumps(asdict(settings.account), sort_keys=True),
             gate=json.dumps(asdict(settings.gate), sort_keys=True),
         )
 
@@ -71,6 +74,7 @@ class MarketResource(dg.ConfigurableResource):
             state_forecasts=tuple(sorted(self.state_forecasts.items())),
             simulated=SimulatedConfig(**simulated),
             costs=CostConfig(**json.loads(self.costs)),
+            account=AccountConfig(**json.loads(self.account)),
             gate=GateConfig(**json.loads(self.gate)),
         )
 
@@ -121,6 +125,15 @@ class StoreResource(dg.ConfigurableResource):
     def experience(self) -> ExperienceStore:
         """Decisions and their labels."""
         return ExperienceStore(Path(self.root) / "experience.sqlite")
+
+    def account(self, allocator: str) -> AccountLedger:
+        """Return the ledger of an allocator's paper account."""
+        return AccountLedger(Path(self.root) / "accounts", allocator)
+
+    @property
+    def orders(self) -> Path:
+        """Folder of the orders that decisions from a known value ask for; nothing sends them."""
+        return Path(self.root) / "orders"
 
     @property
     def checkpoints(self) -> Path:

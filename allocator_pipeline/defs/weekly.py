@@ -13,8 +13,8 @@ from allocator_pipeline.config import ANCHOR, WEEKS_PER_YEAR, CostConfig, GateCo
 from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.errors import ConflictError
-from allocator_pipeline.experience.labeling import label_week
-from allocator_pipeline.experience.records import Decision, run_id
+from allocator_pipeline.experience.labeling import Fills, label_week
+from allocator_pipeline.experience.records import Decision, Experience, run_id
 from allocator_pipeline.inference import (
     Portfolio,
     decide,
@@ -148,8 +148,21 @@ def _refuse_gap(allocator: str, week: str, before: str, store: StoreResource) ->
         )
 
 
-def label_decision(run: str, states: StateTensors, store: StoreResource, market: MarketResource) -> dict[str, Any]:
+def label_decision(
+    run: str, states: StateTensors, store: StoreResource, market: MarketResource, account: Mapping[str, Any]
+) -> dict[str, Any]:
     """Label a recorded decision if its exit price is known, and return the row as JSON values.
+
+    Parameters
+    ----------
+    run : str
+        Its run id.
+    states : StateTensors
+        Hold the week and the next one.
+    store : StoreResource
+    market : MarketResource
+    account : mapping
+        The week in the paper account, as `account.account_week` returns it.
 
     Returns
     -------
@@ -157,8 +170,17 @@ def label_decision(run: str, states: StateTensors, store: StoreResource, market:
         The decision's and the label's fields, and ``status``: ``labeled``, or ``pending`` while the exit price is not
         known.
     """
-    status = label_week(store.experience, run, states, market.source.coverage().last_session, market.settings.costs)
+    fills = _fills(store.experience.get(run), account.get("booking"))
+    last = market.source.coverage().last_session
+    status = label_week(store.experience, run, states, last, market.settings.costs, fills)
     row = store.experience.get(run)
     assert row is not None  # noqa: S101 (label_week has found it)
     label = asdict(row.label) if row.label is not None else {}
     return {**asdict(row.decision), **label, "status": "pending" if status == "pending" else "labeled"}
+
+
+def _fills(row: Experience | None, booking: Mapping[str, Any] | None) -> Fills | None:
+    """Return the fills of a label: as written, also if that was before there was an account, else those booked."""
+    if row is not None and row.label is not None:
+        return Fills(row.label.actual_weights, row.label.execution_report)
+    return Fills(booking["actual_weights"], booking["execution_report"]) if booking else None

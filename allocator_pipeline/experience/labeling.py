@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
@@ -25,8 +26,29 @@ from allocator_pipeline.portfolio.rollout import Holdings, as_holdings, drift, o
 from allocator_pipeline.portfolio.state import StateTensors
 
 
+@dataclass(frozen=True)
+class Fills:
+    """What an account did with a decision.
+
+    Parameters
+    ----------
+    actual_weights : mapping of str to float
+        Weight by symbol and CASH after the orders.
+    report : sequence of mapping
+        ``symbol, side, intended_qty, filled_qty, filled_avg_price, status, client_order_id`` by order.
+    """
+
+    actual_weights: Mapping[str, float]
+    report: Sequence[Mapping[str, Any]]
+
+
 def label_week(
-    store: ExperienceStore, run_id: str, states: StateTensors, last_session: date | pd.Timestamp, costs: CostConfig
+    store: ExperienceStore,
+    run_id: str,
+    states: StateTensors,
+    last_session: date | pd.Timestamp,
+    costs: CostConfig,
+    fills: Fills | None = None,
 ) -> Literal["pending", "inserted", "unchanged"]:
     """Label one decided week in the store, if its exit price can be known.
 
@@ -40,6 +62,8 @@ def label_week(
     last_session : date
         Last session whose prices should be known by now.
     costs : CostConfig
+    fills : Fills, optional
+        As in `label`.
 
     Returns
     -------
@@ -60,7 +84,7 @@ def label_week(
             f"There is no decision {run_id} to label.", todo="materialise decisions of that week first."
         )
     before = row.decision.portfolio.get("run_id")
-    found = label(row.decision, store.get(before) if before else None, states, last_session, costs)
+    found = label(row.decision, store.get(before) if before else None, states, last_session, costs, fills)
     return "pending" if found is None else store.record_label(run_id, found)
 
 
@@ -70,6 +94,7 @@ def label(
     states: StateTensors,
     last_session: date | pd.Timestamp,
     costs: CostConfig,
+    fills: Fills | None = None,
 ) -> Label | None:
     """Compute the label of a decision; pure.
 
@@ -83,6 +108,9 @@ def label(
     last_session : date
         Last session whose prices should be known by now.
     costs : CostConfig
+    fills : Fills, optional
+        What an account in dollars did; without it everything wanted counts as filled. Return and reward are those of
+        the decided weights in either case, as in training.
 
     Returns
     -------
@@ -110,8 +138,8 @@ def label(
     seen = as_holdings(drift(target, states.marks[row]), symbols)
     weights = observed_weights(seen, states.symbols[following])
     return Label(
-        actual_weights=dict(decision.action),
-        execution_report=_paper_fills(decision, held),
+        actual_weights=dict(decision.action if fills is None else fills.actual_weights),
+        execution_report=_paper_fills(decision, held) if fills is None else [dict(row) for row in fills.report],
         realized_turnover=paid.turnover,
         cost=paid.cost,
         realized_return=paid.net,
@@ -133,7 +161,7 @@ def _held_at_execution(decision: Decision, previous: Experience | None) -> Holdi
 
 
 def _paper_fills(decision: Decision, held: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Return what paper trading did: everything filled at the execution price, sells first."""
+    """Return what paper trading without an account does: everything filled at the execution price, sells first."""
     fills = []
     for symbol in sorted({*decision.action, *held} - {CASH}):
         change = decision.action.get(symbol, 0.0) - held.get(symbol, 0.0)

@@ -76,15 +76,16 @@ class Label:
     Parameters
     ----------
     actual_weights : mapping of str to float
-        Weights after execution; on paper the intended ones.
+        Weights after execution, by the paper account; without one the intended ones.
     execution_report : sequence of mapping
-        ``symbol, side, weight_change, intended_qty, filled_qty, filled_avg_price, status, client_order_id`` by trade.
+        ``symbol, side, intended_qty, filled_qty, filled_avg_price, status, client_order_id`` by order of the paper
+        account; without one ``weight_change``, and quantities and prices None.
     realized_turnover : float
-        One-way turnover from the true weights at execution.
+        One-way turnover from the true weights at execution to the intended ones.
     cost : float
         Share of wealth paid for it.
     realized_return : float
-        Simple return of the week after costs.
+        Simple return of the week after costs, of the intended weights.
     reward : float
         Scaled log of ``1 + realized_return``, as in training.
     holdings_after : mapping of str to float

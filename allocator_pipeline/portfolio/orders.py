@@ -19,12 +19,19 @@ def client_order_id(run: str, attempt: int, symbol: str, side: str) -> str:
 
 
 def orders_preview(
-    run: str, attempt: int, target: Mapping[str, float], holdings: Mapping[str, float], nav: float
+    run: str,
+    attempt: int,
+    target: Mapping[str, float],
+    holdings: Mapping[str, float],
+    nav: float,
+    min_share: float = MIN_ORDER_SHARE,
+    min_usd: float = MIN_ORDER_USD,
 ) -> list[dict[str, Any]]:
     """Return the orders that lead from a portfolio of known value to target weights.
 
-    Changes under 1 % of net asset value (full exits exempt) or under 10 USD are skipped. Buys are scaled down to cash
-    plus sale proceeds. Sells come first.
+    Changes under 1 % of net asset value (full exits exempt) or under 10 USD are skipped; what is held but not named has
+    left the universe and is sold whatever it is worth. Buys are scaled down to cash plus sale proceeds. Sells come
+    first.
 
     Parameters
     ----------
@@ -32,11 +39,15 @@ def orders_preview(
         Run id, part of each order's identity.
     attempt : int
     target : mapping of str to float
-        Weight by symbol and CASH; what is held but not named is sold.
+        Weight by symbol and CASH.
     holdings : mapping of str to float
         Weight by symbol and CASH.
     nav : float
         Net asset value, USD.
+    min_share : float
+        Least change as a share of net asset value.
+    min_usd : float
+        Least change in USD.
 
     Returns
     -------
@@ -48,13 +59,14 @@ def orders_preview(
         held, wanted = holdings.get(symbol, 0.0), target.get(symbol, 0.0)
         change = (wanted - held) * nav
         full_exit = held > 0 and wanted < _NOTHING
-        if abs(change) >= MIN_ORDER_USD and (full_exit or abs(change) >= MIN_ORDER_SHARE * nav):
+        large = abs(change) >= min_usd and (full_exit or abs(change) >= min_share * nav)
+        if change and (large or symbol not in target):
             changes[symbol] = change
     sells = {symbol: -change for symbol, change in changes.items() if change < 0}
     buys = {symbol: change for symbol, change in changes.items() if change > 0}
     available = holdings.get(CASH, 0.0) * nav + sum(sells.values())
-    scale = min(1.0, available / sum(buys.values())) if buys else 1.0
-    scaled = {symbol: change * scale for symbol, change in buys.items() if change * scale >= MIN_ORDER_USD}
+    scale = min(1.0, max(0.0, available) / sum(buys.values())) if buys else 1.0
+    scaled = {symbol: change * scale for symbol, change in buys.items() if scale > 0 and change * scale >= min_usd}
     return [
         {
             "symbol": symbol,

@@ -10,7 +10,7 @@ import pytest
 
 from allocator_pipeline.config import CASH
 from allocator_pipeline.errors import LabelError, MissingPartitionError
-from allocator_pipeline.experience.labeling import label, label_week
+from allocator_pipeline.experience.labeling import Fills, label, label_week
 from allocator_pipeline.experience.store import ExperienceStore
 from allocator_pipeline.inference import Portfolio
 from allocator_pipeline.market import calendar
@@ -107,6 +107,16 @@ def test_given_holdings_outside_the_universe_are_sold_at_cost() -> None:
     assert found.realized_turnover == pytest.approx(0.5)
     assert [(fill["symbol"], fill["side"]) for fill in found.execution_report] == [("GONE", "SELL")]
     assert found.execution_report[0]["client_order_id"] == "paper:2016-06-06:ppo_lstm:attempt-1:GONE:SELL"
+
+
+def test_fills_of_an_account_are_recorded_and_the_reward_stays_that_of_the_decision() -> None:
+    decision = make_decision(slots=(0,))
+    fills = Fills({"S00": 0.09, CASH: 0.91}, [{"symbol": "S00", "side": "BUY", "filled_qty": 3.0}])
+    plain, filled = (label(decision, None, STATES, EXIT_OF_JUNE_6, COSTS, given) for given in (None, fills))
+    assert plain is not None
+    assert filled is not None
+    assert (filled.actual_weights, filled.execution_report) == (fills.actual_weights, fills.report)
+    assert (filled.reward, filled.realized_return, filled.cost) == (plain.reward, plain.realized_return, plain.cost)
 
 
 def test_a_paper_account_is_labelled_in_order(store: ExperienceStore) -> None:

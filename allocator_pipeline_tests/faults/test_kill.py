@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from allocator_pipeline import atomic
+from allocator_pipeline.account.ledger import AccountLedger
+from allocator_pipeline.config import AccountConfig
 from allocator_pipeline.experience.store import ExperienceStore
 from allocator_pipeline.registry.artifacts import ArtifactStore
 from allocator_pipeline.registry.verdicts import VerdictLog
+from allocator_pipeline_tests.account.market import ALLOCATOR, COSTS
 from allocator_pipeline_tests.faults.conftest import Writers
-from allocator_pipeline_tests.faults.writers import artifact, payload, ruling
+from allocator_pipeline_tests.faults.writers import artifact, payload, ruling, weeks_to_book
 
 KILLS = [pytest.param(10, id="10"), pytest.param(250, id="250", marks=pytest.mark.slow)]
 
@@ -84,3 +87,22 @@ def test_while_recording(writers: Writers, tmp_path: Path, kills: int) -> None:
         numbers = range(len(store.records()))
         assert {row.decision.run_id for row in store.records()} == {f"paper:{number}:ppo_lstm" for number in numbers}
     assert store.records()
+
+
+@pytest.mark.parametrize("kills", KILLS)
+def test_while_booking(writers: Writers, tmp_path: Path, kills: int) -> None:
+    tape, made = weeks_to_book()
+    killed, whole = (AccountLedger(tmp_path / name, ALLOCATOR) for name in ("killed", "whole"))
+    before = 0
+    for _ in range(kills):
+        target = min(before + 1, len(made))
+        first = tmp_path / "killed" / ALLOCATOR / f"{target:06d}.json"
+        kill_at_random(writers, "book", tmp_path / "killed", [], first.exists)
+        history = killed.history()
+        assert [week.run_id for week in history] == [decided.run_id for decided in made[: len(history)]]
+        assert len(history) >= before
+        before = len(history)
+    for ledger in (killed, whole):
+        for decided in made:
+            ledger.book(decided, tape, COSTS, AccountConfig())
+    assert killed.history() == whole.history()

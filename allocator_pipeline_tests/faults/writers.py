@@ -5,15 +5,29 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from allocator_pipeline import atomic
+from allocator_pipeline.account.ledger import AccountLedger
+from allocator_pipeline.account.tape import Tape
 from allocator_pipeline.artifact import Artifact
+from allocator_pipeline.config import AccountConfig
 from allocator_pipeline.experience.records import Decision
 from allocator_pipeline.experience.store import ExperienceStore
 from allocator_pipeline.registry.artifacts import ArtifactStore
 from allocator_pipeline.registry.verdicts import Ruling, Verdict, VerdictLog
+from allocator_pipeline_tests.account.market import (
+    ALLOCATOR,
+    COSTS,
+    SYMBOLS,
+    decisions,
+    equal_target,
+    make_market,
+)
 from allocator_pipeline_tests.registry.conftest import make_artifact, make_ruling
 
 
@@ -73,14 +87,31 @@ def record(folder: Path, first: str) -> None:
         number += 1
 
 
+def book(folder: Path) -> None:
+    """Book week after week, and then over again."""
+    ledger, (tape, made) = AccountLedger(folder, ALLOCATOR), weeks_to_book()
+    while True:
+        for decided in made:
+            ledger.book(decided, tape, COSTS, AccountConfig())
+
+
+@lru_cache(maxsize=1)
+def weeks_to_book() -> tuple[Tape, list[Decision]]:
+    """Return prices and the decisions of twenty weeks, whose universe changes every week."""
+    targets = [equal_target(tuple(np.roll(SYMBOLS, number)[:15].tolist())) for number in range(20)]
+    return make_market(2).tape(), decisions(targets)
+
+
 def serve() -> None:
     """Fork a writer for each request on standard input."""
-    programs: dict[str, Any] = {"publish": publish, "save": save, "promote": promote, "record": record}
+    programs: dict[str, Any] = {"publish": publish, "save": save, "promote": promote, "record": record, "book": book}
     for line in sys.stdin:
         request, *args = line.split()
         if request == "wait":
             print(os.waitstatus_to_exitcode(os.waitpid(int(args[0]), 0)[1]), flush=True)
             continue
+        if args[0] == "book":
+            weeks_to_book()  # once, here: the forks share it
         pid = os.fork()
         if pid == 0:
             try:

@@ -5,12 +5,16 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from allocator_pipeline.account.export import write_orders
+from allocator_pipeline.clients.alpaca import PaperBroker
+from allocator_pipeline.defs.account import previewed_orders
 from allocator_pipeline.defs.inputs import states_around
 from allocator_pipeline.defs.metadata import bars, fields
 from allocator_pipeline.defs.partitions import (
     SAME_ALLOCATOR,
     Partitions,
     allocator_weeks,
+    in_order,
     split,
     states_by_week,
 )
@@ -42,11 +46,14 @@ DECISION = {
 class PortfolioConfig(dg.Config):
     """The portfolio to start from; without one the paper account is used, or all cash before its first decision.
 
+    `portfolio_from_alpaca` reads the cash and positions of an Alpaca paper account (docs/paper-account.md).
+
     A second decision of a week needs the next attempt's number, and counts only before the week's execution.
     """
 
     portfolio_file: str | None = None
     portfolio: dict[str, Any] | None = None
+    portfolio_from_alpaca: bool = False
     attempt: int = 1
 
 
@@ -83,16 +90,17 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         store: StoreResource,
         state_tensors,
     ):
-        given = {"file": config.portfolio_file, "values": config.portfolio, "attempt": config.attempt}
-        if (given["file"] is not None) + (given["values"] is not None) > 1 or (
-            len(context.partition_keys) > 1 and (given["file"] is not None or given["values"] is not None)
-        ):
+        given: dict[str, Any] = {"file": config.portfolio_file, "values": config.portfolio, "attempt": config.attempt}
+        sources = (given["file"] is not None) + (given["values"] is not None) + config.portfolio_from_alpaca
+        if sources > 1 or (sources and len(context.partition_keys) > 1):
             raise ConfigurationError(
                 "A portfolio is given twice, or for several partitions.",
-                todo="give portfolio_file or portfolio, for one allocator and one week.",
+                todo="give portfolio_file, portfolio or portfolio_from_alpaca, for one allocator and one week.",
             )
+        if config.portfolio_from_alpaca:
+            given["values"] = PaperBroker().snapshot()
         values: dict[str, Any] = {}
-        for key in _in_order(context.partition_keys):
+        for key in in_order(context.partition_keys):
             states = states_around(state_tensors, *split(key))
             values[key] = decide_week(key, states, store, market.settings.costs, market.settings.gate, given, values)
             context.add_asset_metadata(_decision_facts(values[key]), partition_key=key)
@@ -105,14 +113,17 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         kinds={"sqlite", "json"},
         metadata=fields(**DECISION),
         backfill_policy=ONE_RUN,
-        description="The decision as recorded, once: the same again changes nothing, another is refused.",
+        description="The decision as recorded, once: the same again changes nothing, another is refused. Its "
+        "orders are written as JSON and CSV; nothing sends them.",
     )
-    def decisions(context: dg.AssetExecutionContext, store: StoreResource, target_weights):
+    def decisions(context: dg.AssetExecutionContext, market: MarketResource, store: StoreResource, target_weights):
         values = {}
-        for key in _in_order(context.partition_keys):
+        for key in in_order(context.partition_keys):
             record = target_weights[key]["record"]
             status = store.experience.record_decision(Decision(**record), now=pd.Timestamp.now("UTC"))
             context.log.info(f"{record['run_id']}: {status}")
+            orders = previewed_orders(split(key)[0], record, store, market.settings.account)
+            write_orders(store.orders, *split(key), orders)
             context.add_asset_metadata(
                 {"run_id": record["run_id"], "status": status, **_decision_facts(target_weights[key])},
                 partition_key=key,
@@ -141,6 +152,7 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         backfill_policy=ONE_RUN,
         ins={
             "decisions": dg.AssetIn(partition_mapping=allocator_weeks(0, 0)),
+            "paper_account": dg.AssetIn(partition_mapping=allocator_weeks(0, 0)),
             "state_tensors": dg.AssetIn(partition_mapping=states_by_week(-1, 1)),
         },
         description="The decision's realised return and reward, by the same accounting that training uses, once "
@@ -151,12 +163,13 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         market: MarketResource,
         store: StoreResource,
         decisions,
+        paper_account,
         state_tensors,
     ):
         values = {}
-        for key in _in_order(context.partition_keys):
+        for key in in_order(context.partition_keys):
             states = states_around(state_tensors, *split(key))
-            values[key] = label_decision(decisions[key]["run_id"], states, store, market)
+            values[key] = label_decision(decisions[key]["run_id"], states, store, market, paper_account[key])
             context.add_asset_metadata(
                 {
                     name: values[key][name]
@@ -168,10 +181,6 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         return values
 
     return [target_weights, decisions, labeled_experience]
-
-
-def _in_order(keys: list[str]) -> list[str]:
-    return sorted(keys, key=lambda key: split(key)[::-1])
 
 
 def _decision_facts(decision: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""The paper account: a ledger per allocator of what its decisions did with money."""

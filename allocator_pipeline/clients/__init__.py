@@ -1,0 +1,1 @@
+"""Services of others, read over the network by clients that are refused everything else."""
