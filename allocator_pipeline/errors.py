@@ -100,3 +100,11 @@ class ConflictError(AllocatorError):
 
 class LabelError(AllocatorError):
     """A label is due but the prices it needs are missing."""
+
+
+class HubError(AllocatorError):
+    """The model hub is out of reach, refuses, or does not hold what it should; nothing local has changed."""
+
+
+class DeliveryError(AllocatorError):
+    """A message could not be delivered."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
+from allocator_pipeline.defs.fetching import fetch_model_job
+
 MARKET = ("prices", "sentiment", "fundamentals")
 FEATURES = ("universe", "signals", "outcomes", "price_windows", "external_forecasts")
 
@@ -44,4 +46,6 @@ def jobs():
         job("labeling_job", "labeled_experience", description="Label a week whose outcome is known."),
         job("paper_job", "paper_evaluations", description="Score champion and challenger on a labelled week."),
         job("finetuning_job", "finetuned_policies", description="Fine-tune the champion for the coming week."),
+        job("publish_job", "published_models", description="Upload an allocator's versions to the Hugging Face Hub."),
+        fetch_model_job,
     ]
