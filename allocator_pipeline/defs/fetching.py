@@ -13,18 +13,21 @@ class FetchConfig(dg.Config):
     version: str | None = None
 
 
-@dg.op(pool="hub", description="Downloads a version, verifies it by its sha256s, and stores it.")
+@dg.op(
+    pool="hub",
+    out=dg.Out(dg.Nothing),
+    description="Downloads a version, verifies it by its sha256s, and stores it.",
+)
 def fetch_model(context: dg.OpExecutionContext, config: FetchConfig, store: StoreResource):
     """Fetch, and show in the UI what was fetched."""
     fetched = fetch_version(config.allocator, config.version, store)
     context.add_output_metadata(fetched)
-    return fetched
+    context.log.info(f"{fetched['name']} {fetched['version']} is stored, from {fetched['repo']}")
 
 
 @dg.job(
     description="Bring a model version from the Hugging Face Hub into this data folder, verified. It is stored, not "
     "promoted: an evaluation report judges it like any other.",
-    resource_defs={"io_manager": dg.mem_io_manager},
 )
 def fetch_model_job():
     """Run the one step."""

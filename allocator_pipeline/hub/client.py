@@ -7,6 +7,7 @@ brings its own connections, retries and cache, is left off for models of a few m
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -58,6 +59,8 @@ class Hub:
         constants.HF_HUB_DISABLE_TELEMETRY = True
         constants.HF_HUB_DISABLE_IMPLICIT_TOKEN = True  # no token but the one given, above all none from a file
         disable_progress_bars()
+        for name in ("httpx2", "httpcore2"):  # they would log addresses with signatures, and headers of answers
+            logging.getLogger(name).setLevel(logging.WARNING)
         set_client_factory(lambda: httpx2.Client(transport=transport, follow_redirects=True, timeout=None))
 
     def create(self, repo: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
-from allocator_pipeline.config import ALLOCATORS
+from allocator_pipeline.config import ALLOCATORS, LOOPBACK
 from allocator_pipeline.errors import ConfigurationError, UnsafeNameError
 from allocator_pipeline.hub.names import checked_repo
 
@@ -17,8 +17,6 @@ Backend = Literal["local", "hf"]
 ENDPOINT = "https://huggingface.co"
 REPO_VARIABLES = {name: f"HF_{name.upper()}_MODEL_REPO" for name in ALLOCATORS}
 """Allocator -> the variable that names its repository, such as ``HF_PPO_LSTM_MODEL_REPO``."""
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from email.utils import parsedate_to_datetime
 import httpx2
 from huggingface_hub.utils import parse_ratelimit_headers
 
+from allocator_pipeline.config import LOOPBACK
 from allocator_pipeline.errors import HubError
-from allocator_pipeline.hub.settings import LOOPBACK
 from allocator_pipeline.registry.artifacts import MAX_FILE_BYTES
 
 PASSING = (408, 425, 429, 500, 502, 503, 504)

@@ -117,6 +117,8 @@ class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
     hub: FakeHub
 
     def log_message(self, *_: Any) -> None:
