@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from allocator_pipeline.defs.partitions import split
@@ -27,10 +28,10 @@ NOT_PUBLISHED = "not published: STORAGE_BACKEND is local"
 def publish_pending(
     allocator: str, store: StoreResource, log: Callable[[str], None], anew: bool = False
 ) -> dict[str, Any]:
-    """Upload every stored version of an allocator that the last record does not show as uploaded, the champion first.
+    """Upload every stored version of an allocator that the last record does not show as uploaded.
 
-    Nothing that goes wrong is raised: a failure to share a model is no failure of the pipeline. The record says what
-    happened, a check shows it, and the next call goes on with what waits.
+    The champion comes first, then the newest. Nothing that goes wrong is raised: a failure to share a model is no
+    failure of the pipeline. The record says what happened, a check shows it, and the next call goes on with what waits.
 
     Parameters
     ----------
@@ -106,16 +107,19 @@ def _upload(
         verdict = store.verdicts(allocator).champion()
         return verdict.champion if verdict else None
 
-    stored, first, cards = store.models.versions(allocator), champion(), _Cards(allocator, store)
-    record["waiting"] = sorted(stored, key=lambda version: (version != first, stored.index(version)))
+    def is_champion(version: str) -> bool:
+        return version == champion()
+
+    newest, first, cards = store.models.versions(allocator)[::-1], champion(), _Cards(allocator, store)
+    record["waiting"] = sorted(newest, key=lambda version: version != first)
     hub, failures = None, []
     for version in list(record["waiting"]):
         try:
             files = version_files(store.models, allocator, version, cards.card(version))
             wanted, known = digest(record["repo"], files), record["published"].get(version, {})
-            if known.get("digest") != wanted or (version == champion() and record["main"] != version):
+            if known.get("digest") != wanted or (is_champion(version) and record["main"] != version):
                 hub = hub or _hub(settings)
-                done = publish(hub, record["repo"], allocator, version, files, lambda v=version: v == champion())
+                done = publish(hub, record["repo"], allocator, version, files, partial(is_champion, version))
                 record["published"] = {**record["published"], version: {"digest": wanted, "commit": done.commit}}
                 record["main"] = version if done.main else record["main"]
                 log(f"{version} is on {record['repo']}, commit {done.commit}{' and main' if done.main else ''}")

@@ -47,9 +47,16 @@ class Hub:
     ----------
     settings : HubSettings
     patience : Patience, optional
+
+    Raises
+    ------
+    HubError
+        If ``HF_HUB_OFFLINE`` forbids the network.
     """
 
     def __init__(self, settings: HubSettings, patience: Patience | None = None) -> None:
+        if constants.is_offline_mode():
+            raise HubError("HF_HUB_OFFLINE forbids to reach the Hub.", todo="unset it to share models.")
         self._endpoint, self._token = settings.endpoint, settings.token
         self._api = HfApi(endpoint=settings.endpoint, token=settings.token or False)
         transport = PatientTransport(
@@ -187,7 +194,7 @@ class Hub:
 
     def _told(self, error: Exception) -> str:
         told: BaseException = error
-        while told.__cause__ is not None:  # the first one says most
+        while told.__cause__ is not None and not isinstance(told, HfHubHTTPError):  # which holds the Hub's own words
             told = told.__cause__
         text = " ".join(f"{type(told).__name__}: {told}".split())
         if self._token:

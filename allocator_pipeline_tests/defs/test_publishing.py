@@ -200,8 +200,7 @@ def test_the_sensor_skips_and_says_why(machine, monkeypatch, backend, said):
     assert not tick.run_requests
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 412, 429, 500])
-@pytest.mark.parametrize("where", ["/refs", "/commit/", "PUT"])
+@pytest.mark.parametrize(("where", "status"), [("/refs", 401), ("/commit/", 400), ("/commit/", 500), ("PUT", 403)])
 def test_the_token_is_in_no_log_database_record_or_upload(machine, shared, tmp_path, caplog, capfd, status, where):
     """The hub repeats what it was sent in every header and body of its errors."""
     caplog.set_level("DEBUG")

@@ -104,7 +104,7 @@ def test_damage_is_noticed_and_nothing_stored(hub, share, stored, elsewhere, dam
         name: value or bytes([there[0] ^ 1, *there[1:]]) if value != b"" else value for name, value in files.items()
     }
     damage(version, **flipped)
-    with pytest.raises(CorruptArtifactError):
+    with pytest.raises(CorruptArtifactError, match=REPO):
         fetch(hub, REPO, elsewhere, NAME, version)
     assert not elsewhere.root.exists()
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
+import traceback
 
 import pytest
+from huggingface_hub import close_session
 
 from allocator_pipeline.errors import ConflictError, HubError, UnsafeNameError
+from allocator_pipeline.hub.client import Hub
 from allocator_pipeline.hub.publish import publish, version_files
+from allocator_pipeline.hub.settings import HubSettings
+from allocator_pipeline.hub.transport import Patience
 from allocator_pipeline_tests.hub.conftest import CARD, NAME, REPO
 from allocator_pipeline_tests.hub.fake_hub import TOKEN
 
@@ -86,6 +92,22 @@ def test_a_refused_token_is_not_tried_again_and_not_shown(fake_hub, session, sha
     assert TOKEN not in str(caught.value)
 
 
+@pytest.mark.parametrize("where", ["/refs", "/tree/", "/preupload/", "PUT", COMMIT])
+@pytest.mark.parametrize("status", [400, 404, 409, 410, 412, 418, 429, 500])
+def test_no_error_repeats_what_the_hub_says_of_the_token(fake_hub, share, stored, where, status):
+    echo = {"x-error-message": f"refused: Bearer {TOKEN}", "x-request-id": TOKEN, "x-error-code": TOKEN}
+    fake_hub.fail(where, status=status, headers=echo, body=json.dumps({"error": f"bad {TOKEN}"}).encode(), times=-1)
+    with pytest.raises(HubError) as caught:
+        share(stored())
+    assert TOKEN not in "".join(traceback.format_exception(caught.value))
+
+
+def test_an_error_gives_the_hubs_reason(fake_hub, share, stored):
+    fake_hub.fail(COMMIT, status=418, body=b'{"error":"Your quota is used up"}', times=-1)
+    with pytest.raises(HubError, match="Your quota is used up"):
+        share(stored())
+
+
 def test_a_wrong_token_is_one_clear_error(fake_hub, session, share, stored):
     with pytest.raises(HubError, match="refuses the token") as caught:
         share(stored(), using=session("hf_wrong_token"))
@@ -135,6 +157,20 @@ def test_what_stays_broken_leaves_the_old_commit_and_can_be_repeated(fake_hub, s
     share(second, champion=True)
     assert branch(fake_hub, second) == branch(fake_hub, "main")
     assert fake_hub.commits(REPO) == 4
+
+
+def test_a_hub_that_says_nothing_is_one_typed_error(stored, models):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = HubSettings("hf", {}, f"http://127.0.0.1:{silent.getsockname()[1]}", TOKEN)
+        with pytest.raises(HubError, match=r"broke off \(ReadTimeout\), 2 times"):
+            Hub(settings, Patience(tries=2, wait=0.0, read=0.05)).heads(REPO)
+    close_session()
+
+
+def test_offline_mode_is_obeyed(session, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(HubError, match="HF_HUB_OFFLINE"):
+        session()
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"branches":', b"[]", b"null", b'{"branches": [{}]}'])
