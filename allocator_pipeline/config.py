@@ -67,6 +67,8 @@ BASELINES = (
 PRINCIPAL_BASELINES = BASELINES[:2]
 """Those that the gate reads: a report gives the interval of the Sharpe difference to them only."""
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+"""Hosts that are this machine: what is secret may reach them unencrypted."""
 
 Market = Literal["sample", "files", "simulated", "live"]
 UniverseMode = Literal["point_in_time", "fixed"]

@@ -108,3 +108,11 @@ class BrokerError(AllocatorError):
 
 class NotPaperError(BrokerError):
     """A brokerage account is not known to be a paper account; nothing is read from it."""
+
+
+class HubError(AllocatorError):
+    """The model hub is out of reach, refuses, or does not hold what it should; nothing local has changed."""
+
+
+class DeliveryError(AllocatorError):
+    """A message could not be delivered."""

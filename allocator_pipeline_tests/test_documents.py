@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from allocator_pipeline.hub.settings import REPO_VARIABLES
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
@@ -19,13 +21,17 @@ def test_links_lead_somewhere(document):
 
 
 def test_the_readme_names_every_setting():
-    known = set(re.findall(r'"(ALLOCATOR_[A-Z_]+)"', (ROOT / "allocator_pipeline" / "config.py").read_text()))
+    sources = "".join(path.read_text() for path in (ROOT / "allocator_pipeline").rglob("*.py"))
+    known = set(re.findall(r'"(ALLOCATOR_[A-Z_]+)"', sources))
     text = (ROOT / "README.md").read_text()
     row = next(line for line in text.splitlines() if line.startswith("| `ALLOCATOR_SIMULATED"))
     named = set(re.findall(r"ALLOCATOR_[A-Z_]+", text)) | {
         f"ALLOCATOR_SIMULATED{s}" for s in re.findall(r"`(_[A-Z]+)`", row)
     }
     assert named == known
+    assert {*REPO_VARIABLES.values(), *re.findall(r'env\.get\("((?:HF|STORAGE)_[A-Z_]+)"', sources)} <= set(
+        re.findall(r"`([A-Z_]+)`", text)
+    )
 
 
 def test_the_documents_name_only_make_targets_that_exist():

@@ -16,8 +16,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 NOT_IMPORTED = {"dagster-webserver", "pyarrow", "tensorboard"}
 """Declared dependencies that are run (the UI) or called through pandas (parquet) and torch (event files)."""
-COME_ALONG = {"pydantic", "scipy", "scikit-learn", "pyyaml"}
-"""Imported beside the declared dependency that always brings them: dagster and skfolio."""
+COME_ALONG = {"pydantic", "scipy", "scikit-learn", "pyyaml", "httpx2"}
+"""Imported beside the declared dependency that always brings them: dagster, skfolio and huggingface_hub."""
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from dagster._core.storage.tags import (
 
 from allocator_pipeline.config import CASH, N_STOCKS
 from allocator_pipeline.defs.partitions import Partitions, split
+from allocator_pipeline.defs.publishing import ASSET, publishing_problems
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.defs.storage import AssetStore
 from allocator_pipeline.errors import AllocatorError
@@ -127,6 +128,20 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
 
         return _verdict(context, store.assets, "promoted_policies", partitions.allocators, problems)
 
+    @dg.asset_check(
+        asset=ASSET,
+        description="Every stored version is on the Hub, or is not meant to be. A warning: what waits is tried again.",
+    )
+    def models_are_published(context: dg.AssetCheckExecutionContext, store: StoreResource):
+        return _verdict(
+            context,
+            store.assets,
+            ASSET,
+            partitions.allocators,
+            lambda key: publishing_problems(store.assets.read(ASSET, key)),
+            dg.AssetCheckSeverity.WARN,
+        )
+
     return [
         prices_are_sane,
         sessions_are_complete,
@@ -134,6 +149,7 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
         weights_keep_constraints,
         account_reconciles,
         champion_verifies,
+        models_are_published,
     ]
 
 
@@ -143,13 +159,14 @@ def _verdict(
     asset: str,
     partitions_def: dg.PartitionsDefinition,
     problems: Callable[[str], list[str]],
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
 ) -> dg.AssetCheckResult:
     keys = _keys(context.run.tags, partitions_def)
     checked = store.keys(asset) if keys is None else keys  # a check executed by itself speaks about all that is stored
     found = [f"{key}: {problem}" for key in checked for problem in problems(key)]
     return dg.AssetCheckResult(
         passed=not found,
-        severity=dg.AssetCheckSeverity.ERROR,
+        severity=severity,
         description=" ".join(found[:3]) or None,
         metadata={"problems": dg.MetadataValue.md("\n".join(f"- {line}" for line in found[:50]) or "none")},
     )

@@ -20,6 +20,7 @@ from allocator_pipeline.defs.assets.forecasts import forecast_assets
 from allocator_pipeline.defs.assets.market import market_assets
 from allocator_pipeline.defs.assets.policies import policy_assets
 from allocator_pipeline.defs.assets.promotion import promotion_assets
+from allocator_pipeline.defs.assets.publishing import publishing_assets
 from allocator_pipeline.defs.assets.report import report_assets
 from allocator_pipeline.defs.assets.summaries import summary_assets
 from allocator_pipeline.defs.io_managers import PublishedIOManager
@@ -107,6 +108,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *evaluation_assets(partitions),
             *summary_assets(partitions),
             *promotion_assets(partitions),
+            *publishing_assets(partitions),
             *allocation_assets(partitions),
             *account_assets(partitions),
             *report_assets(),

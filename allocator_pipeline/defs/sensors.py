@@ -9,6 +9,7 @@ import dagster as dg
 from allocator_pipeline.config import BASELINES, FORECASTERS, OPPONENTS
 from allocator_pipeline.defs.partitions import Partitions, range_tags, split
 from allocator_pipeline.defs.promotion import pending_reports
+from allocator_pipeline.defs.publishing_sensor import publishing_sensor
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.schedules import REFRESH_TAG, WEEKLY_TAG
 from allocator_pipeline.market import calendar
@@ -53,7 +54,7 @@ def sensors(jobs: Sequence[Any], partitions: Partitions) -> list[dg.SensorDefini
         ]
         return requests or dg.SkipReason("Nothing follows this run.")
 
-    return [promotion_sensor, next_stage]
+    return [promotion_sensor, next_stage, publishing_sensor]
 
 
 def promotion_requests(

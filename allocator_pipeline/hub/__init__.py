@@ -1,0 +1,1 @@
+"""Sharing model versions through the Hugging Face Hub: a version is a branch, ``main`` the champion."""
