@@ -122,6 +122,17 @@ def _p(test: Mapping[str, Any] | None) -> str:
 
 
 def _duels(duels: Sequence[Pair], tries: Tries) -> str:
+    if not duels:
+        return f"<h3>Challenger and champion</h3>{note('None has 26 common weeks yet.')}"
+    differ = [duel for duel in duels if duel["verdict"] != "tie"]
+    same = [duel for duel in duels if duel["verdict"] == "tie"]
+    shown = _duel_table(differ, tries) if differ else ""
+    if same:
+        shown += folded(f"{len(same)} more, identical in every week", _duel_table(same, tries))
+    return f"<h3>Challenger and champion</h3>{shown}"
+
+
+def _duel_table(duels: Sequence[Pair], tries: Tries) -> str:
     body = [
         [
             f"<strong>{escape(duel['allocator'])}</strong>{tries.html()}",
@@ -144,8 +155,7 @@ def _duels(duels: Sequence[Pair], tries: Tries) -> str:
         "p, Ledoit-Wolf",
         "verdict",
     ]
-    shown = table(header, body, text=[1, 6]) if body else note("None has 26 common weeks yet.")
-    return f"<h3>Challenger and champion</h3>{shown}"
+    return table(header, body, text=[1, 6])
 
 
 def _deflated(comparison: Comparison, summaries: Summaries) -> str:
