@@ -1,7 +1,5 @@
 """The sensor that has a week's report made once all its allocators have decided, or will not."""
 
-from __future__ import annotations
-
 import json
 
 import dagster as dg

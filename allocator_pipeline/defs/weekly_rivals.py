@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -50,12 +51,12 @@ def rivals(week: str, known: str, store: StoreResource, market: MarketResource) 
             found["absent"].setdefault(name, {})[kind] = str(error)
 
     for name in BASELINES:
-        make("target", name, lambda name=name: _target(name, week, store))
+        make("target", name, partial(_target, name, week, store))
     if found["weeks"]:
         found["sessions"] = [str(day.date()) for day in execution_sessions(found["weeks"])]
         for name in BASELINES:
-            make("net", name, lambda name=name: _walked(name, found["weeks"], store, market))
-        make("net", INDEX_FUND, lambda: _index_fund(found["weeks"], store, market))
+            make("net", name, partial(_walked, name, found["weeks"], store, market))
+        make("net", INDEX_FUND, partial(_index_fund, found["weeks"], store, market))
     return found
 
 

@@ -75,5 +75,6 @@ section { margin-top:34px; } }
   header, main, footer { padding:0; max-width:none; } body { background:#fff; font-size:12px; }
   .scroll { overflow:visible; } .note { font-size:11px; } table, tbody th { font-size:9px; }
   th, td small, th small, code { font-size:8px; } th, td { padding:3px 4px; } th:first-child { position:static; }
-  td.text { min-width:9em; } }
+  td.text { min-width:9em; }
+  details::details-content { content-visibility:visible; block-size:auto; } }
 """

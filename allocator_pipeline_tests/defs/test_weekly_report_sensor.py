@@ -7,10 +7,16 @@ from dataclasses import replace
 import dagster as dg
 import pytest
 
-from allocator_pipeline.config import CASH
+from allocator_pipeline.config import CASH, Settings
+from allocator_pipeline.defs.build import build_definitions
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.schedules import WEEKLY_TAG
-from allocator_pipeline.defs.weekly_report_sensor import PARTITION_TAG, WILL_RETRY_TAG, weekly_report_requests
+from allocator_pipeline.defs.weekly_report_sensor import (
+    PARTITION_TAG,
+    WILL_RETRY_TAG,
+    weekly_report_requests,
+    weekly_report_sensor,
+)
 from allocator_pipeline.experience.records import run_id
 from allocator_pipeline_tests.account.market import make_decision
 from allocator_pipeline_tests.registry.conftest import make_ruling
@@ -62,6 +68,24 @@ def test_it_waits_for_every_allocator_with_a_champion_and_asks_once(instance, st
     assert only == [(WEEK, f"weekly_report-{WEEK}-ppo_lstm")]
     assert asked(instance, store, cursor)[0] == []
     assert asked(instance, store)[0] == only, "a lost cursor asks with the same key, which Dagster has seen"
+
+
+def test_the_sensor_asks_for_a_partition_that_there_is_and_carries_its_cursor(instance, store, tmp_path):
+    settings = Settings(market="simulated", data_dir=tmp_path / "data", min_training_years=3)
+    repository = build_definitions(settings).get_repository_def()
+    for name in LED:
+        run(instance, name)
+        decide(store, name)
+
+    def tick(cursor=None):
+        with dg.build_sensor_context(
+            instance=instance, cursor=cursor, resources={"store": store}, repository_def=repository
+        ) as context:
+            return weekly_report_sensor.evaluate_tick(context)
+
+    first = tick()
+    assert [request.partition_key for request in first.run_requests] == [WEEK]
+    assert "No week" in tick(first.cursor).skip_message
 
 
 def test_it_asks_again_when_a_failed_allocator_decides_after_all(instance, store):
