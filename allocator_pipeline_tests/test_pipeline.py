@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from allocator_pipeline.atomic import canonical_json
 from allocator_pipeline.config import BASELINES, GateConfig, Settings, SimulatedConfig
 from allocator_pipeline.defs import verdicts
 from allocator_pipeline.defs.build import build_definitions
@@ -183,6 +184,30 @@ def test_labels_follow_the_one_accounting(honest):
         assert row.label.realized_return == pytest.approx((1 - row.label.cost) * (1 + gross) - 1, abs=1e-12)
         assert row.label.cost == pytest.approx(1e-3 * row.label.realized_turnover, abs=1e-15)
         assert row.label.reward == pytest.approx(100 * np.log1p(row.label.realized_return), abs=1e-9)
+
+
+def test_the_weeks_report_stands_on_what_the_graph_made_and_comes_out_the_same_again(honest):
+    week, known = WEEKS[-1], WEEKS[-3]
+    pages = []
+    for _ in range(2):
+        honest.materialize(("weekly_report", "experience_export"), week, week)
+        value = honest.store.assets.read("weekly_report", week)
+        page = Path(honest.store.root) / value["file"]
+        exported = sorted((Path(honest.store.root) / "experience").iterdir())
+        pages.append([canonical_json(value), page.read_bytes(), *(path.read_bytes() for path in exported)])
+    assert pages[0] == pages[1]
+    assert value["known_week"] == known
+    rows = {row.decision.week_start: row for row in honest.store.experience.records(ALLOCATOR)}
+    own, rivals = value["allocators"][ALLOCATOR], value["rivals"]
+    assert own["decision"]["target"] == rows[week].decision.action
+    assert own["result"]["net"] == rows[known].label.realized_return
+    assert own["paper"]["champion"]["net"] == pytest.approx(own["result"]["net"], abs=1e-12)
+    assert own["account"]["weeks"] == rivals["weeks"] == WEEKS[:-2]
+    assert set(rivals["net"]) == set(rivals["target"]) == set(BASELINES)
+    assert set(rivals["absent"]) == {"SPY"}
+    assert sum(rivals["target"]["hrp"].values()) == pytest.approx(1.0)
+    assert [path.name for path in exported[1:]] == [f"paper+{day}+{ALLOCATOR}.json" for day in WEEKS]
+    assert json.loads(exported[-1].read_bytes())["action"] == rows[week].decision.action
 
 
 def test_the_paper_account_books_every_week_once_and_reconciles(honest):

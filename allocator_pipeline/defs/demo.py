@@ -183,13 +183,17 @@ def weekly_tasks(window: Window) -> Iterator[Task]:
             )
 
 
-def closing_tasks() -> list[list[Task]]:
+def closing_tasks(window: Window) -> list[list[Task]]:
     """Return what sums the rest up, made anew whenever anything else was: stages whose tasks go side by side."""
+    week = window.decision_weeks[-1]
     summaries = [Task(f"{name} over all years", ("allocator_summary",), name, name) for name in ALLOCATORS]
     return [
         [Task("forecasts in words", ("forecast_summary",)), *summaries],
         [Task("allocators compared", ("evaluation_summary",))],
-        [Task("report", ("allocation_report",))],
+        [
+            Task("report", ("allocation_report",)),
+            Task("weekly report", ("weekly_report", "experience_export"), week, week),
+        ],
     ]
 
 
@@ -289,7 +293,7 @@ def _run(settings: Settings) -> int:
                 ran += 1
                 progress.say(f"  {done.title} ({seconds:.0f} s)")
         ran += _promote(workers, resource, progress)
-        for tasks in closing_tasks():
+        for tasks in closing_tasks(window):
             for task, seconds in workers.run(tasks if ran else []):
                 progress.say(f"  {task.title} ({seconds:.0f} s)")
     finally:
@@ -322,6 +326,7 @@ def _promote(workers: Workers, resource: StoreResource, progress: Progress) -> i
 def _summary(settings: Settings, window: Window, resource: StoreResource, progress: Progress) -> None:
     """Print the closing table, the last week's weights, and where everything is."""
     from allocator_pipeline.defs.report import FILE, latest_inputs
+    from allocator_pipeline.defs.weekly_report import FOLDER as WEEKLY
     from allocator_pipeline.evaluation.forecast_words import as_lines
     from allocator_pipeline.evaluation.summary import findings
 
@@ -344,6 +349,7 @@ def _summary(settings: Settings, window: Window, resource: StoreResource, progre
     print("'served' is the share of a policy's tilt from equal weight that its training weeks justify.")
     size = sum(path.stat().st_size for path in settings.data_dir.rglob("*") if path.is_file())
     print(f"\nReport: {Path(resource.root) / FILE}")
+    print(f"Report of the week: {Path(resource.root) / WEEKLY / f'{week}.html'}")
     print(f"Disk: {size / 2**20:.0f} MiB under {settings.data_dir}. The UI with all of it: make dev")
     progress.say("done")
 

@@ -60,6 +60,12 @@ def jobs():
         ),
         job("paper_job", "paper_evaluations", description="Score champion and challenger on a labelled week."),
         job("finetuning_job", "finetuned_policies", description="Fine-tune the champion for the coming week."),
+        job(
+            "weekly_report_job",
+            "weekly_report",
+            "experience_export",
+            description="The page of a decided week, and all experience as files.",
+        ),
         replay_verdicts_job,
         job("publish_job", "published_models", description="Upload an allocator's versions to the Hugging Face Hub."),
         fetch_model_job,

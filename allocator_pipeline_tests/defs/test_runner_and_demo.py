@@ -72,10 +72,13 @@ def test_the_demo_makes_the_baselines_that_the_panel_and_the_reports_read(window
     assert set(keys) == panel | reports
 
 
-def test_the_page_is_made_last_of_the_summaries_and_they_of_every_allocator():
-    stages = [[(task.assets, task.first) for task in tasks] for tasks in demo.closing_tasks()]
+def test_the_pages_are_made_last_of_the_summaries_and_they_of_every_allocator(window):
+    stages = [[(task.assets, task.first) for task in tasks] for tasks in demo.closing_tasks(window)]
     assert {key for assets, key in stages[0] if assets == ("allocator_summary",)} == set(ALLOCATORS)
-    assert stages[1:] == [[(("evaluation_summary",), None)], [(("allocation_report",), None)]]
+    assert stages[1:] == [
+        [(("evaluation_summary",), None)],
+        [(("allocation_report",), None), (("weekly_report", "experience_export"), "2022-12-26")],
+    ]
 
 
 def test_weeks_are_decided_before_they_are_labelled_and_fine_tuned_once(window):

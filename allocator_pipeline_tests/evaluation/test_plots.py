@@ -16,6 +16,7 @@ from allocator_pipeline.evaluation.plots import (
     drawdown_picture,
     growth_picture,
     line_picture,
+    line_svg,
     markdown_table,
     report_table,
 )
@@ -86,3 +87,18 @@ def test_flat_lines_and_hostile_names_are_drawn_safely():
     picture = line_picture({"<script>&": [1.0, 1.0]}, ("a", "b"), "x | <y>")
     assert "<script>&" in [text.text for text in drawn(picture).findall(f"{SVG}text")]
     assert picture == line_picture({"<script>&": [1.0, 1.0]}, ("a", "b"), "x | <y>")
+
+
+def test_a_line_is_drawn_where_it_has_values():
+    picture = drawn(line_picture({"a": [1.0, 2.0, 3.0], "b": [math.nan, 1.0, math.nan]}, ("x", "y"), "t"))
+    whole, part = picture.findall(f"{SVG}polyline")
+    assert len(points(whole)) == 3
+    assert points(part)[0, 0] == points(whole)[1, 0]
+
+
+def test_a_page_gives_a_picture_its_own_colours_and_key():
+    drawing = line_svg({"a": [1.0, 2.0]}, ("x", "y"), "t", colours={"a": "var(--hrp)"})
+    picture = ElementTree.fromstring(drawing)  # noqa: S314 - our own bytes
+    assert picture.find(f"{SVG}polyline").get("stroke") == "var(--hrp)"
+    assert "#" not in drawing.replace("http://www.w3.org/2000/svg", "")
+    assert "a" not in {text.text for text in picture.findall(f"{SVG}text")}

@@ -136,16 +136,19 @@ def record(verdicts: Verdicts, tries: Tries) -> Section:
         promoted = sum(item["outcome"] == "promoted" for item in history)
         count = f"{len(history)} {'verdict' if len(history) == 1 else 'verdicts'}"
         heading = f"{allocator}: {count}, {promoted} promoted, champion now {champion.version}, {champion.words(tries)}"
-        header = ["no.", "effective", "judged", "candidate", "outcome", "evidence", "Sharpe ratio less the champion's"]
-        header += ["champion after", "reason"]
-        rows = [_verdict(item) for item in reversed(history)]
-        parts.append(folded(heading, table(header, rows, text=[8]), unfolded=not parts))
+        parts.append(folded(heading, cases(list(reversed(history))), unfolded=not parts))
     remark = (
         "The newest first. A verdict takes effect at a week and is never changed afterwards; each carries the hash of "
         "the one before it and of what was judged. Champion now means after the latest verdict. Reasons and evidence "
         "are quoted as they were recorded."
     )
     return Section("verdicts", "Verdicts", note(remark) + ("".join(parts) or note("Nothing has been judged yet.")))
+
+
+def cases(verdicts: Sequence[Mapping[str, Any]]) -> str:
+    """Return some verdicts of one allocator as a table, in the order given."""
+    header = ["no.", "effective", "judged", "candidate", "outcome", "evidence", "Sharpe ratio less the champion's"]
+    return table([*header, "champion after", "reason"], [_verdict(item) for item in verdicts], text=[8])
 
 
 def _verdict(item: Mapping[str, Any]) -> list[str]:
