@@ -38,7 +38,10 @@ def test_stocks_that_are_wrong_either_way_do_not_hide_behind_their_pool():
     random = np.random.default_rng(0)
     symbols = np.tile(["QUIET", "RESTLESS", "YOUNG"], 1000)
     paid = random.standard_normal(3000) * np.where(symbols == "QUIET", 0.8, 1.3)
-    said = np.tile(np.quantile(paid, LEVELS), (3000, 1)) * np.where(symbols == "RESTLESS", 1.001, 1.0)[:, None]
+    said = (
+        np.tile(np.quantile(paid[symbols != "YOUNG"], LEVELS), (3000, 1))
+        * np.where(symbols == "RESTLESS", 1.001, 1.0)[:, None]
+    )
     kept = (symbols != "YOUNG") | (np.arange(3000) < 60)
     weeks = Weeks(np.full(3000, 2003), symbols, said, said, said, paid).where(kept)
     quiet, restless = by_stock(weeks)
