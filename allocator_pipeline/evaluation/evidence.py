@@ -84,7 +84,7 @@ def evidence(difference: np.ndarray, stream: np.ndarray) -> tuple[np.ndarray, np
     varies = error > 1e-12
     t = np.where(varies, difference / np.where(varies, error, 1.0), 0.0)
     tail = special.stdtr(weeks / WEEKS_A_FREEDOM, -np.abs(t))
-    return t, -np.sign(t) * special.ndtri(tail)
+    return t, 0.0 - np.sign(t) * special.ndtri(tail)  # a tie has 0, not -0
 
 
 def scored(net: Sequence[float], other: Sequence[float]) -> dict[str, object]:
