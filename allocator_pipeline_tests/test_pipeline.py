@@ -339,7 +339,7 @@ def replayed(pipeline):
 
 def test_verdicts_can_be_made_again_in_the_ui_and_a_touched_input_stops_the_job(honest):
     assert replayed(honest).success
-    assert set(verdicts.replayed(honest.store)["result"]) == {"same"}
+    assert set(verdicts.replayed(honest.store, honest.settings.costs)["result"]) == {"same"}
     digest = honest.store.verdicts(ALLOCATOR).history()[1].evidence["inputs"]["walk"]
     path = Path(honest.store.root) / "registry" / "inputs" / f"{digest}.json.gz"
     whole = path.read_bytes()

@@ -125,18 +125,9 @@ def stages(window: Window) -> Iterator[tuple[str, list[Task]]]:
             ),
         ],
     )
-    yield (
-        "reports",
-        [
-            Task(
-                f"{name} reports",
-                ("eval_reports",),
-                f"{name}|{window.report_years[0]}",
-                f"{name}|{window.report_years[-1]}",
-            )
-            for name in ALLOCATORS
-        ],
-    )
+    for name in ALLOCATORS:  # not side by side: each report is a try in the one ledger, whose order is to be the same
+        span = (f"{name}|{window.report_years[0]}", f"{name}|{window.report_years[-1]}")
+        yield f"reports of {name}", [Task(f"{name} reports", ("eval_reports",), *span)]
 
 
 def _forecast_tasks(window: Window) -> Iterator[Task]:
@@ -305,8 +296,8 @@ def _run(settings: Settings) -> int:
 def _promote(workers: Workers, resource: StoreResource, progress: Progress) -> int:
     """Run the promotions that the sensor asks for; return their number.
 
-    One after the other, in the order of the allocators: each adds tries to the one ledger, whose order is to be the
-    same every time.
+    One after the other, in the order of the allocators: a stream judged is a try in the one ledger, whose order is to
+    be the same every time.
     """
     import dagster as dg
 

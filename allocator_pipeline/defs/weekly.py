@@ -73,7 +73,7 @@ def decide_week(
     allocator, week = split(key)
     _, champion = champion_for(store.verdicts(allocator), store.models, week)
     portfolio = _portfolio(allocator, week, states, store, given, earlier)
-    proven = store.ledger.proof(allocator, champion.version, by=week) is not None
+    proven = store.court(allocator).proof(champion.version, by=week) is not None
     serving = in_service(
         (champion.version, policy_of(champion)),
         proven=proven,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from allocator_pipeline.evaluation.plots import line_picture
-from allocator_pipeline.registry.ledger import BASELINES, FAILED, NOT_PROVEN, PROVEN, TIE, Entry
+from allocator_pipeline.registry.ledger import BASELINES, FAILED, NOT_PROVEN, PROVEN, SCORED, TIE, TRIES, Entry
 from allocator_pipeline.registry.rules import WORDS
 from allocator_pipeline.registry.verdicts import Verdict
 
@@ -22,7 +22,7 @@ RULINGS = {
 BADGES = {
     PROVEN: "proven: the threshold of every baseline is exceeded",
     NOT_PROVEN: "not proven: a threshold is not exceeded",
-    TIE: "a tie: week by week it is what it is compared with",
+    TIE: "a tie, so without a threshold: week by week it is what it is compared with",
     FAILED: "failed: there are no results to score",
     "none": "none: this version was never tried",
 }
@@ -69,11 +69,20 @@ def case(verdict: Verdict) -> str:
 
 
 def badge_words(badge: Mapping[str, Any] | None) -> str:
-    """Return a badge in a few words, such as ``not proven (try 12)``."""
+    """Return a badge in a few words: ``not proven (try 12; 9 of 60 places used in sequence 1)``."""
     if not badge:
         return "none"
     told = str(badge["verdict"]).replace("_", " ")
-    return f"{told} (try {badge['try']})" if badge.get("try") else told
+    if not badge.get("try"):
+        return told
+    earlier = badge.get("proof") if badge["verdict"] != PROVEN else None
+    stands = f", proven by try {earlier}" if earlier else ""
+    return f"{told} (try {badge['try']}{stands}; {place_words(badge)})"
+
+
+def place_words(badge: Mapping[str, Any]) -> str:
+    """Return where a try stands in its sequence; after the sixtieth place a new one begins, with its own error."""
+    return f"{badge['position']} of {TRIES} places used in sequence {badge['sequence']}"
 
 
 def gate_words(gate: Mapping[str, Any] | None) -> str:
@@ -92,10 +101,10 @@ def evidence_picture(entries: Iterable[Entry], allocator: str) -> str:
     Parameters
     ----------
     entries : iterable of Entry
-        The ledger, or a part of it; tries of others and failures are left out.
+        The ledger, or a part of it; tries of others, ties and failures, which have no threshold, are left out.
     allocator : str
     """
-    scored = [entry for entry in entries if entry.allocator == allocator and entry.verdict != FAILED]
+    scored = [entry for entry in entries if entry.allocator == allocator and entry.verdict in SCORED]
     if not scored:
         return "No try has been scored yet."
     lines = {
@@ -169,13 +178,15 @@ def _evidence(badge: Mapping[str, Any] | None) -> str:
         return ""
     if not badge["try"]:
         return BADGES["none"]
-    place = f"try {badge['try']} (number {badge['position']} of sequence {badge['sequence']})"
+    place = f"try {badge['try']} ({place_words(badge)})"
     scores = [
         f"{WORDS[name]}: Sharpe difference {each['sharpe_difference']:+.3f}, t = {each['t']:.2f}, z = {each['z']:.2f}, "
-        f"threshold {each['threshold']:.2f}, p = {each['p_value']:.3f} (one-sided, of this try alone)"
+        + (f"threshold {each['threshold']:.2f}, " if each["threshold"] is not None else "")
+        + f"p = {each['p_value']:.3f} (one-sided, of this try alone)"
         for name, each in badge["against"].items()
     ]
-    return "; ".join([f"{place}, {BADGES[badge['verdict']]}", *scores])
+    stands = [f"proven by try {badge['proof']}, which stands"] if badge.get("proof") not in (None, badge["try"]) else []
+    return "; ".join([f"{place}, {BADGES[badge['verdict']]}", *stands, *scores])
 
 
 def _seals(verdict: Verdict) -> str:

@@ -103,7 +103,8 @@ def judge_report(report: Mapping[str, Any], duel: Duel | None) -> tuple[str, str
             todo="materialise eval_reports of that year again, with its baselines.",
             source=f"{report['allocator']}|{report['year']}",
         )
-    measured = {name: series[name]["metrics"][rule.metric] for name in (POLICY, *rule.baselines)}
+    weekly = {name: series[name]["weekly"] for name in (POLICY, *rule.baselines)}
+    measured = {name: metrics(each["net"], each["turnover"])[rule.metric] for name, each in weekly.items()}
     evidence["walk_forward"] = {"years": report["walk_forward"]["years"], **measured}
     rivals = {name: (measured[POLICY], measured[name]) for name in rule.baselines}
     rivals["the champion"] = (duel.candidate[rule.metric], duel.champion[rule.metric])

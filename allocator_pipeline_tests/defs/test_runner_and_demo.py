@@ -110,6 +110,14 @@ def test_what_is_stored_is_not_run_again(tmp_path):
     assert demo.todo([again], store) == [again]
 
 
+def test_reports_go_one_by_one_in_the_order_of_the_allocators(window):
+    """Each is a try in the one ledger."""
+    stages = [tasks for _, tasks in demo.stages(window) if any("eval_reports" in task.assets for task in tasks)]
+    assert [[demo._keys(task) for task in tasks] for tasks in stages] == [
+        [[f"{name}|{year}" for year in window.report_years]] for name in ALLOCATORS
+    ]
+
+
 def test_promotions_go_one_by_one_in_the_order_of_the_allocators(monkeypatch):
     """They share the ledger of tries, whose order must not depend on which process is quicker."""
     requests = [dg.RunRequest(partition_key=name) for name in ("dpg_lstm", "ppo_lstm", "sac_patchtst")]

@@ -88,7 +88,7 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         ),
         description="Report of year Y: the policy of Y-1 on the weeks of Y from cash, and the recipe walked "
         "forward over all judged years with holdings carried, beside every baseline and the reference recipe on the "
-        "very same weeks.",
+        "very same weeks. Each report is a try in the ledger, judged or not (docs/gate.md).",
         **GROUP,
     )
     def eval_reports(
@@ -102,6 +102,7 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
     ):
         from allocator_pipeline.allocators.scheduled import Scheduled
         from allocator_pipeline.evaluation.walk_forward import eval_report
+        from allocator_pipeline.registry.promotion import count_report
 
         values, weights = {}, cache(baseline_weights.__getitem__)  # every report reads those of all years before
         for key in context.partition_keys:
@@ -126,8 +127,9 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
                 costs=market.settings.costs,
                 context=market.context,
             )
-            context.log.info(f"report {key}: judged {len(years)} years")
-            context.add_asset_metadata(_report_facts(values[key]), partition_key=key)
+            entry = count_report(store.court(allocator), values[key])  # before anybody sees what it says
+            context.log.info(f"report {key}: judged {len(years)} years, try {entry.number} of the ledger")
+            context.add_asset_metadata({**_report_facts(values[key]), "try": entry.number}, partition_key=key)
         return values
 
     @dg.asset(

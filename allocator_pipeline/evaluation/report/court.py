@@ -29,7 +29,7 @@ class Champion:
     since : str
         ISO Monday from which it serves.
     badge : mapping or None
-        What the evidence said of it when it was judged last; None where it was not asked.
+        What the evidence said of it when it was judged last, ``proof`` among it; None where it was not asked.
     """
 
     version: str
@@ -38,14 +38,16 @@ class Champion:
 
     @property
     def proven(self) -> bool:
-        """True if its evidence holds over the whole sequence of tries."""
-        return self.badge is not None and self.badge["verdict"] == "proven"
+        """True if any of its tries has proved it, as gate and serving see it (`registry.ledger.proof_of`)."""
+        return self.badge is not None and self.badge["proof"] is not None
 
     def words(self, tries: Tries) -> str:
-        """Return ``proven``, or ``not proven after N tries``."""
+        """Return ``proven``, or ``not proven after N tries``, with where its own try stands in the sequence."""
+        place = _place(self.badge)
         if self.badge is not None and self.proven:
-            return f"proven (try {self.badge['try']})"
-        return f"not proven {tries.words()}" if tries.count else "not proven, no try counted yet"
+            return f"proven (try {self.badge['proof']}{place})"
+        own = f" (its own: try {self.badge['try']}{place})" if self.badge is not None and place else ""
+        return f"not proven {tries.words()}{own}" if tries.count else "not proven, no try counted yet"
 
 
 def champion_of(history: Sequence[Mapping[str, Any]]) -> Champion | None:
@@ -105,7 +107,9 @@ def champions(verdicts: Verdicts, tries: Tries) -> Section:
     header = ["", "champion", "serves from", "evidence", *(f"against {LABELS[name]}" for name in PRINCIPAL_BASELINES)]
     remark = (
         "Proven means: better than equal weight and HRP at 5 % over the whole sequence of tries, not in one test of "
-        "its own. z is the evidence in standard normal units; it has to exceed the threshold of its try."
+        "its own. A proof once given stands, whatever later tries of the same version bring. z is the evidence in "
+        "standard normal units; it has to exceed the threshold of its try. A sequence has 60 places, for tries that "
+        "are scored and tie with nothing; then a new one begins with an error of 5 % of its own."
     )
     shown = table(header, body, text=[3]) + note(remark) if body else absent("promoted_policies")
     return Section("champions", "Champions", shown)
@@ -119,10 +123,16 @@ def seal(champion: Champion, tries: Tries) -> str:
     return f'<span class="badge {kind}">{escape(champion.words(tries))}</span>{small}'
 
 
+def _place(badge: Badge | None) -> str:
+    return f", {badge['position']} of 60 places used in sequence {badge['sequence']}" if badge and badge["try"] else ""
+
+
 def _evidence(badge: Badge | None, baseline: str) -> str:
     item = (badge or {}).get("against", {}).get(baseline)
-    if item is None or item.get("threshold") is None:
+    if item is None:
         return "<small>not asked</small>"
+    if item.get("threshold") is None:
+        return f"z {item['z']:+.2f}<br><small>no threshold: a tie cannot be proven</small>"
     return f"z {item['z']:+.2f}<br><small>threshold {item['threshold']:.2f}</small>"
 
 
