@@ -26,7 +26,7 @@ def test_a_judged_version(reports, verdicts):
     assert f"{metrics['sharpe']:.2f} [" in body
     for text in ("HRP", "equal weight", "2005-01-03 to 2015-12-21", "Intended use", "Limits", "not investment advice"):
         assert text in body
-    assert "Net sharpe 0.1 is not above the 0.2 of hrp." in body
+    assert "Net Sharpe ratio is not above that of HRP." in body
     assert "News is simulated." in body
 
 
