@@ -199,7 +199,7 @@ def findings(reports: Reports, comparison: Mapping[str, Any] | None = None) -> l
             against = report["walk_forward"]["series"][POLICY]["against"]
             if baseline in against:
                 key = (allocator, baseline, report["first_week"], report["last_week"])
-                kind = verdicts.get(key) or compared_with(against[baseline])
+                kind = verdicts.get(key) or paired_with(against[baseline])
                 groups.setdefault(kind, []).append(allocator)
                 ties += kind == "tie"
                 tested += [(first[allocator], baseline)] if kind in ("above", "below", "same") else []
@@ -227,14 +227,18 @@ def _verdicts_of(comparison: Mapping[str, Any]) -> dict[tuple[str, ...], str]:
 
 
 def compared_with(difference: Mapping[str, Any] | None) -> str:
-    """Return "above", "below", "same" (the interval holds zero), "tie" (it is zero) or "unknown" (too few weeks)."""
+    """Return "above", "below", "same" (the interval holds zero) or "unknown" (too few weeks)."""
     if difference is None:
         return "unknown"
-    if max(abs(difference["low"]), abs(difference["high"])) <= TIE:
-        return "tie"
     if difference["low"] > 0:
         return "above"
     return "below" if difference["high"] < 0 else "same"
+
+
+def paired_with(difference: Mapping[str, Any] | None) -> str:
+    """Return the same of two series, or "tie" where they are equal in every week: no redraw of weeks parts them."""
+    tie = difference is not None and max(abs(difference["low"]), abs(difference["high"])) <= TIE
+    return "tie" if tie else compared_with(difference)
 
 
 def in_words(difference: Mapping[str, Any] | None, baseline: str) -> str:
@@ -246,7 +250,7 @@ def in_words(difference: Mapping[str, Any] | None, baseline: str) -> str:
         "same": f"not distinguishable from {label}",
         "tie": f"identical to {label} in every week",
         "unknown": f"too few weeks to compare with {label}",
-    }[compared_with(difference)]
+    }[paired_with(difference)]
 
 
 def verdict_word(row: Row) -> str:

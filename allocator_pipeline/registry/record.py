@@ -164,12 +164,17 @@ def _apart(evidence: Mapping[str, Any], metric: str) -> str:
 
 
 def _scored(score: Mapping[str, Any] | None) -> str:
-    """Return recipe less baseline with the interval that its t statistic stands for; of a tie there is none."""
-    if not score or not score["t"]:
-        return ""
+    """Return recipe less baseline in brackets; nothing where it was not scored."""
+    return f" ({_score_interval(score)})" if score else ""
+
+
+def _score_interval(score: Mapping[str, Any]) -> str:
+    """Return a scored difference with the interval that its t statistic stands for; of a tie there is none."""
+    if not score["t"]:
+        return "difference none, a tie"
     found = score["sharpe_difference"]
     off = NORMAL_95 * abs(found / score["t"])
-    return f" ({_difference({'estimate': found, 'low': found - off, 'high': found + off})})"
+    return _difference({"estimate": found, "low": found - off, "high": found + off})
 
 
 def _difference(item: Mapping[str, float]) -> str:
@@ -192,7 +197,7 @@ def _evidence(badge: Mapping[str, Any] | None) -> str:
         return BADGES["none"]
     place = f"try {badge['try']} (number {badge['position']} of sequence {badge['sequence']})"
     scores = [
-        f"{WORDS[name]}: Sharpe difference {each['sharpe_difference']:+.3f}, t = {each['t']:.2f}, z = {each['z']:.2f}, "
+        f"{WORDS[name]}: Sharpe {_score_interval(each)}, t = {each['t']:.2f}, z = {each['z']:.2f}, "
         f"threshold {each['threshold']:.2f}, p = {each['p_value']:.3f} (one-sided, of this try alone)"
         for name, each in badge["against"].items()
     ]

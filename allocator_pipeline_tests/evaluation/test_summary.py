@@ -15,6 +15,7 @@ from allocator_pipeline.evaluation.summary import (
     format_table,
     in_order,
     in_words,
+    paired_with,
     plus,
     rows,
     summary_table,
@@ -107,7 +108,8 @@ def test_the_verdict_shown_is_the_one_on_the_report_shown(reports, verdicts):
     ],
 )
 def test_significance_in_words(item, kind, words):
-    assert compared_with(item) == kind
+    assert paired_with(item) == kind
+    assert compared_with(item) == (kind if kind != "tie" else "same")
     assert in_words(item, "hrp") == words
 
 

@@ -90,7 +90,7 @@ def table_note(verdicts: Verdicts, tries: Tries) -> str:
     """Return the line below the result table: what the brackets are, the tries, and which champions are proven."""
     now = {name: one for name, history in verdicts.items() if (one := champion_of(history))}
     proven = [name for name, one in now.items() if one.proven]
-    champions_now = f"Of {len(now)} champions, proven: {', '.join(proven) or 'none'}." if now else "No champion yet."
+    champions_now = f"Champions proven (of {len(now)}): {', '.join(proven) or 'none'}." if now else "No champion yet."
     fixed = f"baselines are {FIXED_RULE.words()} each, ref. is {FIXED_RECIPE.words()}"
     return f"Brackets hold 95 % intervals. Policies {tries.words()}; {fixed}.\n{champions_now}"
 
