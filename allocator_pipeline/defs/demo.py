@@ -324,7 +324,7 @@ def _summary(settings: Settings, window: Window, resource: StoreResource, progre
     inputs = latest_inputs(resource)
     week = window.decision_weeks[-1]
     print(f"\n{inputs.summary()}\n")
-    print("\n".join(findings(inputs.reports)))
+    print("\n".join(findings(inputs.reports, inputs.comparison)))
     if inputs.forecasts is not None:
         print("\nForecasts:\n" + "\n".join(as_lines(inputs.forecasts["words"])))
     print(f"\nTarget weights for the week of {week}:\n")

@@ -8,6 +8,7 @@ Shape of a comparison (JSON values only; equal inputs give an equal comparison):
     format, first_week, last_week, weeks: count, allocators: [names],
     tries: {count, sequence, position, by_allocator: {name: count}} of the ledger; zeros if it is empty
     trials: what everything below reckons with: the ledger's count, or the years judged
+    alike: {allocator: the first with the same returns in every week}, so that what is tested is counted once
     pairs: [{allocator, baseline, sharpe, baseline_sharpe, bootstrap: `significance.sharpe_difference`,
              ledoit_wolf: `ledoit_wolf.sharpe_test`, verdict, words}]; both tests two-sided, None below 26 weeks
     duels: [{allocator, challenger, champion, weeks, bootstrap, ledoit_wolf, verdict, words}]
@@ -38,6 +39,7 @@ from allocator_pipeline.evaluation.deflated import deflated_sharpe
 from allocator_pipeline.evaluation.ledoit_wolf import sharpe_test
 from allocator_pipeline.evaluation.metrics import sharpe_ratio
 from allocator_pipeline.evaluation.overfitting import overfitting_probability
+from allocator_pipeline.evaluation.performance import alike
 from allocator_pipeline.evaluation.significance import TIE, sharpe_difference
 from allocator_pipeline.evaluation.superiority import confidence_set, superior_ability
 from allocator_pipeline.evaluation.walk_forward import POLICY
@@ -90,12 +92,13 @@ def evaluation_summary(
         "allocators": list(summaries),
         "tries": dict(tries),
         "trials": trials,
+        "alike": alike(policies),
         "pairs": [
             pair(name, baseline, policies[name], net[name][baseline], trials)
             for name in summaries
             for baseline in baselines
         ],
-        "duels": list(duels),
+        "duels": [{**row, "words": duel_words(row, trials)} for row in duels],
         "deflated": _or_none(lambda: _deflated(policies, members, trials)),
         "overfitting": _or_none(lambda: {**overfitting_probability(members), "recipes": len(summaries)}),
         "superiority": _or_none(
@@ -135,8 +138,7 @@ def kept_duel(
 
 
 def _duel(allocator: str, challenger: str, champion: str, weeks: int, tested: Mapping[str, Any]) -> dict[str, Any]:
-    row = {"allocator": allocator, "challenger": challenger, "champion": champion, "weeks": weeks, **tested}
-    return {**row, "words": duel_words(row)}
+    return {"allocator": allocator, "challenger": challenger, "champion": champion, "weeks": weeks, **tested}
 
 
 def verdict_of(bootstrap: Mapping[str, Any] | None, ledoit_wolf: Mapping[str, Any] | None) -> str:

@@ -114,10 +114,7 @@ def _portfolio(judgement: Judgement) -> Iterator[str]:
     yield f"Its top 5, after costs: turnover {percent(runs['top']['turnover'])} a week."
     for name in BASELINES:
         difference = compared[f"sharpe_of_{name}"]
-        yield (
-            f"Sharpe ratio less that of {LABELS[name]} ({runs[name]['sharpe']:.2f}): {signed(difference)}, "
-            f"{_verdict(difference, 'higher')}."
-        )
+        yield (f"Sharpe ratio less that of {LABELS[name]}: {signed(difference)}, {_verdict(difference, 'higher')}.")
 
 
 class _Result(NamedTuple):

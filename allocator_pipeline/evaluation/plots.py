@@ -16,6 +16,7 @@ import pandas as pd
 
 from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.metrics import drawdowns, wealth
+from allocator_pipeline.evaluation.report.estimates import Tries, sharpe_of
 from allocator_pipeline.evaluation.summary import LABELS, percent, signed, with_interval
 
 WIDTH, HEIGHT, MARGIN = 760, 240, 46
@@ -33,20 +34,22 @@ def markdown_table(table: pd.DataFrame, decimals: int = 3) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def report_table(report: Mapping[str, Any], section: str = "walk_forward") -> str:
-    """Return one section of an evaluation report as a markdown table, intervals beside the numbers.
+def report_table(report: Mapping[str, Any], tries: Tries, section: str = "walk_forward") -> str:
+    """Return one section of an evaluation report as a markdown table, intervals beside the numbers, tries below.
 
     Parameters
     ----------
     report : mapping
         As `walk_forward.eval_report` returns it.
+    tries : Tries
+        Counted so far.
     section : {"walk_forward", "year_only"}
 
     Returns
     -------
     str
     """
-    return markdown_table(
+    table = markdown_table(
         pd.DataFrame(
             [
                 {
@@ -66,6 +69,13 @@ def report_table(report: Mapping[str, Any], section: str = "walk_forward") -> st
             ]
         )
     )
+    return f"{table}\n\n{sharpe_caption(report[section]['series'], tries)}"
+
+
+def sharpe_caption(series: Mapping[str, Mapping[str, Any]], tries: Tries) -> str:
+    """Return the sentence that stands below numbers of several series: the policy's Sharpe ratio in its company."""
+    told = sharpe_of("policy", series, tries).text()
+    return f"Net Sharpe ratio of the policy over all weeks, with 95 % interval: {told}."
 
 
 def growth_picture(report: Mapping[str, Any], section: str = "walk_forward") -> str:

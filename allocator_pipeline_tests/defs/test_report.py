@@ -69,5 +69,8 @@ def test_the_asset_writes_one_file_and_shows_words_and_table(store):
     place = "its own: try 1, 1 of 60 places used in sequence 1"
     assert f"- {ALLOCATOR}: champion v2015-12-28-2017, not proven after 1 try ({place})." in words
     assert "Against equal weight:" in words
-    assert "Sharpe [95 %]" in event.metadata["summary"].value
+    table = event.metadata["summary"].value
+    for words in ("Sharpe [95 %]", "equal weight", "HRP", "Policies after 1 try; ", "Champions proven (of 1): none."):
+        assert words in table
+    assert max(map(len, table.splitlines())) <= 140
     assert b"materialise <code>allocator_summary</code>" in written

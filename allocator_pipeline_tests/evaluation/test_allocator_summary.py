@@ -11,7 +11,7 @@ import pytest
 from allocator_pipeline.allocators.baselines import EqualWeight
 from allocator_pipeline.config import CASH
 from allocator_pipeline.errors import MissingPartitionError, NotEnoughDataError
-from allocator_pipeline.evaluation.placebo import shuffled_forecasts
+from allocator_pipeline.evaluation.placebo import least_p, placebo_p, shuffled_forecasts
 from allocator_pipeline.evaluation.response import FEATURES
 from allocator_pipeline.evaluation.summary_plots import placebo_words
 from allocator_pipeline.evaluation.walk_forward import eval_report
@@ -119,6 +119,7 @@ def test_a_policy_that_lives_by_its_forecasts_loses_to_none_of_its_placebos(stat
         policies[year] = (version, policy)
     placebo = summary_of(knowing, policies=policies)["placebo"]
     assert placebo["share_above"] == 0.0
+    assert placebo_p(placebo) == least_p(3) == 0.5
     assert placebo["unshrunk_sharpe"] > max(row["unshrunk_sharpe"] for row in placebo["draws"]) + 2.0
     assert placebo["sharpe"] > max(row["sharpe"] for row in placebo["draws"]) + 1.0
 
@@ -131,6 +132,7 @@ def test_a_policy_that_does_not_read_its_forecasts_ties_with_its_placebos(states
         policies[year] = (version, policy)
     summary = summary_of(states, policies=policies)
     assert summary["placebo"]["share_above"] == 1.0
+    assert placebo_p(summary["placebo"]) == 1.0
     assert "changes nothing in 3 draws: no policy reads them" in placebo_words(summary)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from allocator_pipeline.registry import promotion
@@ -99,3 +101,16 @@ def test_the_picture_shows_scores_and_thresholds_of_the_allocators_own_tries(hea
     assert evidence_picture(entries, "ppo_lstm").startswith("![evidence z")
     assert evidence_picture(entries, "ppo_lstm") == evidence_picture(heard.ledger.history(), "ppo_lstm")
     assert evidence_picture(entries, "sac_lstm") == "No try has been scored yet."
+
+
+def test_no_line_of_the_record_gives_a_sharpe_ratio_without_interval_and_tries(heard, report_on) -> None:
+    lines = [line for line in court_record(heard.log.history()).splitlines() if re.search(r"Sharpe.*\d\.\d", line)]
+    assert {line.split(":")[0] for line in lines} == {"- **Numbers", "- **Duel", "- **Evidence over all tries"}
+    for line in lines:
+        assert re.search(r"95 % interval \[[-+]\d\.\d\d, [-+]\d\.\d\d\]|a tie", line), line
+        assert re.search(r"after \d+ tr(y|ies)|try \d+", line), line
+    assert "HRP" in next(line for line in lines if "Numbers" in line)
+
+
+def test_no_reason_quotes_a_number(heard) -> None:
+    assert [verdict.reason for verdict in heard.log.history() if re.search(r"\d", verdict.reason)] == []

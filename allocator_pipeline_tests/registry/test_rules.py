@@ -52,9 +52,9 @@ def test_the_first_policy_is_promoted_whatever_it_earned() -> None:
     ("numbers", "mine", "theirs", "outcome", "said"),
     [
         ({}, 0.9, 0.8, "promoted", "above that of HRP, equal weight, the champion"),
-        ({"hrp": 1.1}, 0.9, 0.8, "kept", "1.1000 of HRP"),
-        ({"equal_weight": 1.0}, 0.9, 0.8, "kept", "1.0000 of equal weight"),
-        ({}, 0.8, 0.8, "kept", "0.8000 of the champion"),
+        ({"hrp": 1.1}, 0.9, 0.8, "kept", "is not above that of HRP."),
+        ({"equal_weight": 1.0}, 0.9, 0.8, "kept", "is not above that of equal weight."),
+        ({}, 0.8, 0.8, "kept", "is not above that of the champion."),
         ({}, 0.7, 0.8, "kept", "the champion"),
     ],
 )

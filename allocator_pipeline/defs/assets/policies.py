@@ -155,7 +155,7 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             )
             kept = forgotten(champion, model, states, market.settings.costs)
             values[key] = {**reference(model), "forgetting": kept}
-            facts = {**_facts(model, algorithm_of(allocator)), "forgetting": dg.MetadataValue.json(kept)}
+            facts = {**_facts(model, algorithm_of(allocator)), "forgetting": dg.MetadataValue.text(kept["words"])}
             context.add_asset_metadata(facts, partition_key=key)
         return values
 

@@ -5,11 +5,12 @@ import pandas as pd
 
 from allocator_pipeline.config import ALLOCATORS, BASELINES
 from allocator_pipeline.defs.inputs import states_of_years
-from allocator_pipeline.defs.metadata import fields, numbers
+from allocator_pipeline.defs.metadata import fields, series_numbers
 from allocator_pipeline.defs.models import stored_policy
 from allocator_pipeline.defs.partitions import SAME_ALLOCATOR, Partitions
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.defs.summaries import duels_of, judged_years, tries_of
+from allocator_pipeline.evaluation.report.estimates import Tries
 from allocator_pipeline.evaluation.summary_plots import sentences, significance_table, summary_pictures
 
 GROUP = {"group_name": "evaluation", "owners": ["team:risk"], "kinds": {"json"}}
@@ -57,7 +58,7 @@ def summary_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         from allocator_pipeline.allocators.scheduled import Scheduled
         from allocator_pipeline.evaluation.allocator_summary import allocator_summary as summarise
 
-        values = {}
+        values, tries = {}, Tries(len(store.ledger.history()))
         for name in context.partition_keys:
             years = judged_years(eval_reports, name)
             values[name] = summarise(
@@ -72,8 +73,8 @@ def summary_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
                 context=market.context,
             )
             context.log.info(f"{name}: looked into {len(years)} years")
-            shown = {title: dg.MetadataValue.md(text) for title, text in summary_pictures(values[name]).items()}
-            measured = numbers(values[name]["series"]["policy"]["metrics"])
+            shown = {title: dg.MetadataValue.md(text) for title, text in summary_pictures(values[name], tries).items()}
+            measured = series_numbers(values[name]["series"], tries)
             context.add_asset_metadata({**shown, **measured}, partition_key=name)
         return values
 

@@ -45,7 +45,7 @@ def significance(
         principal = [pair for pair in comparison["pairs"] if pair["baseline"] in PRINCIPAL_BASELINES]
         others = [pair for pair in comparison["pairs"] if pair["baseline"] not in PRINCIPAL_BASELINES]
         parts = [
-            bullets([comparison["words"][0], *findings(reports), *_overfitting(comparison)]),
+            bullets([comparison["words"][0], *findings(reports, comparison), *_overfitting(comparison)]),
             _differences(tries),
             _pairs(principal, tries),
             folded("Against the other baselines", _pairs(others, tries)) if others else "",
@@ -58,7 +58,9 @@ def significance(
             note(
                 "Deflated Sharpe ratio: the probability that the true one lies above what the luckiest of so many "
                 "worthless tries would show; below 95 % it is no evidence. SPA: whether the best of all is better than "
-                "a baseline, knowing how many were compared. Model confidence set: all that may be the best."
+                "a baseline, knowing how many were compared. Model confidence set: all that may be the best. These "
+                "know of the allocators, and the first of the seeds of their ensembles too. The fixed reference recipe "
+                "is in none of them and not among the tries."
             ),
         ]
     return Section("significance", "More than chance?", "".join(parts), figures)

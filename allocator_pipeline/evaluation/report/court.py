@@ -10,7 +10,7 @@ from typing import Any
 
 from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.page import table
-from allocator_pipeline.evaluation.report.estimates import Tries, difference
+from allocator_pipeline.evaluation.report.estimates import FIXED_RECIPE, FIXED_RULE, Tries, difference
 from allocator_pipeline.evaluation.report.section import Comparison, Section, absent, folded, note
 from allocator_pipeline.evaluation.summary import LABELS, OUTCOMES, Verdicts, p_value
 
@@ -86,6 +86,15 @@ def badges(verdicts: Verdicts, tries: Tries) -> list[str]:
     """Say of each champion whether it is proven: ``"ppo_lstm: champion v2021-12-27-b2d958, proven (try 3)."``."""
     champions_now = {name: champion_of(history) for name, history in verdicts.items()}
     return [f"{name}: champion {one.version}, {one.words(tries)}." for name, one in champions_now.items() if one]
+
+
+def table_note(verdicts: Verdicts, tries: Tries) -> str:
+    """Return the line below the result table: what the brackets are, the tries, and which champions are proven."""
+    now = {name: one for name, history in verdicts.items() if (one := champion_of(history))}
+    proven = [name for name, one in now.items() if one.proven]
+    champions_now = f"Champions proven (of {len(now)}): {', '.join(proven) or 'none'}." if now else "No champion yet."
+    fixed = f"baselines are {FIXED_RULE.words()} each, ref. is {FIXED_RECIPE.words()}"
+    return f"Brackets hold 95 % intervals. Policies {tries.words()}; {fixed}.\n{champions_now}"
 
 
 def champions(verdicts: Verdicts, tries: Tries) -> Section:

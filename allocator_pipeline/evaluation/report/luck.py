@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.page import chart, table
+from allocator_pipeline.evaluation.placebo import least_p, placebo_p
 from allocator_pipeline.evaluation.report import over_time, side_by_side
 from allocator_pipeline.evaluation.report.estimates import Sharpe, Tries, sharpe_charts, sharpe_of
 from allocator_pipeline.evaluation.report.section import Section, Summaries, note, without_summary
-from allocator_pipeline.evaluation.summary import percent
+from allocator_pipeline.evaluation.summary import p_value, percent
 
-ONE_SIDED = 0.05
-"""Level of the placebo test: nineteen shuffles or more can reach it."""
+LEVEL = 0.05
+"""Of the placebo tests of all allocators together (Bonferroni)."""
 
 
 def seeds(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Section:
@@ -69,7 +70,8 @@ def placebo(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Se
                 sharpe_of("unshrunk", summary["series"], tries).html(),
                 _over(mean, min(draws), max(draws), over, summary, tries),
                 percent(found["share_above"], 0),
-                _verdict(found["share_above"], len(draws)),
+                p_value(placebo_p(found)),
+                _verdict(found, len(tested)),
                 sharpe_of("random", summary["series"], tries).html() if "random" in summary["series"] else "",
             ]
         )
@@ -78,6 +80,7 @@ def placebo(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Se
         "unshrunk: net Sharpe ratio",
         "forecasts shuffled: net Sharpe ratio, mean",
         "shuffles as good or better",
+        "p, two-sided",
     ]
     header += ["", "random weights: net Sharpe ratio"]
     place = sharpe_charts(
@@ -93,14 +96,24 @@ def placebo(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Se
     return Section(
         "placebo",
         "Placebos",
-        place + table(header, body, text=[4]) + without_summary(allocators, summaries),
+        place + table(header, body, text=[5]) + note(_resolution(tested)) + without_summary(allocators, summaries),
         {"placebos": side_by_side.placebo(tested)},
     )
 
 
-def _verdict(share: float, draws: int) -> str:
-    """Say what the share of shuffles that are not below means, by a test on either side; the real one counts as one."""
-    above, below = (1 + share * draws) / (1 + draws), (1 + (1 - share) * draws) / (1 + draws)
-    if min(above, below) > ONE_SIDED:
+def _verdict(found: Mapping[str, Any], tested: int) -> str:
+    """Say what a placebo test means where so many are made."""
+    if tested * placebo_p(found) > LEVEL:
         return "not distinguishable from shuffled forecasts"
-    return f"{'better' if above < below else 'worse'} than its shuffled forecasts"
+    return f"{'better' if found['share_above'] < 0.5 else 'worse'} than its shuffled forecasts"
+
+
+def _resolution(tested: Summaries) -> str:
+    """Say what the tests can show at all, and how many there are."""
+    draws = min(len(summary["placebo"]["draws"]) for summary in tested.values())
+    least = least_p(draws)
+    few = "" if len(tested) * least <= LEVEL else ", which so few shuffles cannot show"
+    return (
+        f"p of an allocator alone; no p of {draws} shuffles lies below {least:.3f}. Better or worse is said only where "
+        f"p times {len(tested)}, the number of such tests, is at most {LEVEL}{few}."
+    )

@@ -74,4 +74,4 @@ def test_the_record_shows_every_verdict_newest_first_with_duel_and_badge(judged)
     assert [row.found(tag="th")[0].text for row in rows] == ["2", "1"]
     assert "tie after 9 tries" in rows[0].text
     assert "+0.03 -0.12 to +0.20 p 0.61" in rows[0].text
-    assert "Net sharpe 0.1 is not above the 0.2 of hrp." in rows[0].text
+    assert "Net Sharpe ratio is not above that of HRP." in rows[0].text

@@ -121,7 +121,7 @@ def test_report_says_what_it_carries(page):
         "equal weight",
         "HRP",
         "Week of 2019-01-07",
-        "Net sharpe 0.1 is not above the 0.2 of hrp.",
+        "Net Sharpe ratio is not above that of HRP.",
         "It is the first policy judged.",
         "These are 20 comparisons at 95 %",
         "Rank IC",

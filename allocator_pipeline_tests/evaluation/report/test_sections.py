@@ -142,21 +142,34 @@ def test_a_policy_that_responds_to_nothing_is_drawn_too(made):
 
 
 @pytest.mark.parametrize(
-    ("above", "words"),
-    [(0.0, "not distinguishable"), (0.5, "not distinguishable"), (1.0, "not distinguishable")],
+    ("real", "above"),
+    [(9.0, 0.0), (0.0, 0.5), (-9.0, 1.0)],
 )
-def test_twelve_shuffles_cannot_prove_anything(made, above, words):
+def test_twelve_shuffles_cannot_prove_anything(made, real, above):
     changed = copy.deepcopy(made.summaries)
-    changed["ppo_lstm"]["placebo"]["share_above"] = above
-    assert words in body_rows(parsed(luck.placebo(SUMMARISED, changed, TRIES).body).found(tag="table")[0])[0]
+    changed["ppo_lstm"]["placebo"] |= {"unshrunk_sharpe": real, "share_above": above}
+    shown = parsed(luck.placebo(SUMMARISED, changed, TRIES).body)
+    assert "not distinguishable" in body_rows(shown.found(tag="table")[0])[0]
+    assert "no p of 12 shuffles lies below 0.154" in shown.text
+    assert "p times 2, the number of such tests, is at most 0.05, which so few shuffles cannot show" in shown.text
 
 
 def test_forecasts_that_beat_all_or_none_of_many_shuffles_are_told_apart(made):
     changed = copy.deepcopy(made.summaries)
     placebo = changed["ppo_lstm"]["placebo"]
-    placebo |= {"share_above": 0.0, "draws": placebo["draws"] * 3}
+    placebo |= {"unshrunk_sharpe": 9.0, "share_above": 0.0, "draws": placebo["draws"] * 10}
     other = changed["sac_patchtst"]["placebo"]
-    other |= {"share_above": 1.0, "draws": other["draws"] * 3}
+    other |= {"unshrunk_sharpe": -9.0, "share_above": 1.0, "draws": other["draws"] * 10}
     first, second = body_rows(parsed(luck.placebo(SUMMARISED, changed, TRIES).body).found(tag="table")[0])
     assert "better than its shuffled forecasts" in first
     assert "worse than its shuffled forecasts" in second
+
+
+def test_what_one_test_would_pass_is_not_said_where_many_are_made(made):
+    changed = {}
+    for number in range(6):
+        one = copy.deepcopy(made.summaries["ppo_lstm"])
+        one["placebo"] |= {"draws": one["placebo"]["draws"] * 10, "unshrunk_sharpe": 9.0 if number == 0 else 0.0}
+        changed[f"a{number}"] = one
+    lines = body_rows(parsed(luck.placebo(list(changed), changed, TRIES).body).found(tag="table")[0])
+    assert "0.017 not distinguishable" in lines[0]  # 2 / 121, and six tests
