@@ -34,6 +34,7 @@ def summary_pictures(summary: Summary) -> dict[str, str]:
         "calendar_years": calendar_table(summary),
         "results": series_table(summary),
         "cost_levels": cost_table(summary),
+        "other_seeds": summary["recipes"]["words"],
         "seeds": seeds_table(summary),
         "response": response_table(summary),
         "placebo": placebo_words(summary),
