@@ -263,6 +263,28 @@ def test_the_summary_walks_as_the_newest_report_did_and_is_compared_with_every_b
     assert compared["trials"] >= 2
 
 
+def test_a_recipe_from_another_seed_is_walked_beside_it_and_is_no_try_and_no_candidate(honest):
+    store, keys = honest.store, [f"{ALLOCATOR}|2016", f"{ALLOCATOR}|2017"]
+    candidates, tries = store.models.versions(ALLOCATOR), len(store.ledger.history())
+
+    def values():
+        honest.materialize(("seed_policies",), *keys, {"seed_policies": {"seeds": [1]}})
+        return [store.assets.read("seed_policies", key)["seeds"] for key in keys]
+
+    found = values()
+    assert [list(seeds) for seeds in found] == [["1"], ["1"]]
+    assert {seeds["1"]["name"] for seeds in found} == {f"{ALLOCATOR}-seed-1"}
+    assert values() == found
+    assert not list(store.checkpoints.rglob("*.safetensors"))
+    assert (store.models.versions(ALLOCATOR), len(store.ledger.history())) == (candidates, tries)
+    honest.materialize(("allocator_summary",), ALLOCATOR, ALLOCATOR)
+    summary = store.assets.read("allocator_summary", ALLOCATOR)
+    own, other = summary["recipes"]["walks"]
+    assert (own["seed"], other["seed"]) == (42, 1)
+    assert own["net"] == summary["series"]["policy"]["weekly"]["net"] != other["net"]
+    assert summary["recipes"]["spread"]["sharpe"]["n"] == 2
+
+
 def test_every_partition_again_changes_nothing_and_trains_nothing(honest):
     def files():
         root = Path(honest.store.root)

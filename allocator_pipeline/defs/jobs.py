@@ -41,6 +41,7 @@ def jobs():
         job(
             "training_job", "trained_policies", description="Full training of an allocator on the weeks through a year."
         ),
+        job("seeds_job", "seed_policies", description="The recipe of a year from further seeds, never promoted."),
         job("reports_job", "eval_reports", description="Report of a year for an allocator."),
         job("summary_job", "allocator_summary", description="The deep look at an allocator over all judged years."),
         job("comparison_job", "evaluation_summary", description="Allocators compared, in numbers and in words."),

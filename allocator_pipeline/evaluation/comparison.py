@@ -14,8 +14,8 @@ Shape of a comparison (JSON values only; equal inputs give an equal comparison):
     duels: [{allocator, challenger, champion, weeks, bootstrap, ledoit_wolf, verdict, words}]
     deflated: {allocator: {sharpe, threshold, probability, trials}} or None; at least as many trials as there are
               recipes x seeds
-    overfitting: `overfitting.overfitting_probability` of choosing one among the unshrunk members of all, with the
-                 number of recipes, or None
+    overfitting: `overfitting.overfitting_probability` of choosing one among recipes x seeds, unshrunk, with the number
+                 of recipes and the allocators whose seeds are ``whole_recipes`` (the others' are members), or None
     superiority: {baseline: `superiority.superior_ability` of the allocators}, empty below 26 weeks
     confidence_set: `superiority.confidence_set` of allocators and baselines, or None
     words: [sentences]
@@ -26,7 +26,7 @@ a tilt is served. ``unknown``: too few weeks. A verdict speaks of its pair alone
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,7 @@ def evaluation_summary(
         If two summaries were compared with different baselines.
     """
     weeks = _common_weeks(summaries)
-    members = _members(summaries, weeks)
+    members, whole = _members(summaries, weeks), _recipes(summaries)
     net = {name: _net_in(summary, weeks) for name, summary in summaries.items()}
     policies = {name: own[POLICY] for name, own in net.items()}
     baselines = _baselines(summaries, net)
@@ -100,7 +100,13 @@ def evaluation_summary(
         ],
         "duels": [{**row, "words": duel_words(row, trials)} for row in duels],
         "deflated": _or_none(lambda: _deflated(policies, members, trials)),
-        "overfitting": _or_none(lambda: {**overfitting_probability(members), "recipes": len(summaries)}),
+        "overfitting": _or_none(
+            lambda: {
+                **overfitting_probability(_candidates(summaries, weeks)),
+                "recipes": len(summaries),
+                "whole_recipes": whole,
+            }
+        ),
         "superiority": _or_none(
             lambda: {name: superior_ability(series, policies) for name, series in baselines.items()}
         )
@@ -198,15 +204,31 @@ def _baselines(summaries: Summaries, net: Mapping[str, Mapping[str, np.ndarray]]
 
 
 def _members(summaries: Summaries, weeks: Sequence[str]) -> np.ndarray:
-    """Return recipes x seeds as columns, shape (T, N)."""
-    return np.stack(
-        [
-            np.asarray(member["net"])[_rows(summary, weeks)]
-            for summary in summaries.values()
-            for member in summary["seeds"][UNSHRUNK]
-        ],
-        axis=1,
+    """Return the members of all ensembles, unshrunk, as columns, shape (T, N)."""
+    return _columns(
+        (summary, [member["net"] for member in summary["seeds"][UNSHRUNK]], weeks) for summary in summaries.values()
     )
+
+
+def _recipes(summaries: Summaries) -> list[str]:
+    return [name for name, summary in summaries.items() if summary["recipes"]["walks"]]
+
+
+def _candidates(summaries: Summaries, weeks: Sequence[str]) -> np.ndarray:
+    """Return recipes x seeds, unshrunk, as columns, shape (T, N): whole recipes where they exist, else members."""
+    return _columns(
+        (
+            summary,
+            [walk["unshrunk_net"] for walk in summary["recipes"]["walks"]]
+            or [member["net"] for member in summary["seeds"][UNSHRUNK]],
+            weeks,
+        )
+        for summary in summaries.values()
+    )
+
+
+def _columns(parts: Iterable[tuple[Mapping[str, Any], Sequence[Sequence[float]], Sequence[str]]]) -> np.ndarray:
+    return np.stack([np.asarray(net)[_rows(summary, weeks)] for summary, nets, weeks in parts for net in nets], axis=1)
 
 
 def _deflated(policies: Mapping[str, np.ndarray], members: np.ndarray, trials: int) -> dict[str, dict[str, Any]]:

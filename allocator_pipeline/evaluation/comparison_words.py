@@ -114,9 +114,21 @@ def _deflated(deflated: Mapping[str, Mapping[str, Any]], trials: int) -> str:
     )
 
 
+def candidates_words(item: Mapping[str, Any]) -> str:
+    """Say among what `comparison.evaluation_summary` lets the best be picked: ``"9 recipes and seeds (...)"``."""
+    whole = item["whole_recipes"]
+    if not whole:
+        kind = "each member of an ensemble is one"
+    elif len(whole) == item["recipes"]:
+        kind = "each seed a whole recipe"
+    else:
+        kind = f"each seed of {', '.join(whole)} a whole recipe, elsewhere each member of an ensemble is one"
+    return f"{item['columns']} recipes and seeds ({kind}; unshrunk)"
+
+
 def _overfitting(item: Mapping[str, Any]) -> str:
     return (
-        f"Whoever picks the best of the {item['columns']} recipes and seeds on one half of the weeks finds it below "
+        f"Whoever picks the best of the {candidates_words(item)} on one half of the weeks finds it below "
         f"the median in the other half in {100 * item['probability']:.0f} % of {item['splits']} splits (50 % is pure "
         "luck)."
     )

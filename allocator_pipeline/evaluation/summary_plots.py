@@ -40,6 +40,7 @@ def summary_pictures(summary: Summary, tries: Tries) -> dict[str, str]:
         "calendar_years": f"{calendar_table(summary, tries)}\n\n{caption}",
         "results": f"{series_table(summary)}\n\n{caption}",
         "cost_levels": f"{cost_table(summary)}\n\n{caption}",
+        "other_seeds": f"{summary['recipes']['words']}\n\n{caption}",
         "seeds": f"{seeds_table(summary)}\n\n{caption}",
         "response": response_table(summary),
         "placebo": f"{placebo_words(summary)}\n\n{caption}",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, pairwise
 from typing import Any, Self
 
@@ -184,6 +185,11 @@ def _points(interval: Mapping[str, float]) -> str:
     return f"{100 * interval['estimate']:+.1f}{'*' if leaves_out_zero(interval) else ''}"
 
 
+def _off(level: int, row: Record) -> str:
+    """Return the coverage of a stock at one of the levels less the level, in points."""
+    return _points(row["off"][level])
+
+
 def _counted(stocks: Sequence[Record]) -> str:
     intervals = [interval for row in stocks for interval in row["off"]]
     found, chance = sum(map(leaves_out_zero, intervals)), (1 - LEVEL) * len(intervals)
@@ -216,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "stock": lambda row: str(row["stock"]),
         "weeks": lambda row: str(row["weeks"]),
         "5 to 95 %, points": lambda row: number(100 * row["width"], 1),
-        **{f"{100 * level:g} %": lambda row, k=k: _points(row["off"][k]) for k, level in enumerate(LEVELS)},
+        **{f"{100 * level:g} %": partial(_off, k) for k, level in enumerate(LEVELS)},
     }
     printed: dict[str, str] = {}
     for name in chosen.forecasters:

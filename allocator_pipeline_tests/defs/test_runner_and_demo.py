@@ -58,6 +58,11 @@ def test_the_plan_names_every_partition_once(window):
     assert sorted(policies) == sorted(f"{name}|{year}" for name in ALLOCATORS for year in range(2014, 2022))
 
 
+def test_one_allocator_is_trained_from_other_seeds_in_every_judged_year(window):
+    tasks = [task for _, tasks in demo.stages(window) for task in tasks if task.assets == ("seed_policies",)]
+    assert [key for task in tasks for key in demo._keys(task)] == [f"dpg_lstm|{year}" for year in window.policy_years]
+
+
 def test_the_demo_makes_the_baselines_that_the_panel_and_the_reports_read(window):
     keys = [
         key

@@ -33,6 +33,7 @@ def made_up(policy, unshrunk, baselines, seeds=(), weeks=WEEKS):
             "unshrunk": series(unshrunk, "unshrunk"),
             **{name: series(net) for name, net in baselines.items()},
         },
+        "recipes": {"walks": []},
         "seeds": {"unshrunk": [{"member": i, "net": np.asarray(net).tolist()} for i, net in enumerate(seeds)]},
     }
 
@@ -151,6 +152,21 @@ def test_seeds_count_as_tries_where_they_are_more(summaries):
     assert one["deflated"]["sac_lstm"]["trials"] == 3
     assert "Deflated for 3 tries, each seed counted as one: the probability" in "\n".join(one["words"])
     assert "each seed counted" not in "\n".join(evaluation_summary(summaries)["words"])
+
+
+def test_choosing_is_among_whole_recipes_where_they_exist(summaries, compared):
+    assert compared["overfitting"]["whole_recipes"] == []
+    assert "9 recipes and seeds (each member of an ensemble is one; unshrunk)" in "\n".join(compared["words"])
+    whole = [{"unshrunk_net": noisy(market(), 50 + i).tolist()} for i in range(2)]
+    changed = {**summaries, "sac_lstm": {**summaries["sac_lstm"], "recipes": {"walks": whole}}}
+    some = evaluation_summary(changed)
+    assert (some["overfitting"]["columns"], some["overfitting"]["whole_recipes"]) == (8, ["sac_lstm"])
+    assert "8 recipes and seeds (each seed of sac_lstm a whole recipe, elsewhere each member" in "\n".join(
+        some["words"]
+    )
+    assert some["deflated"] == compared["deflated"]
+    alone = evaluation_summary({"sac_lstm": changed["sac_lstm"]})
+    assert "2 recipes and seeds (each seed a whole recipe; unshrunk)" in "\n".join(alone["words"])
 
 
 def test_the_words_hold_no_number_without_its_interval_tries_and_baselines(compared):

@@ -9,6 +9,7 @@ from typing import Any
 
 from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation import charts
+from allocator_pipeline.evaluation.comparison_words import candidates_words
 from allocator_pipeline.evaluation.page import table
 from allocator_pipeline.evaluation.report.estimates import Sharpe, Tries, difference, sharpe_charts
 from allocator_pipeline.evaluation.report.results import mark
@@ -187,7 +188,8 @@ def _overfitting(comparison: Comparison) -> list[str]:
         return []
     return [
         f"Probability of backtest overfitting {percent(found['probability'], 0)}: so often the recipe and seed that do "
-        f"best in one half of the weeks are below the median of all {found['columns']} in the other. Half is pure luck."
+        f"best in one half of the weeks are below the median of all {candidates_words(found)} in the other. Half is "
+        "pure luck."
     ]
 
 

@@ -59,7 +59,7 @@ def judged(verdicts, badge):
 @pytest.fixture(scope="package")
 def made():
     """Return summaries of two allocators over the same years, one of them served as equal weight, and no skill."""
-    return MadeUpSummaries(SUMMARISED, range(2016, 2019), {"sac_patchtst": 0.0})
+    return MadeUpSummaries(SUMMARISED, range(2016, 2019), {"sac_patchtst": 0.0}, replicated=("ppo_lstm",))
 
 
 @pytest.fixture(scope="package")

@@ -50,6 +50,7 @@ def test_ids_are_unique_and_every_figure_has_its_place(html, page):
         *("growth", "differences", "forecasts", "rolling-sharpe", "trading", "placebos"),
         *(f"weights-{name}" for name in PLANNED_ALLOCATORS),
         *(f"{kind}-{name}" for kind in each for name in SUMMARISED),
+        "recipes-ppo_lstm",
     }
     assert set(figures) <= set(ids)
 

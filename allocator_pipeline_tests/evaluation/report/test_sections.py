@@ -65,19 +65,42 @@ def test_too_few_weeks_for_tests_leave_a_page(significance, comparison):
     assert "Too few weeks to deflate" in text
 
 
-def test_bands_hold_every_seed(made):
+@pytest.mark.parametrize(
+    ("draw", "band", "walks"),
+    [
+        (over_time.seeds, "4 members", lambda summary: summary["seeds"]["served"]),
+        (over_time.recipes, "3 whole recipes", lambda summary: summary["recipes"]["walks"]),
+    ],
+)
+def test_bands_hold_every_seed(made, draw, band, walks):
     summary = made.summaries["ppo_lstm"]
-    figure = over_time.seeds("ppo_lstm", summary)
-    bands = [line for line in figure["data"] if line["name" if "name" in line else "legendgroup"] == "4 seeds"]
+    figure = draw("ppo_lstm", summary)
+    bands = [line for line in figure["data"] if line["name" if "name" in line else "legendgroup"] == band]
     low, high, falls_low, falls_high = (np.array(line["y"]) for line in bands)
-    for member in summary["seeds"]["served"]:
-        path, falls = np.array([1.0, *wealth(np.array(member["net"]))]), drawdowns(np.array(member["net"]))
+    for walk in walks(summary):
+        path, falls = np.array([1.0, *wealth(np.array(walk["net"]))]), drawdowns(np.array(walk["net"]))
         assert (low <= path + 1e-4).all()
         assert (path <= high + 1e-4).all()
         assert (falls_low[1:] <= falls + 1e-4).all()
         assert (falls <= falls_high[1:] + 1e-4).all()
     names = {line["name"] for line in figure["data"] if "name" in line}
     assert {"served", "unshrunk", "equal weight", "HRP"} <= names
+
+
+def test_whole_recipes_come_before_members_and_what_is_missing_is_named(made):
+    section = luck.seeds(SUMMARISED, made.summaries, TRIES)
+    page = parsed(section.body)
+    whole, members = page.found(tag="table")
+    (line,) = body_rows(whole)
+    spread = made.summaries["ppo_lstm"]["recipes"]["spread"]["sharpe"]
+    assert f"{spread['min']:.2f} to {spread['max']:.2f} over 3 seeds" in line
+    assert f"{spread['sd']:.3f}" in line
+    assert "42: 20 %" in line
+    assert "2: 10 %" in line
+    assert len(body_rows(members)) == 2
+    assert "materialise seed_policies of sac_patchtst|2015 to sac_patchtst|2017" in page.text
+    assert page.text.index("Whole recipes") < page.text.index("Members at one share")
+    assert set(section.figures) == {"recipes-ppo_lstm", "seeds-ppo_lstm", "seeds-sac_patchtst"}
 
 
 def test_the_band_of_the_rolling_ratio_is_a_years_uncertainty(made):
