@@ -10,7 +10,7 @@ wrong, so a last table gives it by stock, from the quietest to the most restless
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, pairwise
@@ -218,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "coverage off by at most": lambda row: number(row["off"], 3),
         "in its worst year": lambda row: f"{number(row['worst'][0], 3)} ({row['worst'][1]})",
     }
-    of_stocks = {
+    of_stocks: dict[str, Callable[[Record], str]] = {
         "stock": lambda row: str(row["stock"]),
         "weeks": lambda row: str(row["weeks"]),
         "5 to 95 %, points": lambda row: number(100 * row["width"], 1),
