@@ -10,8 +10,9 @@ wrong, so a last table gives it by stock, from the quietest to the most restless
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, pairwise
 from typing import Any, Self
 
@@ -179,8 +180,9 @@ def leaves_out_zero(interval: Mapping[str, float]) -> bool:
     return interval["low"] > 0 or interval["high"] < 0
 
 
-def _points(interval: Mapping[str, float]) -> str:
-    """Return a share in points, with a star if its interval leaves out zero."""
+def _points(level: int, row: Record) -> str:
+    """Return how far a stock's coverage of a level is off in points, with a star if its interval leaves out zero."""
+    interval = row["off"][level]
     return f"{100 * interval['estimate']:+.1f}{'*' if leaves_out_zero(interval) else ''}"
 
 
@@ -212,11 +214,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "coverage off by at most": lambda row: number(row["off"], 3),
         "in its worst year": lambda row: f"{number(row['worst'][0], 3)} ({row['worst'][1]})",
     }
-    of_stocks = {
+    of_stocks: dict[str, Callable[[Record], str]] = {
         "stock": lambda row: str(row["stock"]),
         "weeks": lambda row: str(row["weeks"]),
         "5 to 95 %, points": lambda row: number(100 * row["width"], 1),
-        **{f"{100 * level:g} %": lambda row, k=k: _points(row["off"][k]) for k, level in enumerate(LEVELS)},
+        **{f"{100 * level:g} %": partial(_points, k) for k, level in enumerate(LEVELS)},
     }
     printed: dict[str, str] = {}
     for name in chosen.forecasters:
