@@ -180,14 +180,10 @@ def leaves_out_zero(interval: Mapping[str, float]) -> bool:
     return interval["low"] > 0 or interval["high"] < 0
 
 
-def _points(interval: Mapping[str, float]) -> str:
-    """Return a share in points, with a star if its interval leaves out zero."""
+def _points(level: int, row: Record) -> str:
+    """Return how far a stock's coverage of a level is off in points, with a star if its interval leaves out zero."""
+    interval = row["off"][level]
     return f"{100 * interval['estimate']:+.1f}{'*' if leaves_out_zero(interval) else ''}"
-
-
-def _off(level: int, row: Record) -> str:
-    """Return the coverage of a stock at one of the levels less the level, in points."""
-    return _points(row["off"][level])
 
 
 def _counted(stocks: Sequence[Record]) -> str:
@@ -222,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "stock": lambda row: str(row["stock"]),
         "weeks": lambda row: str(row["weeks"]),
         "5 to 95 %, points": lambda row: number(100 * row["width"], 1),
-        **{f"{100 * level:g} %": partial(_off, k) for k, level in enumerate(LEVELS)},
+        **{f"{100 * level:g} %": partial(_points, k) for k, level in enumerate(LEVELS)},
     }
     printed: dict[str, str] = {}
     for name in chosen.forecasters:
