@@ -132,7 +132,7 @@ def _evidence(badge: Badge | None, baseline: str) -> str:
     if item is None:
         return "<small>not asked</small>"
     if item.get("threshold") is None:
-        return f"z {item['z']:+.2f}<br><small>no threshold: a tie cannot be proven</small>"
+        return f"z {item['z'] + 0.0:+.2f}<br><small>no threshold: a tie cannot be proven</small>"
     return f"z {item['z']:+.2f}<br><small>threshold {item['threshold']:.2f}</small>"
 
 
