@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from allocator_pipeline.evaluation.evidence import TRIES
 from allocator_pipeline.evaluation.plots import line_picture
-from allocator_pipeline.registry.ledger import BASELINES, FAILED, NOT_PROVEN, PROVEN, SCORED, TIE, TRIES, Entry
+from allocator_pipeline.registry.ledger import BASELINES, FAILED, NOT_PROVEN, PROVEN, SCORED, TIE, Entry
 from allocator_pipeline.registry.rules import WORDS
 from allocator_pipeline.registry.verdicts import Verdict
 

@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 from allocator_pipeline.config import PRINCIPAL_BASELINES
+from allocator_pipeline.evaluation.evidence import TRIES
 from allocator_pipeline.evaluation.page import table
 from allocator_pipeline.evaluation.report.estimates import Tries, difference
 from allocator_pipeline.evaluation.report.section import Comparison, Section, absent, folded, note
@@ -124,7 +125,9 @@ def seal(champion: Champion, tries: Tries) -> str:
 
 
 def _place(badge: Badge | None) -> str:
-    return f", {badge['position']} of 60 places used in sequence {badge['sequence']}" if badge and badge["try"] else ""
+    if not badge or not badge["try"]:
+        return ""
+    return f", {badge['position']} of {TRIES} places used in sequence {badge['sequence']}"
 
 
 def _evidence(badge: Badge | None, baseline: str) -> str:
