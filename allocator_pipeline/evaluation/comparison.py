@@ -39,8 +39,8 @@ from allocator_pipeline.evaluation.deflated import deflated_sharpe
 from allocator_pipeline.evaluation.ledoit_wolf import sharpe_test
 from allocator_pipeline.evaluation.metrics import sharpe_ratio
 from allocator_pipeline.evaluation.overfitting import overfitting_probability
-from allocator_pipeline.evaluation.performance import alike
-from allocator_pipeline.evaluation.significance import TIE, sharpe_difference
+from allocator_pipeline.evaluation.performance import TIE, alike
+from allocator_pipeline.evaluation.significance import sharpe_difference
 from allocator_pipeline.evaluation.superiority import confidence_set, superior_ability
 from allocator_pipeline.evaluation.walk_forward import POLICY
 

@@ -18,7 +18,7 @@ from scipy import special
 
 from allocator_pipeline.config import WEEKS_PER_YEAR
 from allocator_pipeline.evaluation.hac import standard_error
-from allocator_pipeline.evaluation.significance import TIE, checked_returns, sharpe_influence, weekly_sharpe
+from allocator_pipeline.evaluation.significance import checked_returns, sharpe_influence, weekly_sharpe
 
 TRIES = 60
 """Scored tries of one sequence: five years of monthly ones."""
@@ -84,7 +84,7 @@ def evidence(difference: np.ndarray, stream: np.ndarray) -> tuple[np.ndarray, np
     varies = error > 1e-12
     t = np.where(varies, difference / np.where(varies, error, 1.0), 0.0)
     tail = special.stdtr(weeks / WEEKS_A_FREEDOM, -np.abs(t))
-    return t, 0.0 - np.sign(t) * special.ndtri(tail)  # a tie has 0, not -0
+    return t, -np.sign(t) * special.ndtri(tail)
 
 
 def scored(net: Sequence[float], other: Sequence[float]) -> dict[str, object]:
@@ -98,16 +98,14 @@ def scored(net: Sequence[float], other: Sequence[float]) -> dict[str, object]:
     Returns
     -------
     dict
-        ``stream`` (list of float), ``sharpe_difference`` (per root year), ``t`` and ``z``. Returns that differ by
-        rounding alone (`significance.TIE`) are equal, so that a tie is one on every processor.
+        ``stream`` (list of float), ``sharpe_difference`` (per root year), ``t`` and ``z``.
 
     Raises
     ------
     NotEnoughDataError, WeightsError
         As `significance.checked_returns`.
     """
-    mine, theirs = checked_returns(net, other)
-    difference, stream = difference_stream(mine, np.where(np.abs(mine - theirs) <= TIE, mine, theirs))
+    difference, stream = difference_stream(*checked_returns(net, other))
     t, z = evidence(difference, stream)
     return {
         "stream": stream.tolist(),

@@ -16,13 +16,15 @@ from scipy.optimize import brentq
 
 from allocator_pipeline.config import WEEKS_PER_YEAR, CostConfig
 from allocator_pipeline.evaluation.metrics import cagr, metrics, sharpe_ratio, worst_weeks
-from allocator_pipeline.evaluation.significance import TIE
 from allocator_pipeline.portfolio.costs import trading_cost
 from allocator_pipeline.portfolio.rewards import wealth_multiplier
 from allocator_pipeline.portfolio.rollout import Rollout
 
 COST_LEVELS = (0, 5, 10, 20, 50)
 """Basis points of one-way turnover."""
+
+TIE = 1e-9
+"""What rounding may make of equal returns."""
 
 _GREATEST_BPS = 9_900.0
 

@@ -25,9 +25,6 @@ DRAWS = 2000
 SEED = 20_260_101
 LEVEL = 0.95
 
-TIE = 1e-9
-"""What rounding may make of equal weekly returns."""
-
 _NO_VARIATION = 1e-12
 """Standard deviations below this are rounding."""
 

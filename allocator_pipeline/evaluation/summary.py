@@ -11,8 +11,7 @@ import pandas as pd
 
 from allocator_pipeline.config import ALLOCATORS
 from allocator_pipeline.errors import NotEnoughDataError
-from allocator_pipeline.evaluation.performance import alike
-from allocator_pipeline.evaluation.significance import TIE
+from allocator_pipeline.evaluation.performance import TIE, alike
 from allocator_pipeline.evaluation.walk_forward import POLICY, check_format
 
 LABELS = {

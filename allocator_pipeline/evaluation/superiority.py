@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike
 from allocator_pipeline.config import WEEKS_PER_YEAR
 from allocator_pipeline.errors import NotEnoughDataError
 from allocator_pipeline.evaluation.hac import long_run_variance
+from allocator_pipeline.evaluation.performance import TIE
 from allocator_pipeline.evaluation.significance import (
     DRAWS,
     SEED,
-    TIE,
     block_length,
     checked_returns,
     sharpe_influence,

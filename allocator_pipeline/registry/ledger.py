@@ -19,6 +19,7 @@ from typing import Any
 from allocator_pipeline.atomic import canonical_json, sha256
 from allocator_pipeline.errors import ConflictError, CorruptArtifactError
 from allocator_pipeline.evaluation.evidence import DRAWS, SEED, TRIES, correlation_row, scored
+from allocator_pipeline.evaluation.performance import TIE as RETURN_TIE
 from allocator_pipeline.paths import inside, safe_name
 from allocator_pipeline.registry.chain import Chain, Link, seal_of
 from allocator_pipeline.registry.sequence import next_thresholds
@@ -206,7 +207,11 @@ def proof_of(entries: Sequence[Entry], allocator: str, candidate: str, by: str |
 
 
 def compare(attempt: Try) -> dict[str, dict[str, Any]]:
-    """Score a try against every baseline: `evaluation.evidence.scored`; empty streams for a failure."""
+    """Score a try against every baseline: `evaluation.evidence.scored`; empty streams for a failure.
+
+    Returns that differ from a baseline's by rounding alone (`evaluation.performance.TIE`) are taken for equal, so that
+    a tie is one on every processor.
+    """
     if attempt.failure is not None:
         return {name: {"stream": [], "sharpe_difference": 0.0, "t": 0.0, "z": 0.0} for name in BASELINES}
     absent = [name for name in BASELINES if name not in attempt.baselines]
@@ -216,7 +221,14 @@ def compare(attempt: Try) -> dict[str, dict[str, Any]]:
             f"The try of {attempt.candidate} lacks {' and '.join(absent) or 'a return for each of successive weeks'}.",
             todo="pass weeks in order, and returns of the candidate and of every baseline in each.",
         )
-    return {name: scored(attempt.net, attempt.baselines[name]) for name in BASELINES}
+    return {name: scored(attempt.net, _unrounded(attempt.net, attempt.baselines[name])) for name in BASELINES}
+
+
+def _unrounded(net: Sequence[float], other: Sequence[float]) -> list[float]:
+    """Return another's returns with those of ours where the two differ by rounding alone."""
+    if len(net) != len(other):
+        return list(other)  # which `scored` refuses
+    return [mine if abs(mine - theirs) <= RETURN_TIE else theirs for mine, theirs in zip(net, other, strict=True)]
 
 
 def judged(

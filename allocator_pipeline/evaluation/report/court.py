@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 from allocator_pipeline.config import PRINCIPAL_BASELINES
+from allocator_pipeline.evaluation.evidence import TRIES
 from allocator_pipeline.evaluation.page import table
 from allocator_pipeline.evaluation.report.estimates import FIXED_RECIPE, FIXED_RULE, Tries, difference
 from allocator_pipeline.evaluation.report.section import Comparison, Section, absent, folded, note
@@ -133,7 +134,9 @@ def seal(champion: Champion, tries: Tries) -> str:
 
 
 def _place(badge: Badge | None) -> str:
-    return f", {badge['position']} of 60 places used in sequence {badge['sequence']}" if badge and badge["try"] else ""
+    if not badge or not badge["try"]:
+        return ""
+    return f", {badge['position']} of {TRIES} places used in sequence {badge['sequence']}"
 
 
 def _evidence(badge: Badge | None, baseline: str) -> str:
@@ -141,7 +144,7 @@ def _evidence(badge: Badge | None, baseline: str) -> str:
     if item is None:
         return "<small>not asked</small>"
     if item.get("threshold") is None:
-        return f"z {item['z']:+.2f}<br><small>no threshold: a tie cannot be proven</small>"
+        return f"z {item['z'] + 0.0:+.2f}<br><small>no threshold: a tie cannot be proven</small>"
     return f"z {item['z']:+.2f}<br><small>threshold {item['threshold']:.2f}</small>"
 
 
