@@ -134,12 +134,16 @@ def cost_table(summary: Summary) -> str:
             [
                 {
                     "series": LABELS.get(name, name),
-                    **{f"at {bps} bps": f"{level['sharpe']:.2f}" for bps, level in series["cost_levels"].items()},
+                    **{f"at {bps} bps": f"{level['sharpe']:.2f}" for bps, level in _by_cost(series)},
                 }
                 for name, series in summary["series"].items()
             ]
         )
     )
+
+
+def _by_cost(series: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float]]]:
+    return sorted(series["cost_levels"].items(), key=lambda item: float(item[0]))
 
 
 def seeds_table(summary: Summary) -> str:
