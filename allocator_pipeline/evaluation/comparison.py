@@ -13,7 +13,7 @@ Shape of a comparison (JSON values only; equal inputs give an equal comparison):
              ledoit_wolf: `ledoit_wolf.sharpe_test`, verdict, words}]; both tests two-sided, None below 26 weeks
     duels: [{allocator, challenger, champion, weeks, bootstrap, ledoit_wolf, verdict, words}]
     deflated: {allocator: {sharpe, threshold, probability, trials}} or None; at least as many trials as there are
-              recipes x seeds
+              members of all ensembles
     overfitting: `overfitting.overfitting_probability` of choosing one among recipes x seeds, unshrunk, with the number
                  of recipes and the allocators whose seeds are ``whole_recipes`` (the others' are members), or None
     superiority: {baseline: `superiority.superior_ability` of the allocators}, empty below 26 weeks
@@ -26,7 +26,7 @@ a tilt is served. ``unknown``: too few weeks. A verdict speaks of its pair alone
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,7 @@ def evaluation_summary(
         If two summaries were compared with different baselines.
     """
     weeks = _common_weeks(summaries)
-    members, whole = _members(summaries, weeks), _recipes(summaries)
+    members = _columns(summaries, weeks, _members)
     net = {name: _net_in(summary, weeks) for name, summary in summaries.items()}
     policies = {name: own[POLICY] for name, own in net.items()}
     baselines = _baselines(summaries, net)
@@ -102,9 +102,9 @@ def evaluation_summary(
         "deflated": _or_none(lambda: _deflated(policies, members, trials)),
         "overfitting": _or_none(
             lambda: {
-                **overfitting_probability(_candidates(summaries, weeks)),
+                **overfitting_probability(_columns(summaries, weeks, _seeds)),
                 "recipes": len(summaries),
-                "whole_recipes": whole,
+                "whole_recipes": [name for name, one in summaries.items() if one["recipes"]["walks"]],
             }
         ),
         "superiority": _or_none(
@@ -203,36 +203,26 @@ def _baselines(summaries: Summaries, net: Mapping[str, Mapping[str, np.ndarray]]
     return {name: next(iter(net.values()))[name] for name in order}
 
 
-def _members(summaries: Summaries, weeks: Sequence[str]) -> np.ndarray:
-    """Return the members of all ensembles, unshrunk, as columns, shape (T, N)."""
-    return _columns(
-        (summary, [member["net"] for member in summary["seeds"][UNSHRUNK]], weeks) for summary in summaries.values()
+def _columns(
+    summaries: Summaries, weeks: Sequence[str], walks: Callable[[Mapping[str, Any]], Sequence[Sequence[float]]]
+) -> np.ndarray:
+    """Return some walks of every summary as columns, shape (T, N)."""
+    return np.stack(
+        [np.asarray(net)[_rows(summary, weeks)] for summary in summaries.values() for net in walks(summary)], axis=1
     )
 
 
-def _recipes(summaries: Summaries) -> list[str]:
-    return [name for name, summary in summaries.items() if summary["recipes"]["walks"]]
+def _members(summary: Mapping[str, Any]) -> list[Sequence[float]]:
+    return [member["net"] for member in summary["seeds"][UNSHRUNK]]
 
 
-def _candidates(summaries: Summaries, weeks: Sequence[str]) -> np.ndarray:
-    """Return recipes x seeds, unshrunk, as columns, shape (T, N): whole recipes where they exist, else members."""
-    return _columns(
-        (
-            summary,
-            [walk["unshrunk_net"] for walk in summary["recipes"]["walks"]]
-            or [member["net"] for member in summary["seeds"][UNSHRUNK]],
-            weeks,
-        )
-        for summary in summaries.values()
-    )
-
-
-def _columns(parts: Iterable[tuple[Mapping[str, Any], Sequence[Sequence[float]], Sequence[str]]]) -> np.ndarray:
-    return np.stack([np.asarray(net)[_rows(summary, weeks)] for summary, nets, weeks in parts for net in nets], axis=1)
+def _seeds(summary: Mapping[str, Any]) -> list[Sequence[float]]:
+    """Return whole recipes where they exist, else members, unshrunk."""
+    return [walk["unshrunk_net"] for walk in summary["recipes"]["walks"]] or _members(summary)
 
 
 def _deflated(policies: Mapping[str, np.ndarray], members: np.ndarray, trials: int) -> dict[str, dict[str, Any]]:
-    """Deflate what is served; recipes x seeds, unshrunk, say how far tries spread, which shrinkage would hide."""
+    """Deflate what is served; the members of all, unshrunk, say how far tries spread, which shrinkage would hide."""
     spread = sharpe_ratio(members.T)
     several = len(spread) > 1
     found = {}
