@@ -207,7 +207,8 @@ def _evidence(badge: Mapping[str, Any] | None) -> str:
         return BADGES["none"]
     place = f"try {badge['try']} ({place_words(badge)})"
     scores = [
-        f"{WORDS[name]}: Sharpe {_score_interval(each)}, t = {each['t'] + 0.0:.2f}, z = {each['z'] + 0.0:.2f}, "  # not -0
+        f"{WORDS[name]}: Sharpe {_score_interval(each)}, t = {each['t'] + 0.0:.2f}, "
+        + f"z = {each['z'] + 0.0:.2f}, "  # a tie's may be -0
         + (f"threshold {each['threshold']:.2f}, " if each["threshold"] is not None else "")
         + f"p = {each['p_value']:.3f} (one-sided, of this try alone)"
         for name, each in badge["against"].items()

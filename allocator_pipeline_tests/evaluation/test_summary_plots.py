@@ -95,7 +95,7 @@ def test_the_significance_table_has_a_line_for_every_pair(summary):
 
 
 def test_nothing_that_shows_a_sharpe_ratio_is_without_interval_tries_and_baselines(summary):
-    spoken = {"rolling_sharpe", "calendar_years", "results", "cost_levels", "seeds", "placebo"}
+    spoken = {"rolling_sharpe", "calendar_years", "results", "cost_levels", "other_seeds", "seeds", "placebo"}
     shown = summary_pictures(summary, TRIES)
     for name, text in shown.items():
         words = re.sub(r"base64,[^)]*", "", text)
