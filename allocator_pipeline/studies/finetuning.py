@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from scipy import stats
 
 from allocator_pipeline.atomic import write_bytes
 from allocator_pipeline.config import ALGORITHMS, Settings
@@ -27,6 +28,9 @@ from allocator_pipeline.studies.finetuning_trials import STREAMS, FinetuneTrial,
 from allocator_pipeline.studies.planted import TUNING_MARKETS
 from allocator_pipeline.studies.tables import markdown, number
 from allocator_pipeline.studies.trials import append_run, finished, read_runs
+
+HARMLESS = 0.02
+"""A loss of annual Sharpe ratio that is accepted, as on null markets in the learnability study."""
 
 Record = dict[str, Any]
 
@@ -60,18 +64,25 @@ def plan(size: Size, algorithms: Sequence[str] = ALGORITHMS) -> list[FinetuneTri
     return [FinetuneTrial(algorithm, ic, at, size.finetunes) for ic, at in where for algorithm in algorithms]
 
 
-def paired(differences: Sequence[float]) -> tuple[float, float | None]:
-    """Return mean and standard error of one difference a market; a single one has no error."""
+def paired(differences: Sequence[float]) -> tuple[float, float | None, float | None]:
+    """Return mean, standard error and lower 95 % bound (Student's t) of one difference a market.
+
+    A single market has neither error nor bound.
+    """
     values = pd.Series(differences, dtype=float)
-    return float(values.mean()), float(values.sem()) if len(values) > 1 else None
+    mean = float(values.mean())
+    if len(values) < 2:
+        return mean, None, None
+    error = float(values.std() / len(values) ** 0.5)
+    return mean, error, mean - float(stats.t.ppf(0.95, len(values) - 1)) * error
 
 
 def summary(runs: Sequence[Mapping[str, Any]]) -> list[Record]:
     """Return a record for each IC and allocator: means over markets, and differences with their standard errors."""
     records = []
-    for (ic, algorithm), part in pd.DataFrame(list(runs)).groupby(["ic", "algorithm"]):
+    for (_, algorithm), part in pd.DataFrame(list(runs)).groupby(["ic", "algorithm"]):
         record: Record = {
-            "ic": float(ic),
+            "ic": float(part["ic"].iloc[0]),
             "allocator": algorithm,
             "markets": int(part["market"].nunique()),
             "weeks": int(part["weeks"].sum()),
@@ -83,8 +94,8 @@ def summary(runs: Sequence[Mapping[str, Any]]) -> list[Record]:
             for measure in ("sharpe", "return"):
                 for prefix in ("", "unshrunk_"):
                     gained = part[f"{prefix}{of}_{measure}"] - part[f"{prefix}{to}_{measure}"]
-                    mean, error = paired(gained.tolist())
-                    record |= {f"{prefix}{name}_{measure}": mean, f"{prefix}{name}_{measure}_error": error}
+                    found = dict(zip(("", "_error", "_bound"), paired(gained.tolist()), strict=True))
+                    record |= {f"{prefix}{name}_{measure}{part}": value for part, value in found.items()}
         records.append(record)
     return sorted(records, key=lambda row: (-row["ic"], row["allocator"]))
 
@@ -116,16 +127,16 @@ COLUMNS: Mapping[str, Callable[[Record], str]] = {
 
 
 def verdict(row: Record) -> str:
-    """Return in words whether experience hurts: worse by more than two standard errors, served or with all the tilt."""
-    hurts = []
-    for name, of in (("experience_sharpe", "as served"), ("unshrunk_experience_sharpe", "with all of the tilt")):
-        mean, error = row[name], row[f"{name}_error"]
-        if error is not None and mean < -2.0 * error and mean < 0.0:
-            hurts.append(of)
+    """Return in words whether experience is harmless: the Sharpe ratio lost is below `HARMLESS` with 95 % confidence.
+
+    Both as served and with all of the tilt: shrinkage would hide what it does not serve.
+    """
     where = f"{row['allocator']}, {'IC ' + number(row['ic']) if row['ic'] else 'no signal'}"
-    if row["experience_sharpe_error"] is None:
+    bounds = [row["experience_sharpe_bound"], row["unshrunk_experience_sharpe_bound"]]
+    if None in bounds:
         return f"{where}: one market says nothing"
-    return f"{where}: experience {'hurts ' + ' and '.join(hurts) if hurts else 'does not hurt beyond two errors'}"
+    worst = f"it costs at most {number(max(0.0, -min(bounds)), 3)} of Sharpe ratio (95 %, {row['markets']} markets)"
+    return f"{where}: experience is {'harmless' if min(bounds) > -HARMLESS else 'not shown to be harmless'}, {worst}"
 
 
 def report(records: Sequence[Record]) -> str:

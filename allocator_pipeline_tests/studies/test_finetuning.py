@@ -31,12 +31,19 @@ def test_differences_are_paired_by_market() -> None:
     assert record["tuning_return"] == pytest.approx(-0.1)
     assert record["tuning_return_error"] == pytest.approx(0.0)
     assert (record["markets"], record["weeks"]) == (2, 312)
-    assert paired([0.3]) == (0.3, None)
+    assert paired([0.3]) == (0.3, None, None)
+    assert paired([1.0, 2.0, 3.0]) == pytest.approx((2.0, 3.0**-0.5, 2.0 - 2.919986 * 3.0**-0.5))
 
 
-def test_the_verdict_is_in_words() -> None:
-    assert "does not hurt" in verdict(summary([run(1, 0.1), run(2, -0.2)])[0])
-    assert "hurts as served and with all of the tilt" in verdict(summary([run(1, -0.1), run(2, -0.2)])[0])
+def test_the_verdict_is_one_of_harmlessness() -> None:
+    harmless = summary([run(1, 0.001), run(2, -0.001), run(3, 0.0)])[0]
+    assert verdict(harmless) == (
+        "ppo, IC 0.10: experience is harmless, it costs at most 0.003 of Sharpe ratio (95 %, 3 markets)"
+    )
+    assert "not shown to be harmless" in verdict(summary([run(1, 0.1), run(2, -0.2)])[0])  # too little is known
+    assert "not shown to be harmless" in verdict(summary([run(1, -0.03), run(2, -0.03)])[0])
+    hidden = summary([run(number, -0.015) for number in (1, 2, 3)])[0]  # twice as much with all of the tilt
+    assert "not shown to be harmless" in verdict(hidden)
     assert "one market says nothing" in verdict(summary([run(1, -0.1)])[0])
     told = report(summary([run(1, 0.1), run(2, 0.3), run(1, 0.0, ic=0.0)]))
     assert "| 0.10 | ppo | 0.500 | 0.400 | 0.600 | -0.100 +- 0.000 | 0.200 +- 0.100 |" in told
