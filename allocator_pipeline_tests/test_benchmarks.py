@@ -182,6 +182,7 @@ TINY = {
     "forecast_cost_by_stocks": lambda: {"stocks": (8, 5), "forecasters": ("lstm", "ridge"), "repeats": 1},
     "gpu_env_steps": lambda: {"where": "cpu", "portfolios": 8, "repeats": 1},
     "gpu_ppo_steps": lambda: {"where": "cpu", "portfolios": 8, "repeats": 1},
+    "incremental_week": lambda: {"allocators": ("dpg_lstm",), "repeats": 1},
     "lstm_vs_loop": lambda: {"data": small_material(), "batches": (16,), "windows": 32, "repeats": 1},
     "patchtst_vs_loop": lambda: {"data": small_material(), "batches": (16,), "windows": 32, "repeats": 1},
     "ppo_per_learner": lambda: {"chosen": tiny("ppo"), "steps": 52, "folds": 2, "repeats": 1},

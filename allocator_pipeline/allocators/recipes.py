@@ -282,6 +282,12 @@ class FinetuneSettings:
     fill_steps : int
         Environment steps of the champion's own actions that fill SAC's empty replay buffer before the first update;
         they count among ``total_steps``.
+    experience_share : float
+        Of what SAC replays, how much is labelled experience, if there is any.
+    half_life : float
+        In weeks: with labelled experience, an episode starts half as often in a week that lies so much further back.
+    recorded_weight : float
+        How much more often it starts where experience recorded the portfolio.
     """
 
     weeks: int = FINETUNE_WEEKS
@@ -290,6 +296,9 @@ class FinetuneSettings:
     episode_weeks: int = FINETUNE_WEEKS // 2
     n_envs: int = 16
     fill_steps: int = 100
+    experience_share: float = 0.25
+    half_life: float = 13.0
+    recorded_weight: float = 2.0
 
 
 FINETUNE = FinetuneSettings()

@@ -133,7 +133,7 @@ def label(
     if unknown.any():
         raise _due(week, "a return is missing", str(symbols[unknown][0]))
     target = np.array([decision.action[symbol] for symbol in [*symbols.tolist(), CASH]])
-    held = _held_at_execution(decision, previous)
+    held = held_at_execution(decision, previous)
     paid = settle(target, symbols, held, states.returns[row], costs)
     seen = as_holdings(drift(target, states.marks[row]), symbols)
     weights = observed_weights(seen, states.symbols[following])
@@ -150,8 +150,14 @@ def label(
     )
 
 
-def _held_at_execution(decision: Decision, previous: Experience | None) -> Holdings:
-    """Return true weights at execution: those the week before ended with, or those given at the decision."""
+def held_at_execution(decision: Decision, previous: Experience | None) -> Holdings:
+    """Return true weights at execution: those the week before ended with, or those given at the decision.
+
+    Raises
+    ------
+    LabelError
+        If the decision continues a paper account whose week before is not labelled.
+    """
     before = decision.portfolio.get("run_id")
     if before is None:
         return dict(decision.portfolio["holdings"])

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from allocator_pipeline.atomic import canonical_json, sha256
@@ -167,6 +168,28 @@ def state_values(observation: Observation) -> dict[str, Any]:
         "forecasts": {symbol: float(observation.features[slot, -1]) for slot, symbol in enumerate(symbols)},
         "current_weights": dict(zip([*symbols, CASH], observation.weights.tolist(), strict=True)),
     }
+
+
+def observed(state: Mapping[str, Any], week: str) -> Observation:
+    """Return the observation that `state_values` wrote, with its symbols in alphabetical order: it keeps no slots.
+
+    Parameters
+    ----------
+    state : mapping
+    week : str
+        ISO Monday of the week decided.
+    """
+    symbols = sorted(state["forecasts"])
+    signals = [[state["signals"][symbol][name] for name in SIGNALS] for symbol in symbols]
+    missing = np.array([[value is None for value in values] for values in signals])
+    features = np.array(
+        [
+            [*(value or 0.0 for value in values), state["forecasts"][symbol]]
+            for symbol, values in zip(symbols, signals, strict=True)
+        ]
+    )
+    weights = np.array([state["current_weights"][name] for name in [*symbols, CASH]])
+    return Observation(np.datetime64(week, "D"), np.array(symbols), features, missing, weights)
 
 
 def from_stored(payload: str, seal: str, kind: type[Decision] | type[Label], run: str) -> Any:

@@ -194,14 +194,6 @@ class ExperienceStore:
             ).fetchall()
         return [_experience(row) for row in rows]
 
-    def labelled_weights(self, allocator: str) -> dict[str, dict[str, float]]:
-        """Return the weights held at the decision of each labelled week, by its ISO Monday."""
-        return {
-            row.decision.week_start: dict(row.decision.state["current_weights"])
-            for row in self.records(allocator)
-            if row.label is not None
-        }
-
     def unlabeled_weeks(self, allocator: str) -> list[str]:
         """Return the ISO Mondays of decided weeks without a label, in order."""
         return [row.decision.week_start for row in self.records(allocator) if row.label is None]

@@ -72,7 +72,7 @@ class StackedSAC:
     paid : Tensor, shape (L, capacity, 16)
         What they received for it.
     after : Tensor, shape (L, capacity, 16, 10)
-        What they saw then; the capacity is 0 where the discount is.
+        What they saw then; the capacity is 0 where the discount is. Behind the capacity lies what `remember` was given.
     path : Path
         Of the objective, shape (L, N).
     steps : int
@@ -111,6 +111,7 @@ class StackedSAC:
         self.played = self._room(self._capacity, N_ASSETS, AGENT_INPUTS + 1)
         self.paid = self._room(self._capacity, N_ASSETS)
         self.after = self._room(self._capacity if recipe.gamma else 0, N_ASSETS, AGENT_INPUTS)
+        self._recorded, self._recorded_share = 0, 0.0
         self.path = start_path(market.left)
         self.steps = 0
 
@@ -153,7 +154,7 @@ class StackedSAC:
             rewards.append(reward)
             if self.steps > recipe.warmup_steps:
                 filled = min(self.steps, self._capacity)
-                losses.append(self.update((places[:, week] * filled).long(), noise[:, week], rate))
+                losses.append(self.update(self._places(places[:, week], filled), noise[:, week], rate))
         scalars = {
             "rollout/reward": float(torch.stack(rewards).sum(-1).mean()),
             "train/ent_coef": float(self.log_alpha.detach().exp().mean()),
@@ -163,6 +164,37 @@ class StackedSAC:
             critic, actor = torch.stack(losses).mean(0).tolist()
             scalars |= {"train/critic_loss": critic, "train/actor_loss": actor}
         return scalars
+
+    def remember(self, played: torch.Tensor, paid: torch.Tensor, after: torch.Tensor, share: float) -> None:
+        """Put transitions of others behind the replay buffer; every minibatch has its share of them from now on.
+
+        A fixed share of each minibatch, as Ball et al. (2023), arXiv:2302.02948, mix data that came from elsewhere.
+        They are no part of a `position`: whoever builds the learner again gives them again.
+
+        Parameters
+        ----------
+        played : Tensor, shape (L, E, 16, 11)
+            As the attribute.
+        paid : Tensor, shape (L, E, 16)
+            Scaled as the recipe scales rewards.
+        after : Tensor, shape (L, E, 16, 10)
+            Not read where the discount is 0.
+        share : float
+            Of the portfolio-weeks of a minibatch, rounded to whole ones.
+        """
+        self.played = torch.cat([self.played, played.to(self.played)], 1)
+        self.paid = torch.cat([self.paid, paid.to(self.paid)], 1)
+        if self.recipe.gamma:
+            self.after = torch.cat([self.after, after.to(self.after)], 1)
+        self._recorded, self._recorded_share = self.played.shape[1] - self._capacity, share
+
+    def _places(self, uniform: torch.Tensor, filled: int) -> torch.Tensor:
+        """Return the places in the buffer of numbers in [0, 1), shape (L, batch): what was recorded comes first."""
+        places = (uniform * filled).long()
+        if self._recorded:
+            count = round(self._recorded_share * uniform.shape[1])
+            places[:, :count] = self._capacity + (uniform[:, :count] * self._recorded).long()
+        return places
 
     def draws(self, updates: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw the random numbers of several updates at once.
@@ -211,7 +243,7 @@ class StackedSAC:
         Parameters
         ----------
         places : Tensor of int64, shape (L, batch)
-            Portfolio-weeks of the replay buffer.
+            Portfolio-weeks of the replay buffer, recorded ones behind its capacity.
         noise : Tensor, shape (L, 1 or 2, 16 batch)
             As of `draws`.
         learning_rate : float
@@ -221,7 +253,8 @@ class StackedSAC:
         Tensor, shape (2,)
             Losses of critics and actor, means over learners.
         """
-        at = (places + self._capacity * torch.arange(len(places), device=places.device)[:, None]).flatten()
+        room = self._capacity + self._recorded
+        at = (places + room * torch.arange(len(places), device=places.device)[:, None]).flatten()
         played, paid = _rows(self.played, at), _rows(self.paid, at)
         # Contiguous: products of a slice are rounded otherwise for a lone learner.
         inputs = played[..., :AGENT_INPUTS].contiguous()

@@ -34,6 +34,7 @@ from allocator_pipeline.portfolio.objective import (
 )
 from allocator_pipeline.portfolio.random_state import generator_state, load_generator
 from allocator_pipeline.portfolio.scaler import N_FEATURES, StateScaler
+from allocator_pipeline.portfolio.starts import cumulative_starts
 from allocator_pipeline.portfolio.state import StateTensors
 
 AGENT_INPUTS = N_FEATURES + 2
@@ -104,11 +105,12 @@ class AgentsVecEnv(VecEnv):
     """``n_portfolios`` portfolios of 16 agents each, stepped in arrays.
 
     All portfolios live through their episodes in step. Their first weeks are stratified: spread evenly over the weeks
-    there are, with a random offset each. The end of an episode is a truncation, never a terminal state.
+    there are (or as weights say), with a random offset each. The end of an episode is a truncation, never a terminal
+    state.
 
     Parameters
     ----------
-    states, scaler, costs, episode_weeks, action_bound, starting, objective
+    states, scaler, costs, episode_weeks, action_bound, starting, objective, start_weights
         As of `vec_env.PortfolioVecEnv`; the action bound is that of a tilt. An agent's reward is its part times the
         marginal utility of the portfolio's reward, and all of the portfolio's penalty.
     n_portfolios : int
@@ -137,8 +139,10 @@ class AgentsVecEnv(VecEnv):
         reward_factor: float = 1.0,
         bootstrap: bool = True,
         objective: Objective = REWARD_ONLY,
+        start_weights: np.ndarray | None = None,
     ) -> None:
         self.n_starts = last_start(states, episode_weeks) + 1
+        self._cumulative = None if start_weights is None else cumulative_starts(start_weights, self.n_starts)
         self.n_portfolios, self.episode_weeks = n_portfolios, episode_weeks
         self.reward_factor, self.bootstrap = reward_factor, bootstrap
         self.render_mode = None
@@ -163,7 +167,11 @@ class AgentsVecEnv(VecEnv):
 
     def _start(self) -> None:
         spread = (np.arange(self.n_portfolios) + self._generator.random(self.n_portfolios)) / self.n_portfolios
-        self._batch.start(np.arange(self.n_portfolios), (spread * self.n_starts).astype(np.int64))
+        if self._cumulative is not None:
+            rows = np.searchsorted(self._cumulative, spread, side="right")
+        else:
+            rows = (spread * self.n_starts).astype(np.int64)
+        self._batch.start(np.arange(self.n_portfolios), rows)
         self._week = 0
         self._path = restart_path(self._path, np.ones(self.n_portfolios, dtype=bool))
 

@@ -86,6 +86,37 @@ def _row_max(values: np.ndarray) -> np.ndarray:
     return values
 
 
+def logits_near(weights: np.ndarray, near: np.ndarray, costs: CostConfig) -> np.ndarray:
+    """Return logits that `project` maps to admissible weights, as near to others as those allow.
+
+    The weights fix logits up to a constant; it is the one that brings the free assets nearest (least squares, by
+    weight). A stock at its cap bounds its logit from below only, cash at its buffer from above only: within that bound
+    they are those given.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (16,)
+        Admissible, CASH last.
+    near : ndarray, shape (..., 16)
+        Finite.
+    costs : CostConfig
+
+    Returns
+    -------
+    ndarray of float64, shape (..., 16)
+        Of a weight of 0 it is the logarithm of next to nothing.
+    """
+    fixed = weights >= costs.max_position_weight - _TOLERANCE
+    fixed[-1] = weights[-1] <= costs.cash_buffer + _TOLERANCE
+    mass = np.where(fixed, 0.0, weights)
+    mass = mass if mass.sum() > 0.0 else weights
+    found = np.log(np.maximum(weights, np.finfo(np.float64).tiny))
+    logits = found + ((near - found) * mass).sum(axis=-1, keepdims=True) / mass.sum()
+    stocks, cash = logits[..., :-1], logits[..., -1:]
+    free = np.concatenate([np.maximum(stocks, near[..., :-1]), np.minimum(cash, near[..., -1:])], axis=-1)
+    return np.where(fixed, free, logits)
+
+
 def check_weights(weights: np.ndarray, costs: CostConfig) -> np.ndarray:
     """Return weights unchanged if they satisfy every constraint to 1e-9.
 

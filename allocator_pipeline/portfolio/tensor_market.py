@@ -21,6 +21,7 @@ from allocator_pipeline.portfolio.constraints import N_ASSETS, equal_weight_anch
 from allocator_pipeline.portfolio.env import last_start
 from allocator_pipeline.portfolio.rollout import Settlement, drift, settle_batch
 from allocator_pipeline.portfolio.scaler import N_FEATURES, StateScaler
+from allocator_pipeline.portfolio.starts import cumulative_starts
 from allocator_pipeline.portfolio.state import StateTensors
 
 
@@ -76,11 +77,14 @@ class Window:
         Fitted on them, or a champion's.
     starting : mapping of str to Holdings, optional
         What is held when an episode starts in a week (ISO date of its Monday); all cash where absent.
+    start_weights : ndarray, optional
+        How often an episode starts in each week that leaves room for it; equally often if absent.
     """
 
     states: StateTensors
     scaler: StateScaler
     starting: Mapping[str, Mapping[str, float]] | None = None
+    start_weights: np.ndarray | None = None
 
 
 class TensorMarket:
@@ -139,6 +143,7 @@ class TensorMarket:
         first_rows = length * torch.tensor(list(window_of), device=self.device)[:, None]
         self._first_rows = first_rows.expand(-1, n_portfolios)
         self._n_starts = torch.tensor([starts[i] for i in window_of], device=self.device, dtype=torch.float64)
+        self._cumulative = self._start_distribution(windows, window_of, starts)
         joint = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
         self._view, self._returns, self._marks, self._start_held, self._start_left = (
             self._tensor(joint[name]) for name in ("view", "returns", "marks", "held", "left")
@@ -148,6 +153,18 @@ class TensorMarket:
         )
         self._changes = bool(joint["joined"].any() or (joint["origin"] != np.arange(N_ASSETS - 1)).any())
         self.start(torch.zeros((self.n_learners, n_portfolios), device=self.device, dtype=torch.int64))
+
+    def _start_distribution(
+        self, windows: Sequence[Window], window_of: Sequence[int], starts: Sequence[int]
+    ) -> torch.Tensor | None:
+        """Return where each learner's episodes start, shape (L, starts); None for equally often."""
+        if all(window.start_weights is None for window in windows):
+            return None
+        rows = np.ones((len(windows), max(starts)))
+        for row, window, count in zip(rows, windows, starts, strict=True):
+            weights = np.ones(count) if window.start_weights is None else window.start_weights
+            row[:count] = cumulative_starts(weights, count)
+        return torch.from_numpy(rows[list(window_of)]).to(self.device)
 
     def _tensor(self, values: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(self.device, self.dtype)
@@ -159,10 +176,16 @@ class TensorMarket:
         self.seen = torch.cat([self.held[..., :-1], self.held[..., -1:] + self.left[..., None]], -1)
 
     def start_spread(self, uniform: torch.Tensor) -> None:
-        """Start episodes spread evenly over the weeks, each moved by ``uniform`` in [0, 1), shape (L, N)."""
+        """Start episodes spread over the weeks, each moved by ``uniform`` in [0, 1), shape (L, N).
+
+        Evenly, or as the weights of the windows say.
+        """
         # In float32 the last stratum could round up to a week too many.
         spread = (torch.arange(self.n_portfolios, device=self.device) + uniform.double()) / self.n_portfolios
-        self.start((spread * self._n_starts[:, None]).long())
+        if self._cumulative is not None:
+            self.start(torch.searchsorted(self._cumulative, spread, right=True))
+        else:
+            self.start((spread * self._n_starts[:, None]).long())
 
     def observe(self) -> torch.Tensor:
         """Return what the agents see, shape (L, N, 16, 10)."""

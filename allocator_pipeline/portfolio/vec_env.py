@@ -23,6 +23,7 @@ from allocator_pipeline.portfolio.objective import (
 )
 from allocator_pipeline.portfolio.random_state import generator_state, load_generator
 from allocator_pipeline.portfolio.scaler import StateScaler
+from allocator_pipeline.portfolio.starts import cumulative_starts
 from allocator_pipeline.portfolio.state import StateTensors
 
 
@@ -38,6 +39,8 @@ class PortfolioVecEnv(VecEnv):
     ----------
     n_envs : int
         Number of portfolios.
+    start_weights : ndarray, optional
+        How often an episode starts in each week that leaves room for it; equally often if absent.
     """
 
     def __init__(
@@ -51,8 +54,11 @@ class PortfolioVecEnv(VecEnv):
         action_bound: float = 5.0,
         starting: Mapping[str, Mapping[str, float]] | None = None,
         objective: Objective = REWARD_ONLY,
+        start_weights: np.ndarray | None = None,
     ) -> None:
         self.last_start = last_start(states, episode_weeks)
+        starts = self.last_start + 1
+        self._cumulative = None if start_weights is None else cumulative_starts(start_weights, starts)
         self.episode_weeks = episode_weeks
         self._batch = PortfolioBatch(states, scaler, costs, n_envs, starting)
         self._ends = np.zeros(n_envs, dtype=np.int64)
@@ -81,6 +87,8 @@ class PortfolioVecEnv(VecEnv):
         return self._batch.rows
 
     def _draw(self, count: int) -> np.ndarray:
+        if self._cumulative is not None:
+            return np.searchsorted(self._cumulative, self._generator.random(count), side="right")
         return self._generator.integers(0, self.last_start + 1, size=count)
 
     def _start(self, which: np.ndarray, rows: np.ndarray) -> None:

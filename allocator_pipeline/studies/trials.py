@@ -40,7 +40,13 @@ PACKAGE = Path(__file__).parents[1]
 SHAPING = ("learners/", "allocators/", "portfolio/", "training/", "evaluation/metrics.py", "studies/planted.py")
 """What trains and judges. A recipe's values have their own place in a key: changing one leaves the others' runs."""
 
-NOT_SHAPING = ("allocators/recipes.py", "training/finetune.py", "training/worker.py", "training/workers.py")
+NOT_SHAPING = (
+    "allocators/recipes.py",
+    "training/finetune.py",
+    "training/labelled.py",
+    "training/worker.py",
+    "training/workers.py",
+)
 
 LIBRARIES = ("numpy", "stable-baselines3", "torch")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
 from allocator_pipeline.allocators.recipes import DPGRecipe, Recipe, SACRecipe
@@ -21,6 +22,7 @@ def training_env(
     scaler: StateScaler,
     costs: CostConfig,
     starting: Mapping[str, Mapping[str, float]] | None = None,
+    start_weights: np.ndarray | None = None,
 ) -> VecEnv:
     """Return the environment of a recipe over some weeks.
 
@@ -33,6 +35,8 @@ def training_env(
     costs : CostConfig
     starting : mapping of str to Holdings, optional
         What is held when an episode starts in a week; all cash where absent.
+    start_weights : ndarray, optional
+        How often an episode starts in each week that leaves room for it; equally often if absent.
     """
     if recipe.view == "flat":
         return PortfolioVecEnv(
@@ -44,6 +48,7 @@ def training_env(
             action_bound=recipe.action_bound,
             starting=starting,
             objective=recipe.objective,
+            start_weights=start_weights,
         )
     return AgentsVecEnv(
         states,
@@ -54,6 +59,7 @@ def training_env(
         action_bound=recipe.action_bound,
         starting=starting,
         objective=recipe.objective,
+        start_weights=start_weights,
         reward_factor=recipe.reward_scale if isinstance(recipe, SACRecipe) else 1.0,
         bootstrap=not isinstance(recipe, DPGRecipe) and recipe.gamma > 0,
     )

@@ -1,9 +1,9 @@
-"""Fine-tuning: a champion trained further on the last weeks, with its own scaler and slots."""
+"""Fine-tuning: a champion trained further on the last weeks and on what was lived through in them."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,15 +24,14 @@ from allocator_pipeline.config import CostConfig
 from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.state import StateTensors
+from allocator_pipeline.portfolio.transition import Transition
 from allocator_pipeline.training.by_sb3 import continue_sb3
 from allocator_pipeline.training.drive import observe
 from allocator_pipeline.training.full import measured
+from allocator_pipeline.training.labelled import Lived, lived_through, recall
 from allocator_pipeline.training.progress import Progress, silent
 from allocator_pipeline.training.stacked import continue_stacked
 from allocator_pipeline.training.weeks import last_exit, recent_weeks
-
-Starting = Mapping[str, Mapping[str, float]]
-"""Recorded holdings (weight by symbol, CASH among them) by the week they were held in (ISO date of its Monday)."""
 
 
 class StoredPolicy(Protocol):
@@ -51,7 +50,7 @@ def finetune_identity(
     champion: Mapping[str, Any],
     week: str,
     states: StateTensors,
-    starting_weights: Starting | None = None,
+    experience: Sequence[Transition] = (),
     costs: CostConfig | None = None,
     settings: FinetuneSettings = FINETUNE,
 ) -> Identity:
@@ -65,8 +64,8 @@ def finetune_identity(
         Monday of the week whose decision the fine-tune is for.
     states : StateTensors
         Successive weeks up to that one, later ones are ignored.
-    starting_weights : mapping of str to Holdings, optional
-        What was really held in a week: an episode that starts there starts with it, else with all cash.
+    experience : sequence of Transition
+        Labelled weeks of the allocator in order; those outside the buffer are ignored.
     costs : CostConfig, optional
     settings : FinetuneSettings
 
@@ -77,15 +76,15 @@ def finetune_identity(
     ConfigurationError
         If the champion has read prices from after the decision.
     """
-    weeks = _weeks(champion, week, states, settings)
-    return _identity(champion, weeks, _of(weeks, starting_weights), costs or CostConfig(), settings)
+    weeks, costs = _weeks(champion, week, states, settings), costs or CostConfig()
+    return _identity(champion, weeks, lived_through(experience, weeks, costs), costs, settings)
 
 
 def finetune(
     champion: StoredPolicy,
     week: str,
     states: StateTensors,
-    starting_weights: Starting | None = None,
+    experience: Sequence[Transition] = (),
     costs: CostConfig | None = None,
     settings: FinetuneSettings = FINETUNE,
     progress: Progress = silent,
@@ -96,7 +95,8 @@ def finetune(
     """Train a champion further on the weeks known by a decision; equal arguments give equal bytes.
 
     Networks, optimisers and SAC's alpha go on where they were; scaler and shrinkage stay. Each symbol that the champion
-    knows keeps its slot, and what has joined takes the slot of what has left.
+    knows keeps its slot, and what has joined takes the slot of what has left; the manifest names both. Labelled weeks
+    enter as `labelled` says.
 
     Parameters
     ----------
@@ -123,24 +123,28 @@ def finetune(
     """
     costs = costs or CostConfig()
     weeks = _weeks(champion.manifest, week, states, settings)
-    starting = _of(weeks, starting_weights)
-    identity = _identity(champion.manifest, weeks, starting, costs, settings)
+    lived = lived_through(experience, weeks, costs)
+    identity = _identity(champion.manifest, weeks, lived, costs, settings)
     torch.set_num_threads(1)
     prior = dataclasses.replace(Policy.from_files(champion.files), costs=costs)
     weeks = follow_slots(weeks, prior.symbols)
     recipe = finetune_recipe(prior.recipe, settings)
     observed = observe(identity, f"{identity.name} {week} fine-tune", progress, checkpoints, tensorboard)
     go_on = continue_stacked if recipe.engine == "stacked" else continue_sb3
-    tuned = go_on(prior, recipe, champion.files, weeks, starting, int(identity.config["seed"]), observed)
+    recalled = recall(lived, prior, weeks, settings)
+    tuned = go_on(prior, recipe, champion.files, weeks, recalled, int(identity.config["seed"]), observed)
+    symbols = tuned.policy.symbols
     facts = {
         "week": str(week),
         "recipe": prior.recipe.name,
         "first_week": str(weeks.weeks[0]),
         "last_week": str(weeks.weeks[-1]),
         "weeks": len(weeks),
-        "recorded_starts": len(starting),
-        "symbols": list(tuned.policy.symbols),
-        **measured(tuned.policy, weeks),
+        "experience": lived.facts(),
+        "symbols": list(symbols),
+        "joined": [symbol for symbol in symbols if symbol not in prior.symbols],
+        "left": [symbol for symbol in prior.symbols if symbol not in symbols],
+        **measured(tuned.policy, weeks, "buffer_in_sample"),
     }
     return Artifact(identity, tuned.files, facts)
 
@@ -156,14 +160,10 @@ def _weeks(champion: Mapping[str, Any], week: str, states: StateTensors, setting
     return recent_weeks(states, week, settings.weeks)
 
 
-def _of(weeks: StateTensors, starting: Starting | None) -> dict[str, dict[str, float]]:
-    names = weeks.weeks.astype("datetime64[D]").astype(str).tolist()
-    return {name: dict(starting[name]) for name in names if starting and name in starting}
-
-
 def _identity(
-    champion: Mapping[str, Any], weeks: StateTensors, starting: Starting, costs: CostConfig, settings: FinetuneSettings
+    champion: Mapping[str, Any], weeks: StateTensors, lived: Lived, costs: CostConfig, settings: FinetuneSettings
 ) -> Identity:
+    experience = [one.digest for one in lived.transitions]
     try:
         config = champion["config"]
         recipe = recipe_from_values(config["algorithm"], config["recipe"])
@@ -179,7 +179,7 @@ def _identity(
                 "costs": dataclasses.asdict(costs),
                 "seed": config["seed"],
             },
-            data=sha256(canonical_json({"states": weeks.digest(), "starting": starting})),
+            data=sha256(canonical_json({"states": weeks.digest(), "experience": experience})),
             parent=champion["version"],
         )
     except (KeyError, TypeError) as error:

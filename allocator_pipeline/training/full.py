@@ -145,14 +145,21 @@ def _identity(allocator: str, year: int, weeks: StateTensors, chosen: Recipe, se
     )
 
 
-def measured(policy: Policy, weeks: StateTensors) -> dict[str, Any]:
+def measured(policy: Policy, weeks: StateTensors, name: str = "last_year_in_sample") -> dict[str, Any]:
     """Return what the manifest says was measured, all of it from the finished policy and its training weeks.
 
-    The last year of them in sample, and the evidence for the share of the tilt that is served.
+    Their last year in sample, and the evidence for the share of the tilt that is served.
+
+    Parameters
+    ----------
+    policy : Policy
+    weeks : StateTensors
+    name : str
+        Of the weeks in sample, where they are no year.
     """
     walk = simulate(policy.target_weights, weeks[-METRIC_WEEKS:], policy.costs)
     facts: dict[str, Any] = {
-        "last_year_in_sample": {
+        name: {
             "net_return": float(np.prod(1.0 + walk.net) - 1.0),
             "weekly_turnover": float(walk.turnover.mean()),
         }

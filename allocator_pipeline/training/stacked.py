@@ -23,6 +23,7 @@ from allocator_pipeline.portfolio.state import StateTensors
 from allocator_pipeline.portfolio.tensor_market import TensorMarket, Window
 from allocator_pipeline.training.crossfit import cross_fit, folds
 from allocator_pipeline.training.drive import Observed, Trained, drive
+from allocator_pipeline.training.labelled import Recalled, Replay
 from allocator_pipeline.training.models import training_tensors
 
 
@@ -168,7 +169,7 @@ def continue_stacked(
     recipe: Recipe,
     files: Mapping[str, bytes],
     weeks: StateTensors,
-    starting: Mapping[str, Mapping[str, float]],
+    recalled: Recalled,
     seed: int,
     observed: Observed,
 ) -> Trained:
@@ -182,8 +183,8 @@ def continue_stacked(
     files : mapping of str to bytes
         The prior's, with the optimisers (and SAC's alpha) that go on.
     weeks : StateTensors
-    starting : mapping of str to Holdings
-        What was really held in a week.
+    recalled : Recalled
+        Labelled experience.
     seed : int
     observed : Observed
 
@@ -194,13 +195,26 @@ def continue_stacked(
     TrainingDivergedError
         If a number stops being finite.
     """
-    learner = make_learner(recipe, [Window(weeks, prior.scaler, starting)], [recipe.members], prior.costs, seed)
+    window = Window(weeks, prior.scaler, recalled.starting, recalled.start_weights)
+    learner = make_learner(recipe, [window], [recipe.members], prior.costs, seed)
     fill(learner.trained(), training_tensors(files), TRAINING_FILE)
+    if isinstance(learner, StackedSAC) and recalled.replay is not None:
+        _remember(learner, recalled.replay)
     drive(learner, observed)
     network = TiltEnsemble(prior.recipe, _rows(learner.actor, 0, recipe.members))
     symbols = tuple(weeks.symbols[-1].tolist())
     policy = Policy(prior.recipe, prior.costs, prior.scaler, symbols, network, prior.shrinkage)
     return Trained(policy, policy_files(policy, learner))
+
+
+def _remember(learner: StackedSAC, replay: Replay) -> None:
+    """Give recorded weeks to every member."""
+    members = len(replay.actions)
+    inputs, after, rewards = (
+        torch.from_numpy(part).expand(members, *part.shape) for part in (replay.inputs, replay.after, replay.rewards)
+    )
+    actions = torch.from_numpy(replay.actions)[..., None].to(inputs)
+    learner.remember(torch.cat([inputs, actions], -1), rewards, after, replay.share)
 
 
 def policy_files(policy: Policy, learner: Learner) -> dict[str, bytes]:

@@ -109,9 +109,6 @@ def test_rows_of_several_allocators_and_weeks(store: ExperienceStore) -> None:
         "2016-06-13:sac_lstm",
     ]
     assert len(store.records("sac_lstm")) == 2
-    assert store.labelled_weights("ppo_lstm") == {
-        "2016-06-06": dict(make_decision().state["current_weights"]),
-    }
     assert store.unlabeled_weeks("ppo_lstm") == ["2016-06-13"]
     assert store.unlabeled_weeks("sac_lstm") == ["2016-06-06", "2016-06-13"]
 

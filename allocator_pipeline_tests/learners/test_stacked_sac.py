@@ -347,3 +347,49 @@ def test_learns_the_planted_signal() -> None:
     market = TensorMarket([window], [0, 0], COSTS, 16, episode_weeks=50)
     earned = [scalars["rollout/reward"] for scalars in train(StackedSAC(chosen, market, [1, 2]))]
     assert earned[0] < 0.0 < 0.3 < earned[-1]
+
+
+def recorded(learners: int, weeks: int = 5) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Transitions of others, to be known by what they were paid."""
+    source = torch.Generator().manual_seed(7)
+    played = torch.rand(learners, weeks, 16, 11, generator=source)
+    paid = 1_000.0 + torch.arange(weeks).float()[None, :, None].expand(learners, weeks, 16)
+    return played, paid, torch.rand(learners, weeks, 16, 10, generator=source)
+
+
+@GAMMAS
+def test_recorded_weeks_are_their_share_of_every_minibatch(gamma: float) -> None:
+    learner, plain = (make((1, 2), (0, 1), gamma=gamma) for _ in range(2))
+    learner.remember(*recorded(2), share=0.5)
+    uniform = torch.rand(2, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    places = learner._places(uniform, PORTFOLIOS)
+    room = 2 * WEEKS * PORTFOLIOS + 1
+    capacity = room // PORTFOLIOS * PORTFOLIOS
+    assert (places[:, :2] >= capacity).all()
+    assert (places[:, :2] < capacity + 5).all()
+    assert (places[:, 2:] < PORTFOLIOS).all()
+    assert torch.equal(places[:, 2:], plain._places(uniform, PORTFOLIOS)[:, 2:])
+    train(learner)
+    assert torch.equal(learner.paid[:, capacity:], recorded(2)[1])  # never written over
+    assert not torch.equal(learner.actor["weight.0"], make((1, 2), (0, 1), gamma=gamma).actor["weight.0"])
+
+
+def test_recorded_weeks_reach_the_critics() -> None:
+    learner, plain = make(), make()
+    learner.remember(*recorded(1), share=0.5)
+    told, untold = train(learner)[-1], train(plain)[-1]
+    assert told["train/critic_loss"] > 100 * untold["train/critic_loss"]
+
+
+@GAMMAS
+def test_continues_with_recorded_weeks_bit_for_bit(gamma: float) -> None:
+    whole, first, second = (make((1, 2), (0, 1), gamma=gamma) for _ in range(3))
+    for learner in (whole, first, second):
+        learner.remember(*recorded(2), share=0.25)
+    train(whole)
+    first.advance()
+    fill(second.trained(), {name: tensor.clone() for name, tensor in first.trained().items()}, "test")
+    second.load_position(first.position())
+    train(second)
+    for name, tensor in whole.trained().items():
+        assert torch.equal(tensor, second.trained()[name]), name

@@ -10,6 +10,7 @@ from allocator_pipeline.portfolio.constraints import (
     check_weights,
     equal_weight_anchor,
     equal_weights,
+    logits_near,
     project,
     within_limits,
 )
@@ -188,3 +189,19 @@ def test_limits_move_what_breaks_them_and_share_the_rest_in_proportion() -> None
     np.testing.assert_allclose(limited, np.r_[0.2, 0.2, 0.2, np.zeros(12), 0.4])
     limited = within_limits(np.r_[0.3, np.full(10, 0.07), np.zeros(5)], COSTS)
     np.testing.assert_allclose(limited, np.r_[0.2, np.full(10, 0.078), np.zeros(4), 0.02])
+
+
+@given(
+    arrays(np.float64, (16,), elements=st.floats(-30, 30)),
+    arrays(np.float64, (3, 16), elements=st.floats(-30, 30)),
+    st.sampled_from([0.08, 0.2, 0.5, 1.0]),
+)
+def test_logits_of_weights_give_them_back(logits: np.ndarray, near: np.ndarray, cap: float) -> None:
+    costs = CostConfig(max_position_weight=cap)
+    weights = project(logits, costs)
+    np.testing.assert_allclose(project(logits_near(weights, near, costs), costs), np.tile(weights, (3, 1)), atol=1e-7)
+
+
+@given(arrays(np.float64, (16,), elements=st.floats(-3, 3)))
+def test_logits_that_give_the_weights_are_their_own_nearest(logits: np.ndarray) -> None:
+    np.testing.assert_allclose(logits_near(project(logits, COSTS), logits, COSTS), logits, atol=1e-6)

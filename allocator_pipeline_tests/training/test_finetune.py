@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ from safetensors.torch import load
 
 from allocator_pipeline.allocators.policy import Policy
 from allocator_pipeline.allocators.recipes import FINETUNE
-from allocator_pipeline.config import CASH
+from allocator_pipeline.config import CostConfig
 from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError, NotEnoughDataError
 from allocator_pipeline.portfolio.state import StateTensors
+from allocator_pipeline.portfolio.transition import Transition
+from allocator_pipeline.studies.paper_weeks import lived_weeks
 from allocator_pipeline.training.finetune import finetune, finetune_identity
 from allocator_pipeline_tests.training.conftest import EVERY, Stored
 
@@ -60,27 +63,78 @@ def test_optimisers_go_on(champion: Stored, states: StateTensors) -> None:
     assert float(after[name]) > float(before[name]) > 0
 
 
-@pytest.mark.parametrize("trained", ["ppo-default"], indirect=True)
-def test_recorded_holdings_start_the_episodes(champion: Stored, states: StateTensors) -> None:
-    held = {"STOCK00": 0.2, "STOCK03": 0.2, "GONE": 0.1, CASH: 0.5}
-    recorded = {str(week): held for week in states.between("1992-12-01", "1993-12-31").weeks}
+@pytest.fixture
+def experience(champion: Stored, states: StateTensors) -> list[Transition]:
+    """The champion's paper account from 1992-06 on, beyond the week of the fine-tune."""
+    weeks = states.between("1992-06-01", "1993-08-30")
+    return lived_weeks("ppo_lstm", Policy.from_files(champion.files), weeks, CostConfig())
+
+
+@pytest.mark.parametrize("trained", EVERY, indirect=True)
+def test_labelled_experience_is_learnt_from(
+    champion: Stored, states: StateTensors, experience: list[Transition]
+) -> None:
     plain = finetune(champion, WEEK, states, settings=SHORT)
-    started = finetune(champion, WEEK, states, recorded, settings=SHORT)
-    assert started.facts["recorded_starts"] == 26
-    assert started.version != plain.version
-    assert started.files["policy.safetensors"] != plain.files["policy.safetensors"]
-    outside = {"1990-02-05": held}
-    assert finetune_identity(champion.manifest, WEEK, states, outside, settings=SHORT) == plain.identity
+    lived = finetune(champion, WEEK, states, experience, settings=SHORT)
+    assert lived.identity == finetune_identity(champion.manifest, WEEK, states, experience, settings=SHORT)
+    assert lived.version != plain.version
+    assert lived.files["policy.safetensors"] != plain.files["policy.safetensors"]
+    assert dict(finetune(champion, WEEK, states, experience, settings=SHORT).files) == dict(lived.files)
+    facts = lived.facts["experience"]
+    assert facts["labelled_weeks"] == 26
+    assert (facts["first_week"], facts["last_week"]) == (lived.facts["first_week"], lived.facts["last_week"])
+    assert facts["left_out"] == []
+    assert facts["run_ids_sha256"] != plain.facts["experience"]["run_ids_sha256"]
+    assert "buffer_in_sample" in lived.facts
+    assert "last_year_in_sample" not in lived.facts
+
+
+@pytest.mark.parametrize("trained", ["ppo-default"], indirect=True)
+def test_experience_outside_the_buffer_changes_nothing(
+    champion: Stored, states: StateTensors, experience: list[Transition]
+) -> None:
+    plain = finetune_identity(champion.manifest, WEEK, states, settings=SHORT)
+    outside = [one for one in experience if not "1992-12-28" <= one.week <= "1993-06-21"]
+    assert finetune_identity(champion.manifest, WEEK, states, outside, settings=SHORT) == plain
+    last = [one for one in experience if one.week == "1993-06-21"]
+    assert finetune_identity(champion.manifest, WEEK, states, last, settings=SHORT) != plain
+
+
+@pytest.mark.parametrize("trained", ["sac-default", "sac-reference"], indirect=True)
+def test_an_interrupted_fine_tune_with_experience_ends_with_the_same_bits(
+    champion: Stored,
+    states: StateTensors,
+    experience: list[Transition],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = finetune(champion, WEEK, states, experience, settings=SHORT)
+    monkeypatch.setattr("allocator_pipeline.training.checkpoints.Checkpoint.due", lambda own: own._held)
+    heard: list[str] = []
+
+    def stop(message: str) -> None:
+        heard.append(message)
+        if sum("steps/s" in one for one in heard) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        finetune(champion, WEEK, states, experience, settings=SHORT, checkpoints=tmp_path, progress=stop)
+    heard.clear()
+    again = finetune(champion, WEEK, states, experience, settings=SHORT, checkpoints=tmp_path, progress=heard.append)
+    assert "goes on from step" in heard[0]
+    assert dict(again.files) == dict(whole.files)
 
 
 @pytest.mark.parametrize("trained", ["ppo-reference"], indirect=True)
 def test_slots_follow_symbols(champion: Stored, states: StateTensors) -> None:
     """In 1993 two symbols have changed places and one has joined: its slots stay, the joiner fills the gap."""
     prior = Policy.from_files(champion.files)
-    tuned = Policy.from_files(finetune(champion, WEEK, states, settings=SHORT).files)
+    artifact = finetune(champion, WEEK, states, settings=SHORT)
+    tuned = Policy.from_files(artifact.files)
     assert tuned.symbols[1:3] == prior.symbols[1:3] == ("STOCK01", "STOCK02")
     assert prior.symbols[7] == "STOCK07"
     assert tuned.symbols[7] == "JOINER93"
+    assert (artifact.facts["joined"], artifact.facts["left"]) == (["JOINER93"], ["STOCK07"])
 
 
 @pytest.mark.parametrize("trained", ["ppo-default"], indirect=True)

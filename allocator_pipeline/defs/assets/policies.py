@@ -19,6 +19,7 @@ from allocator_pipeline.defs.partitions import (
 )
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.evaluation.forgetting import FORGETTING_WEEKS
+from allocator_pipeline.experience.transitions import labelled_transitions
 from allocator_pipeline.registry.promotion import champion_for
 from allocator_pipeline.registry.tries import count_failure
 
@@ -173,9 +174,9 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             dg.AssetDep("labeled_experience", partition_mapping=allocator_weeks(-FINETUNE_WEEKS - 1, -2)),
         ],
         description=f"The champion of a week, fine-tuned on the {FINETUNE_WEEKS} weeks whose outcome was known at its "
-        "decision, with the champion's scaler and slots; episodes start from the portfolios that labelled experience "
-        "recorded. It joins the challengers; it is served only if promoted. ``forgetting`` sets it beside the champion "
-        "on older weeks.",
+        "decision, with the champion's scaler and slots, and on labelled experience: episodes start from the "
+        "portfolios that it recorded, and SAC replays its weeks. It joins the challengers; it is served only if "
+        "promoted. ``forgetting`` sets it beside the champion on older weeks.",
         **{**GROUP, "group_name": "challengers"},
     )
     def finetuned_policies(
@@ -191,8 +192,8 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             allocator, week = split(key)
             _, champion = champion_for(store.verdicts(allocator), store.models, week)
             states = states_around(state_tensors, allocator, week)
-            starts = store.experience.labelled_weights(allocator)
-            arguments = (week, states, starts, market.settings.costs)
+            lived = labelled_transitions(store.experience, allocator)
+            arguments = (week, states, lived, market.settings.costs)
             identity = finetune_identity(champion.manifest, *arguments)
             model = trained(
                 store.models,
