@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from allocator_pipeline.defs.fetching import fetch_model_job
+from allocator_pipeline.defs.registry import registry_jobs
 from allocator_pipeline.defs.verdicts import replay_verdicts_job
 
 MARKET = ("prices", "sentiment", "fundamentals")
@@ -61,6 +62,7 @@ def jobs():
         job("paper_job", "paper_evaluations", description="Score champion and challenger on a labelled week."),
         job("finetuning_job", "finetuned_policies", description="Fine-tune the champion for the coming week."),
         replay_verdicts_job,
+        *registry_jobs(),
         job("publish_job", "published_models", description="Upload an allocator's versions to the Hugging Face Hub."),
         fetch_model_job,
     ]

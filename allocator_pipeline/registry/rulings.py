@@ -172,7 +172,7 @@ def ruling_on_order(
     documents : mapping
         ``order``: ``version``, ``week`` from which it serves, ``reason``, and ``after``, the number of verdicts before.
     entry : Entry or None
-        The version's last try, if there was one.
+        The try that proved the version by that week, else its last, if there was one.
     history, gate
         As of `ruling_on_report`.
     inputs : mapping of str to str
@@ -191,6 +191,43 @@ def ruling_on_order(
         prior=before.champion,
         outcome="rolled_back",
         reason=order["reason"],
+        effective_week=order["week"],
+        source="order",
+        source_sha256=inputs["order"],
+        evidence={**order, **_made_with(badge(entry), None, gate, inputs)},
+    )
+
+
+def ruling_on_promotion(
+    allocator: str,
+    documents: Mapping[str, Any],
+    entry: Entry | None,
+    history: Sequence[Verdict],
+    gate: GateConfig,
+    inputs: Mapping[str, str],
+) -> Ruling:
+    """Rule on an order to promote; the gate applies, and nothing else is asked.
+
+    Parameters
+    ----------
+    allocator : str
+    documents : mapping
+        ``order``: as of `ruling_on_order`, and ``kind``.
+    entry : Entry or None
+        The try that proved the version by that week, else its last, if there was one.
+    history, gate, inputs
+        As of `ruling_on_order`.
+    """
+    order = documents["order"]
+    before = latest_by(list(history), order["week"])
+    proven = entry is not None and entry.verdict == PROVEN and entry.date <= order["week"]
+    outcome, reason = gated_outcome("promoted", order["reason"], first=before is None, proven=proven, gate=gate)
+    return Ruling(
+        kind="promotion",
+        candidate=order["version"],
+        prior=before.champion if before else None,
+        outcome=outcome,
+        reason=reason,
         effective_week=order["week"],
         source="order",
         source_sha256=inputs["order"],

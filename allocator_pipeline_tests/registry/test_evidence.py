@@ -21,7 +21,7 @@ from allocator_pipeline.errors import (
 from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline.portfolio.state import concatenate
-from allocator_pipeline.registry import promotion
+from allocator_pipeline.registry import orders, promotion
 from allocator_pipeline.registry.ledger import BASELINES
 from allocator_pipeline.registry.tries import baseline_returns, count_failure
 from allocator_pipeline_tests.registry.conftest import COSTS, STATES, Tilted, best_and_worst, rivals
@@ -141,7 +141,7 @@ def test_a_roll_back_carries_the_badge_of_its_version_and_is_no_try(judge, repor
     first = judge(report_on(2016, worst))
     judge(report_on(2017, best))
     strict = replace(court, gate=STRICT)  # an operator must be able to go back
-    verdict = promotion.rollback(strict, first.champion, "2018-03-05", "It traded too much.")
+    verdict = orders.rollback(strict, first.champion, "2018-03-05", "It traded too much.")
     assert (verdict.outcome, verdict.evidence["badge"]) == ("rolled_back", first.evidence["badge"])
     assert verdict.evidence["inputs"]["order"] == verdict.source_sha256
     assert len(court.ledger.history()) == 2
