@@ -501,3 +501,10 @@ def test_a_damaged_champion_is_refused_or_replaced_by_the_one_before_it_which_th
     path.write_bytes(whole)
     honest.materialize(("target_weights", "decisions"), key, key)
     assert honest.store.assets.digest("target_weights", key) == shown
+    path = honest.store.models.root / ALLOCATOR / before / "policy.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    key = f"{ALLOCATOR}|{WEEKS[-1]}"  # decided while all was whole: nobody else decides it over again
+    with pytest.raises(AllocatorError, match=f"{before} is refused"):
+        falling.materialize(("target_weights",), key, key)
+    path.write_bytes(whole)

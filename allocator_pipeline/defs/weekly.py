@@ -111,9 +111,13 @@ def _recorded(run: str, attempt: int, store: StoreResource) -> Decision | None:
 
 def _served(allocator: str, week: str, recorded: Decision | None, store: StoreResource, fallback: Fallback) -> Served:
     log = store.verdicts(allocator)
-    if recorded is not None and recorded.fallback is not None and recorded.policy_version != ANCHOR:
-        return served_again(log, store.models, week, recorded.policy_version, recorded.fallback)
-    return serving(log, store.models, week, fallback)
+    if recorded is None:
+        return serving(log, store.models, week, fallback)
+    if recorded.fallback is None:
+        return serving(log, store.models, week, "refuse")  # nobody else decides a week over again
+    if recorded.policy_version == ANCHOR:
+        return replace(serving(log, store.models, week, "previous"), fallback=recorded.fallback)
+    return served_again(log, store.models, week, recorded.policy_version, recorded.fallback)
 
 
 def _portfolio(
