@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from allocator_pipeline.atomic import canonical_json
 from allocator_pipeline.config import BASELINES, GateConfig, Settings, SimulatedConfig
 from allocator_pipeline.defs import verdicts
 from allocator_pipeline.defs.build import build_definitions
@@ -185,6 +186,30 @@ def test_labels_follow_the_one_accounting(honest):
         assert row.label.reward == pytest.approx(100 * np.log1p(row.label.realized_return), abs=1e-9)
 
 
+def test_the_weeks_report_stands_on_what_the_graph_made_and_comes_out_the_same_again(honest):
+    week, known = WEEKS[-1], WEEKS[-3]
+    pages = []
+    for _ in range(2):
+        honest.materialize(("weekly_report", "experience_export"), week, week)
+        value = honest.store.assets.read("weekly_report", week)
+        page = Path(honest.store.root) / value["file"]
+        exported = sorted((Path(honest.store.root) / "experience").iterdir())
+        pages.append([canonical_json(value), page.read_bytes(), *(path.read_bytes() for path in exported)])
+    assert pages[0] == pages[1]
+    assert value["known_week"] == known
+    rows = {row.decision.week_start: row for row in honest.store.experience.records(ALLOCATOR)}
+    own, rivals = value["allocators"][ALLOCATOR], value["rivals"]
+    assert own["decision"]["target"] == rows[week].decision.action
+    assert own["result"]["net"] == rows[known].label.realized_return
+    assert own["paper"]["champion"]["net"] == pytest.approx(own["result"]["net"], abs=1e-12)
+    assert own["account"]["weeks"] == rivals["weeks"] == WEEKS[:-2]
+    assert set(rivals["net"]) == set(rivals["target"]) == set(BASELINES)
+    assert set(rivals["absent"]) == {"SPY"}
+    assert sum(rivals["target"]["hrp"].values()) == pytest.approx(1.0)
+    assert [path.name for path in exported[1:]] == [f"paper+{day}+{ALLOCATOR}.json" for day in WEEKS]
+    assert json.loads(exported[-1].read_bytes())["action"] == rows[week].decision.action
+
+
 def test_the_paper_account_books_every_week_once_and_reconciles(honest):
     booked = honest.store.account(ALLOCATOR).history()
     assert [week.week for week in booked] == WEEKS
@@ -236,6 +261,28 @@ def test_the_summary_walks_as_the_newest_report_did_and_is_compared_with_every_b
     assert [row["baseline"] for row in compared["pairs"]] == list(BASELINES)
     assert compared["tries"]["count"] == len(honest.store.ledger.history())
     assert compared["trials"] >= 2
+
+
+def test_a_recipe_from_another_seed_is_walked_beside_it_and_is_no_try_and_no_candidate(honest):
+    store, keys = honest.store, [f"{ALLOCATOR}|2016", f"{ALLOCATOR}|2017"]
+    candidates, tries = store.models.versions(ALLOCATOR), len(store.ledger.history())
+
+    def values():
+        honest.materialize(("seed_policies",), *keys, {"seed_policies": {"seeds": [1]}})
+        return [store.assets.read("seed_policies", key)["seeds"] for key in keys]
+
+    found = values()
+    assert [list(seeds) for seeds in found] == [["1"], ["1"]]
+    assert {seeds["1"]["name"] for seeds in found} == {f"{ALLOCATOR}-seed-1"}
+    assert values() == found
+    assert not list(store.checkpoints.rglob("*.safetensors"))
+    assert (store.models.versions(ALLOCATOR), len(store.ledger.history())) == (candidates, tries)
+    honest.materialize(("allocator_summary",), ALLOCATOR, ALLOCATOR)
+    summary = store.assets.read("allocator_summary", ALLOCATOR)
+    own, other = summary["recipes"]["walks"]
+    assert (own["seed"], other["seed"]) == (42, 1)
+    assert own["net"] == summary["series"]["policy"]["weekly"]["net"] != other["net"]
+    assert summary["recipes"]["spread"]["sharpe"]["n"] == 2
 
 
 def test_every_partition_again_changes_nothing_and_trains_nothing(honest):
@@ -314,7 +361,7 @@ def replayed(pipeline):
 
 def test_verdicts_can_be_made_again_in_the_ui_and_a_touched_input_stops_the_job(honest):
     assert replayed(honest).success
-    assert set(verdicts.replayed(honest.store)["result"]) == {"same"}
+    assert set(verdicts.replayed(honest.store, honest.settings.costs)["result"]) == {"same"}
     digest = honest.store.verdicts(ALLOCATOR).history()[1].evidence["inputs"]["walk"]
     path = Path(honest.store.root) / "registry" / "inputs" / f"{digest}.json.gz"
     whole = path.read_bytes()

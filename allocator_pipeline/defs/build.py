@@ -14,6 +14,7 @@ from allocator_pipeline.defs.asset_checks import asset_checks
 from allocator_pipeline.defs.assets.account import account_assets
 from allocator_pipeline.defs.assets.allocation import allocation_assets
 from allocator_pipeline.defs.assets.evaluation import evaluation_assets
+from allocator_pipeline.defs.assets.experience_export import experience_export_assets
 from allocator_pipeline.defs.assets.features import feature_assets
 from allocator_pipeline.defs.assets.forecast_panel import forecast_panel_assets
 from allocator_pipeline.defs.assets.forecasts import forecast_assets
@@ -23,6 +24,7 @@ from allocator_pipeline.defs.assets.promotion import promotion_assets
 from allocator_pipeline.defs.assets.publishing import publishing_assets
 from allocator_pipeline.defs.assets.report import report_assets
 from allocator_pipeline.defs.assets.summaries import summary_assets
+from allocator_pipeline.defs.assets.weekly_report import weekly_report_assets
 from allocator_pipeline.defs.io_managers import PublishedIOManager
 from allocator_pipeline.defs.jobs import jobs
 from allocator_pipeline.defs.partitions import Partitions
@@ -97,7 +99,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     claim = json.dumps(settings.shaping(), sort_keys=True)
     AssetStore(Path(root) / "assets").check_claim(claim)
     partitions = partitions_of(settings)
-    every_job = jobs()
+    every_job, checks = jobs(), asset_checks(partitions)
     return dg.Definitions(
         assets=[
             *market_assets(partitions),
@@ -111,9 +113,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *publishing_assets(partitions),
             *allocation_assets(partitions),
             *account_assets(partitions),
+            *experience_export_assets(),
+            *weekly_report_assets(partitions, [key for check in checks for key in check.check_keys]),
             *report_assets(),
         ],
-        asset_checks=asset_checks(partitions),
+        asset_checks=checks,
         jobs=every_job,
         schedules=schedules(partitions),
         sensors=sensors(every_job, partitions),

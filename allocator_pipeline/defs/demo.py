@@ -35,6 +35,8 @@ from allocator_pipeline.errors import AllocatorError, ConfigurationError  # noqa
 JUDGED_YEARS = 8
 WEEKS = 9  # eight whose outcome is known on a static market, and the one to come
 WORKERS = 2
+REPLICATED = "dpg_lstm"
+"""Trained from other seeds too: it is the quickest."""
 
 
 @dataclass(frozen=True)
@@ -123,20 +125,21 @@ def stages(window: Window) -> Iterator[tuple[str, list[Task]]]:
                 for name in ALLOCATORS
                 for a, b in spans(map(str, window.policy_years), 2)
             ),
+            *(
+                Task(
+                    f"{REPLICATED} from other seeds",
+                    ("seed_policies",),
+                    f"{REPLICATED}|{a}",
+                    f"{REPLICATED}|{b}",
+                    config={"seed_policies": {"processes": 1}},
+                )
+                for a, b in spans(map(str, window.policy_years), 2)
+            ),
         ],
     )
-    yield (
-        "reports",
-        [
-            Task(
-                f"{name} reports",
-                ("eval_reports",),
-                f"{name}|{window.report_years[0]}",
-                f"{name}|{window.report_years[-1]}",
-            )
-            for name in ALLOCATORS
-        ],
-    )
+    for name in ALLOCATORS:  # not side by side: each report is a try in the one ledger, whose order is to be the same
+        span = (f"{name}|{window.report_years[0]}", f"{name}|{window.report_years[-1]}")
+        yield f"reports of {name}", [Task(f"{name} reports", ("eval_reports",), *span)]
 
 
 def _forecast_tasks(window: Window) -> Iterator[Task]:
@@ -183,13 +186,17 @@ def weekly_tasks(window: Window) -> Iterator[Task]:
             )
 
 
-def closing_tasks() -> list[list[Task]]:
+def closing_tasks(window: Window) -> list[list[Task]]:
     """Return what sums the rest up, made anew whenever anything else was: stages whose tasks go side by side."""
+    week = window.decision_weeks[-1]
     summaries = [Task(f"{name} over all years", ("allocator_summary",), name, name) for name in ALLOCATORS]
     return [
         [Task("forecasts in words", ("forecast_summary",)), *summaries],
         [Task("allocators compared", ("evaluation_summary",))],
-        [Task("report", ("allocation_report",))],
+        [
+            Task("report", ("allocation_report",)),
+            Task("weekly report", ("weekly_report", "experience_export"), week, week),
+        ],
     ]
 
 
@@ -289,7 +296,7 @@ def _run(settings: Settings) -> int:
                 ran += 1
                 progress.say(f"  {done.title} ({seconds:.0f} s)")
         ran += _promote(workers, resource, progress)
-        for tasks in closing_tasks():
+        for tasks in closing_tasks(window):
             for task, seconds in workers.run(tasks if ran else []):
                 progress.say(f"  {task.title} ({seconds:.0f} s)")
     finally:
@@ -301,8 +308,8 @@ def _run(settings: Settings) -> int:
 def _promote(workers: Workers, resource: StoreResource, progress: Progress) -> int:
     """Run the promotions that the sensor asks for; return their number.
 
-    One after the other, in the order of the allocators: each adds tries to the one ledger, whose order is to be the
-    same every time.
+    One after the other, in the order of the allocators: a stream judged is a try in the one ledger, whose order is to
+    be the same every time.
     """
     import dagster as dg
 
@@ -322,13 +329,14 @@ def _promote(workers: Workers, resource: StoreResource, progress: Progress) -> i
 def _summary(settings: Settings, window: Window, resource: StoreResource, progress: Progress) -> None:
     """Print the closing table, the last week's weights, and where everything is."""
     from allocator_pipeline.defs.report import FILE, latest_inputs
+    from allocator_pipeline.defs.weekly_report import FOLDER as WEEKLY
     from allocator_pipeline.evaluation.forecast_words import as_lines
     from allocator_pipeline.evaluation.summary import findings
 
     inputs = latest_inputs(resource)
     week = window.decision_weeks[-1]
     print(f"\n{inputs.summary()}\n")
-    print("\n".join(findings(inputs.reports)))
+    print("\n".join(findings(inputs.reports, inputs.comparison)))
     if inputs.forecasts is not None:
         print("\nForecasts:\n" + "\n".join(as_lines(inputs.forecasts["words"])))
     print(f"\nTarget weights for the week of {week}:\n")
@@ -344,6 +352,7 @@ def _summary(settings: Settings, window: Window, resource: StoreResource, progre
     print("'served' is the share of a policy's tilt from equal weight that its training weeks justify.")
     size = sum(path.stat().st_size for path in settings.data_dir.rglob("*") if path.is_file())
     print(f"\nReport: {Path(resource.root) / FILE}")
+    print(f"Report of the week: {Path(resource.root) / WEEKLY / f'{week}.html'}")
     print(f"Disk: {size / 2**20:.0f} MiB under {settings.data_dir}. The UI with all of it: make dev")
     progress.say("done")
 

@@ -36,7 +36,7 @@ def fit_years(
     wanted : mapping
         By partition: forecaster and year.
     price_windows : mapping of str to DataFrame
-        By year; each reaches back to what the first model of the year's chain may read.
+        By year; each reaches back to what the first model of the year's chain may read. Asked for one at a time.
     first_year : int
         The first year with forecasts.
     coverage : MarketCoverage
@@ -58,14 +58,12 @@ def fit_years(
     for _, year in wanted.values():
         latest[year // FORECAST_CHAIN_YEARS] = max(year, latest[year // FORECAST_CHAIN_YEARS])
     identities: dict[tuple[str, int], Identity] = {}
-    prices: dict[str, pd.DataFrame] = {}
     parents: dict[str, Stored] = {}
     tasks: list[ChainTask] = []
     for (name, start), years in sorted(_by_chain(wanted, first_year).items()):
         window = str(latest[start // FORECAST_CHAIN_YEARS])  # one table for all forecasters of these years
-        bars = price_windows[window]
         chain = range(start, max(years) + 1)
-        found = chain_identities(name, chain, dict.fromkeys(chain, bars), **options)
+        found = chain_identities(name, chain, dict.fromkeys(chain, price_windows[window]), **options)
         identities |= {(name, year): identity for year, identity in found.items()}
         stored = {year for year in chain if store.models.has(found[year])}
         for year in sorted(years & stored):
@@ -78,13 +76,12 @@ def fit_years(
         if parent is not None:
             loaded = store.models.load(name, parent)
             parents[parent] = (loaded.manifest, loaded.files)
-        prices[window] = bars
         todo = tuple(range(start if before is None else before + 1, max(missing) + 1))
         tasks.append(ChainTask(name, todo, window, parent, **options))
     partitions = {(name, identities[name, year].version): key for key, (name, year) in wanted.items()}
     for name, version in [model for model, key in partitions.items() if store.models.has(identities[wanted[key]])]:
         yield partitions.pop((name, version)), store.models.load(name, version)
-    for artifact in fit_in_processes(tasks, prices, parents, processes, log):
+    for artifact in fit_in_processes(tasks, price_windows, parents, processes, log):
         store.models.save(artifact)
         log(f"stored {artifact.name} {artifact.version}")
         if (artifact.name, artifact.version) in partitions:

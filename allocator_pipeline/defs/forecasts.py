@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +67,8 @@ def why_absent(
     return absent
 
 
-def write_forecast_page(summary: Mapping[str, Any], market: str, path: Path) -> str:
-    """Write the HTML page of a summary atomically.
+def write_forecast_page(summary: Mapping[str, Any], market: str, notes: Sequence[str], path: Path) -> str:
+    """Write the HTML page of a summary atomically, with what the market's source says about its data.
 
     Returns
     -------
@@ -77,6 +77,6 @@ def write_forecast_page(summary: Mapping[str, Any], market: str, path: Path) -> 
     """
     from allocator_pipeline.evaluation.forecast_page import forecast_page
 
-    payload = forecast_page(summary, market).encode()
+    payload = forecast_page(summary, market, notes).encode()
     write_bytes(path, payload)
     return sha256(payload)

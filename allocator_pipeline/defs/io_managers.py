@@ -16,7 +16,8 @@ class PublishedIOManager(dg.ConfigurableIOManager):
     """Store each partition as a published object; hand inputs over as a lazy `Partitioned` mapping.
 
     An asset returns a dict from partition key to value, whether its run covers one partition or thirty, and receives
-    its inputs in one form whatever the number of partitions they map to.
+    its inputs in one form whatever the number of partitions they map to. One whose values are too large to be held
+    together stores each itself and returns them as `Partitioned`, unread.
     """
 
     root: str
@@ -37,6 +38,9 @@ class PublishedIOManager(dg.ConfigurableIOManager):
                 todo="report this defect.",
             )
         self.store.claim(self.claim)
+        if isinstance(obj, Partitioned):
+            obj.check_stored()
+            return
         for key, value in obj.items():
             self.store.write(asset, key, value)
 

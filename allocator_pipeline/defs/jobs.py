@@ -42,6 +42,7 @@ def jobs():
         job(
             "training_job", "trained_policies", description="Full training of an allocator on the weeks through a year."
         ),
+        job("seeds_job", "seed_policies", description="The recipe of a year from further seeds, never promoted."),
         job("reports_job", "eval_reports", description="Report of a year for an allocator."),
         job("summary_job", "allocator_summary", description="The deep look at an allocator over all judged years."),
         job("comparison_job", "evaluation_summary", description="Allocators compared, in numbers and in words."),
@@ -61,6 +62,12 @@ def jobs():
         ),
         job("paper_job", "paper_evaluations", description="Score champion and challenger on a labelled week."),
         job("finetuning_job", "finetuned_policies", description="Fine-tune the champion for the coming week."),
+        job(
+            "weekly_report_job",
+            "weekly_report",
+            "experience_export",
+            description="The page of a decided week, and all experience as files.",
+        ),
         replay_verdicts_job,
         *registry_jobs(),
         job("publish_job", "published_models", description="Upload an allocator's versions to the Hugging Face Hub."),

@@ -10,6 +10,8 @@ import pandas as pd
 import pandera.pandas as pa
 
 from allocator_pipeline.evaluation.plots import line_picture, markdown_table
+from allocator_pipeline.evaluation.report.estimates import Tries, sharpe_of
+from allocator_pipeline.evaluation.walk_forward import POLICY
 
 
 def column_schema(schema: pa.DataFrameSchema) -> dict[str, Any]:
@@ -79,3 +81,12 @@ def numbers(values: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in values.items()
         if isinstance(value, int | float) and not isinstance(value, bool) and value == value
     }
+
+
+def series_numbers(series: Mapping[str, Mapping[str, Any]], tries: Tries) -> dict[str, Any]:
+    """Return the policy's metrics among several series as metadata, its Sharpe ratio in its company.
+
+    The Sortino ratio, which has no interval, is left to the tables.
+    """
+    others = {name: value for name, value in series[POLICY]["metrics"].items() if name not in ("sharpe", "sortino")}
+    return numbers({**others, **sharpe_of(POLICY, series, tries).numbers()})

@@ -130,7 +130,7 @@ def champion_badge(court: Court, champion: Verdict | None) -> str:
     """Return what evidence a champion has: the try that proved it, or that none did."""
     if champion is None:
         return "none"
-    proof = court.ledger.proof(court.log.allocator, champion.champion)
+    proof = court.proof(champion.champion)
     return f"proven (try {proof.number})" if proof is not None else "not proven"
 
 

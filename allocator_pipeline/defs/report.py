@@ -11,7 +11,7 @@ from allocator_pipeline.config import ALLOCATORS
 from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.errors import MissingPartitionError
-from allocator_pipeline.evaluation.report.court import badges, tries_so_far
+from allocator_pipeline.evaluation.report.court import badges, table_note, tries_so_far
 from allocator_pipeline.evaluation.report.document import html_report
 from allocator_pipeline.evaluation.summary import findings, format_table, summary_table
 
@@ -47,11 +47,13 @@ class ReportInputs:
 
     def summary(self) -> str:
         """Return the closing table as text."""
-        return format_table(summary_table(self.reports, self.verdicts))
+        table = format_table(summary_table(self.reports, self.verdicts))
+        return f"{table}\n\n{table_note(self.verdicts, tries_so_far(self.comparison, self.verdicts))}"
 
     def words(self) -> list[str]:
         """Return the main sentences: the badge of each champion, and what can be told from chance."""
-        return [*badges(self.verdicts, tries_so_far(self.comparison, self.verdicts)), *findings(self.reports)]
+        told = badges(self.verdicts, tries_so_far(self.comparison, self.verdicts))
+        return [*told, *findings(self.reports, self.comparison)]
 
     def html(self) -> str:
         """Return the HTML report."""

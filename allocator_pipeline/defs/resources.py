@@ -138,6 +138,11 @@ class StoreResource(dg.ConfigurableResource):
         return Path(self.root) / "orders"
 
     @property
+    def exported(self) -> Path:
+        """Folder of the export of experience."""
+        return Path(self.root) / "experience"
+
+    @property
     def checkpoints(self) -> Path:
         """Folder in which interrupted trainings leave off."""
         return Path(self.root) / "checkpoints"

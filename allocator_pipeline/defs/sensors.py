@@ -12,6 +12,7 @@ from allocator_pipeline.defs.promotion import pending_reports
 from allocator_pipeline.defs.publishing_sensor import publishing_sensor
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.schedules import REFRESH_TAG, WEEKLY_TAG
+from allocator_pipeline.defs.weekly_report_sensor import weekly_report_sensor
 from allocator_pipeline.market import calendar
 
 WATCHED = ("eval_reports", "paper_evaluations")
@@ -54,7 +55,7 @@ def sensors(jobs: Sequence[Any], partitions: Partitions) -> list[dg.SensorDefini
         ]
         return requests or dg.SkipReason("Nothing follows this run.")
 
-    return [promotion_sensor, next_stage, publishing_sensor]
+    return [promotion_sensor, next_stage, publishing_sensor, weekly_report_sensor]
 
 
 def promotion_requests(

@@ -64,16 +64,20 @@ class AssetStore:
             If it fails its checksum.
         """
         if not self.has(asset, key):
-            raise MissingPartitionError(
-                f"The partition {key!r} of {asset!r} has not been materialised.",
-                todo=f"materialise {asset} for {key} first (in the UI: Assets, {asset}, Materialize).",
-            )
+            raise self.missing(asset, key)
         payload, facts = atomic.read_published(self.pointer(asset, key))
         if facts["kind"] == ".parquet":
             return atomic.table_from_bytes(payload)
         if facts["kind"] == ".safetensors":
             return StateTensors.from_bytes(payload)
         return json.loads(payload)
+
+    def missing(self, asset: str, key: str) -> MissingPartitionError:
+        """Return the error about a partition that is not stored."""
+        return MissingPartitionError(
+            f"The partition {key!r} of {asset!r} has not been materialised.",
+            todo=f"materialise {asset} for {key} first (in the UI: Assets, {asset}, Materialize).",
+        )
 
     def digest(self, asset: str, key: str) -> str:
         """Return the sha256 of a partition's payload, verified."""
@@ -158,6 +162,19 @@ class Partitioned(Mapping[str, Any]):
     def stored(self) -> list[str]:
         """Return the keys that exist, sorted."""
         return [key for key in self._keys if self._store.has(self._asset, key)]
+
+    def check_stored(self) -> None:
+        """Check that every key exists.
+
+        Raises
+        ------
+        MissingPartitionError
+            Naming the first that does not.
+        """
+        stored = set(self.stored())
+        for key in self._keys:
+            if key not in stored:
+                raise self._store.missing(self._asset, key)
 
     def table(self, first: str | None = None, last: str | None = None) -> pd.DataFrame:
         """Join the stored tables whose keys lie from ``first`` to ``last``, both included.

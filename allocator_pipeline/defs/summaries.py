@@ -1,13 +1,14 @@
-"""What the summary assets read beside their inputs: policies of the years judged, the ledger of tries, duels."""
+"""What the summary assets read beside their inputs: policies of the years judged, replicates, tries, duels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from allocator_pipeline.config import MIN_JUDGED_WEEKS
+from allocator_pipeline.defs.models import stored_policy
 from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.storage import Partitioned
@@ -15,6 +16,9 @@ from allocator_pipeline.errors import MissingPartitionError
 from allocator_pipeline.evaluation.comparison import duel, kept_duel
 from allocator_pipeline.registry.ledger import Entry
 from allocator_pipeline.registry.rules import current_stream
+
+if TYPE_CHECKING:
+    from allocator_pipeline.allocators.policy import Policy
 
 
 def judged_years(eval_reports: Partitioned, allocator: str) -> list[int]:
@@ -31,6 +35,52 @@ def judged_years(eval_reports: Partitioned, allocator: str) -> list[int]:
             f"There is no report of {allocator} to sum up.", todo="materialise eval_reports of a year first."
         )
     return list(eval_reports[max(stored)]["walk_forward"]["years"])
+
+
+def recipes_of(
+    store: StoreResource, trained: Mapping[int, Mapping[str, Any]], seed_policies: Partitioned, allocator: str
+) -> tuple[int | None, dict[int, dict[int, tuple[str, Policy]]]]:
+    """Return the seed of trained policies, and their replicates from other seeds.
+
+    Parameters
+    ----------
+    store : StoreResource
+    trained : mapping of int to dict
+        By policy year: the values of ``trained_policies``.
+    seed_policies : Partitioned
+    allocator : str
+
+    Returns
+    -------
+    seed : int or None
+        None where years were trained from different seeds.
+    replicates : dict
+        Seed -> policy year -> version and policy. Left out is a seed that lacks a year, or whose policy of a year
+        differs from the trained one in more than the seed.
+    """
+    manifests = {year: store.models.load(value["name"], value["version"]).manifest for year, value in trained.items()}
+    own = {manifest["config"]["seed"] for manifest in manifests.values()}
+    stored = set(seed_policies.stored())
+    beside: dict[str, dict[int, Mapping[str, Any]]] = {}
+    for year in trained:
+        key = f"{allocator}|{year}"
+        for seed, value in (seed_policies[key]["seeds"] if key in stored else {}).items():
+            beside.setdefault(seed, {})[year] = value
+    replicates = {
+        int(seed): {year: stored_policy(store, value) for year, value in values.items()}
+        for seed, values in beside.items()
+        if int(seed) not in own
+        and set(values) == set(trained)
+        and all(
+            _but_for_seed(store.models.load(value["name"], value["version"]).manifest) == _but_for_seed(manifests[year])
+            for year, value in values.items()
+        )
+    }
+    return next(iter(own)) if len(own) == 1 else None, dict(sorted(replicates.items()))
+
+
+def _but_for_seed(manifest: Mapping[str, Any]) -> tuple[Any, ...]:
+    return {**manifest["config"], "seed": None}, manifest["cutoff"], manifest["data_sha256"]
 
 
 def tries_of(history: Sequence[Entry]) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 
+from allocator_pipeline.artifact import Identity
 from allocator_pipeline.config import Settings, forecaster_of
 from allocator_pipeline.defs.inputs import states_of_years
 from allocator_pipeline.defs.models import watched
@@ -17,46 +19,76 @@ from allocator_pipeline.registry.tries import count_failure
 from allocator_pipeline.training.progress import Progress
 
 if TYPE_CHECKING:
-    from allocator_pipeline.defs.assets.policies import TrainingConfig
+    from allocator_pipeline.defs.assets.policies import Choices
 
 REFERENCE = "reference"
+Key = TypeVar("Key", bound=Hashable)
 
-Wanted = Mapping[str, tuple[str, int, range]]
-"""By partition: allocator, year of the policy, and the years whose states it learns from."""
+
+@dataclass(frozen=True)
+class Wanted:
+    """A policy that is to be trained.
+
+    Parameters
+    ----------
+    allocator : str
+    year : int
+        Year of the policy.
+    years : range
+        The years whose states it learns from.
+    seed : int
+    """
+
+    allocator: str
+    year: int
+    years: range
+    seed: int
+
+
+def replicate_name(allocator: str, seed: int) -> str:
+    """Return the name that replicates of an allocator's recipe are stored under.
+
+    It is no allocator's: nothing that judges, serves or uploads an allocator's versions ever finds one there.
+    """
+    return f"{allocator}-seed-{seed}"
 
 
 def train_years(
-    wanted: Wanted,
+    wanted: Mapping[Key, Wanted],
     state_tensors: Partitioned,
     recipe: str,
-    config: TrainingConfig,
+    config: Choices,
     store: StoreResource,
     settings: Settings,
     log: Progress,
-) -> dict[str, LoadedArtifact]:
-    """Return the policies of some partitions, trained in processes of one thread each and stored one by one.
+    *,
+    replicates: bool = False,
+) -> dict[Key, LoadedArtifact]:
+    """Return some policies, trained in processes of one thread each and stored one by one.
 
     Parameters
     ----------
     wanted : mapping
     state_tensors : Partitioned
     recipe : str
-    config : TrainingConfig
+    config : Choices
     store : StoreResource
     settings : Settings
         Costs and the least number of years.
     log : callable
         Receives progress.
+    replicates : bool
+        Whether they are stored under names of their own (`replicate_name`), where nothing is promoted from.
 
     Returns
     -------
-    dict of str to LoadedArtifact
-        By partition, read back from the store and verified.
+    dict of key to LoadedArtifact
+        Read back from the store and verified.
 
     Raises
     ------
     AllocatorError
-        What stopped a training; it is counted as a try.
+        What stopped a training; it is counted as a try, unless what is trained is never promoted.
     """
     from allocator_pipeline.training.checkpoints import checkpoint_of
     from allocator_pipeline.training.full import full_identity
@@ -65,24 +97,30 @@ def train_years(
 
     objective = Objective(**config.objective.model_dump())
     states, identities, tasks = {}, {}, []
-    for key, (allocator, year, years) in wanted.items():
-        own = states_of_years(state_tensors, allocator, years)
+
+    def stored_as(identity: Identity) -> Identity:
+        if not replicates:
+            return identity
+        return replace(identity, name=replicate_name(identity.name, identity.config["seed"]))
+
+    for key, one in wanted.items():
+        own = states_of_years(state_tensors, one.allocator, one.years)
         identity = full_identity(
-            allocator, year, own, recipe, config.seed, settings.costs, settings.min_training_years, objective
+            one.allocator, one.year, own, recipe, one.seed, settings.costs, settings.min_training_years, objective
         )
-        identities[key] = identity
-        if store.models.has(identity):
-            log(f"{identity.name} {identity.version} is stored already")
+        identities[key] = stored_as(identity)
+        if store.models.has(identities[key]):
+            log(f"{identities[key].name} {identities[key].version} is stored already")
             continue
-        name = f"{forecaster_of(allocator)}-{year}"
+        name = f"{forecaster_of(one.allocator)}-{one.year}"
         states[name] = own
         tasks.append(
             Task(
-                allocator=allocator,
-                year=year,
+                allocator=one.allocator,
+                year=one.year,
                 states=name,
                 recipe=recipe,
-                seed=config.seed,
+                seed=one.seed,
                 costs=settings.costs,
                 min_years=settings.min_training_years,
                 objective=objective,
@@ -91,11 +129,14 @@ def train_years(
         )
 
     def failed(task: Task, error: AllocatorError) -> None:
-        if recipe != REFERENCE:  # which is never promoted: no try for the badge
-            count_failure(store.ledger, identities[f"{task.allocator}|{task.year}"], error)
+        if recipe == REFERENCE or replicates:  # never promoted: no try for the badge
+            return
+        (key,) = (key for key, one in wanted.items() if (one.allocator, one.year) == (task.allocator, task.year))
+        count_failure(store.ledger, identities[key], error)
 
     for _, artifact in train_in_processes(tasks, states, config.processes, log, failed):
-        store.models.save(artifact)
+        kept = replace(artifact, identity=stored_as(artifact.identity))
+        store.models.save(kept)
         checkpoint_of(store.checkpoints, artifact.identity).discard()
-        log(f"stored {artifact.name} {artifact.version}")
+        log(f"stored {kept.name} {kept.version}")
     return {key: store.models.load(identity.name, identity.version) for key, identity in identities.items()}

@@ -1,26 +1,38 @@
 """``make verdicts`` and ``replay_verdicts_job``: every verdict made again from what it was made from."""
 
 import sys
+from collections.abc import Sequence
+from functools import partial
 
 import dagster as dg
 import pandas as pd
 
-from allocator_pipeline.config import ALLOCATORS, Settings
+from allocator_pipeline.config import ALLOCATORS, CostConfig, Settings, forecaster_of
+from allocator_pipeline.defs.inputs import states_of_years
 from allocator_pipeline.defs.metadata import markdown
-from allocator_pipeline.defs.resources import StoreResource
+from allocator_pipeline.defs.resources import MarketResource, StoreResource
+from allocator_pipeline.defs.storage import Partitioned
 from allocator_pipeline.errors import AllocatorError, CorruptArtifactError
+from allocator_pipeline.portfolio.state import StateTensors
 from allocator_pipeline.registry.replay import DIFFERS, replay
 
 COLUMNS = ["allocator", "number", "source", "result", "why"]
 
 
-def replayed(store: StoreResource) -> pd.DataFrame:
+def replayed(store: StoreResource, costs: CostConfig) -> pd.DataFrame:
     """Make every verdict on every allocator again.
+
+    Parameters
+    ----------
+    store : StoreResource
+    costs : CostConfig
+        Of the data folder.
 
     Returns
     -------
     DataFrame
-        ``allocator``, ``number``, ``source``, ``result`` ("same", "differs" or "inputs absent") and ``why``.
+        ``allocator``, ``number``, ``source``, ``result`` ("same", "differs", "inputs absent" or "walk not remade") and
+        ``why``.
 
     Raises
     ------
@@ -30,14 +42,20 @@ def replayed(store: StoreResource) -> pd.DataFrame:
     rows = [
         [allocator, finding.number, finding.source.replace("|", " "), finding.status, finding.why]
         for allocator in ALLOCATORS
-        for finding in replay(store.court(allocator))
+        for finding in replay(store.court(allocator), partial(_stored_states, store, allocator), costs)
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def verify(store: StoreResource) -> pd.DataFrame:
+def _stored_states(store: StoreResource, allocator: str, weeks: Sequence[str]) -> StateTensors:
+    years = range(pd.Timestamp(weeks[0]).year, pd.Timestamp(weeks[-1]).year + 1)
+    keys = [f"{forecaster_of(allocator)}|{year}" for year in years]
+    return states_of_years(Partitioned(store.assets, "state_tensors", keys), allocator, years)
+
+
+def verify(store: StoreResource, costs: CostConfig) -> pd.DataFrame:
     """Return `replayed`, or raise a CorruptArtifactError that names the first verdict that differs."""
-    table = replayed(store)
+    table = replayed(store, costs)
     differing = table[table["result"] == DIFFERS]
     if len(differing):
         first = differing.iloc[0]
@@ -51,15 +69,17 @@ def verify(store: StoreResource) -> pd.DataFrame:
 
 
 @dg.op(description="Makes every verdict again from stored inputs, rule and seeds; fails if one differs.")
-def replay_verdicts(context: dg.OpExecutionContext, store: StoreResource) -> None:
+def replay_verdicts(context: dg.OpExecutionContext, market: MarketResource, store: StoreResource) -> None:
     """Replay the verdicts and show what became of each."""
-    table = verify(store)
+    table = verify(store, market.settings.costs)
     context.add_output_metadata({"verdicts": len(table), "results": markdown(table)})
     for result, count in table["result"].value_counts().items():
         context.log.info(f"{count} verdicts: {result}")
 
 
-@dg.job(description="Replay every verdict of every allocator: the same again, different, or its inputs absent.")
+@dg.job(
+    description="Replay every verdict of every allocator: the same again, different, inputs absent, or walk not remade."
+)
 def replay_verdicts_job():
     """Replay the verdicts on demand."""
     replay_verdicts()
@@ -75,7 +95,7 @@ def main() -> int:
     """
     try:
         settings = Settings.from_env()
-        table = verify(StoreResource(root=str(settings.market_dir.absolute())))
+        table = verify(StoreResource(root=str(settings.market_dir.absolute())), settings.costs)
     except AllocatorError as error:
         print(error, file=sys.stderr)
         return 1

@@ -78,7 +78,7 @@ def decide_week(
     recorded = _recorded(run_id(week, allocator), given["attempt"], store)
     served = _served(allocator, week, recorded, store, fallback)
     portfolio = _portfolio(allocator, week, states, store, given, earlier)
-    proven = store.ledger.proof(allocator, served.artifact.version, by=week) is not None
+    proven = store.court(allocator).proof(served.artifact.version, by=week) is not None
     decider = in_service(
         (served.artifact.version, policy_of(served.artifact)),
         proven=proven,

@@ -5,7 +5,8 @@ shrinkage, the forecasts. Everything walks over the same weeks through the same 
 carried from year to year.
 
 - *Unshrunk*: the policy with all of its tilt, beside the share that is served.
-- *Seeds*: each member of the ensemble alone (`seeds`).
+- *Recipes*: the same recipe trained from other seeds, as far as there are any (`seeds`).
+- *Seeds*: each member of the one ensemble alone, at the ensemble's share (`seeds`).
 - *Placebo*: the forecasts of each week shuffled among the stocks before the policy sees them (`placebo`).
 
 Shape of a summary (JSON values only; equal inputs give an equal summary)::
@@ -15,6 +16,8 @@ Shape of a summary (JSON values only; equal inputs give an equal summary)::
     versions: {year: version that decided it}, shares: {year: share of its tilt that is served},
     series: {"policy", "unshrunk" and every baseline: {role, `performance.performance`, interval,
              weekly: {net, gross, turnover, cost}}}
+    recipes: {walks: [{seed, shares: {year: share}, metrics, net, unshrunk_net}], the policies as trained first,
+              spread: {sharpe, cagr: {mean, sd, min, max, n}}, words}; no walks and spread None without other seeds
     seeds: {served, unshrunk: [{member, metrics, net}], spread, unshrunk_spread: {sharpe, cagr: {mean, sd, min, max}}}
     placebo: `placebo.placebo_test`
     calendar: [`periods.calendar_years`, and version and share of the year]
@@ -28,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,7 +45,7 @@ from allocator_pipeline.evaluation.performance import performance
 from allocator_pipeline.evaluation.periods import calendar_years, rolling_sharpe
 from allocator_pipeline.evaluation.placebo import DRAWS, placebo_test
 from allocator_pipeline.evaluation.response import permutation_response, stack
-from allocator_pipeline.evaluation.seeds import member_walks, seed_rows, spread
+from allocator_pipeline.evaluation.seeds import Replicates, member_walks, seed_rows, spread, whole_recipes
 from allocator_pipeline.evaluation.significance import sharpe_interval
 from allocator_pipeline.evaluation.walk_forward import POLICY, iso, weights_by_symbol
 from allocator_pipeline.portfolio.rollout import Rollout
@@ -50,7 +54,7 @@ from allocator_pipeline.portfolio.state import Observation, StateTensors
 if TYPE_CHECKING:
     from allocator_pipeline.allocators.policy import Policy
 
-FORMAT = 1
+FORMAT = 2
 UNSHRUNK = "unshrunk"
 
 
@@ -62,6 +66,8 @@ def allocator_summary(
     costs: CostConfig,
     context: Mapping[str, Any],
     placebos: int = DRAWS,
+    seed: int | None = None,
+    replicates: Replicates = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Look at an allocator over all weeks that its policies decided out of sample.
 
@@ -80,6 +86,10 @@ def allocator_summary(
         JSON values that the summary repeats, as in a report.
     placebos : int
         Draws of shuffled forecasts.
+    seed : int, optional
+        That the policies were trained from, if one.
+    replicates : mapping, optional
+        The same recipe from other seeds, policies of the same years.
 
     Returns
     -------
@@ -89,7 +99,7 @@ def allocator_summary(
     Raises
     ------
     MissingPartitionError
-        If the policy of a year between is absent.
+        If the policy of a year between is absent, or a replicate lacks a year.
     MarketDataError
         If a week before a known one is absent or has no return.
     NotEnoughDataError
@@ -125,6 +135,7 @@ def allocator_summary(
         "versions": versions,
         "shares": shares,
         "series": {name: _series(name, run, market, costs) for name, run in runs.items()},
+        "recipes": whole_recipes(allocator, judged, market, seed, replicates),
         "seeds": {
             **{name: seed_rows(walks, market, judged) for name, walks in members.items()},
             "spread": spread(members["served"]),

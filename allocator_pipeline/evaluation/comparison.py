@@ -8,13 +8,14 @@ Shape of a comparison (JSON values only; equal inputs give an equal comparison):
     format, first_week, last_week, weeks: count, allocators: [names],
     tries: {count, sequence, position, by_allocator: {name: count}} of the ledger; zeros if it is empty
     trials: what everything below reckons with: the ledger's count, or the years judged
+    alike: {allocator: the first with the same returns in every week}, so that what is tested is counted once
     pairs: [{allocator, baseline, sharpe, baseline_sharpe, bootstrap: `significance.sharpe_difference`,
              ledoit_wolf: `ledoit_wolf.sharpe_test`, verdict, words}]; both tests two-sided, None below 26 weeks
     duels: [{allocator, challenger, champion, weeks, bootstrap, ledoit_wolf, verdict, words}]
     deflated: {allocator: {sharpe, threshold, probability, trials}} or None; at least as many trials as there are
-              recipes x seeds
-    overfitting: `overfitting.overfitting_probability` of choosing one among the unshrunk members of all, with the
-                 number of recipes, or None
+              members of all ensembles
+    overfitting: `overfitting.overfitting_probability` of choosing one among recipes x seeds, unshrunk, with the number
+                 of recipes and the allocators whose seeds are ``whole_recipes`` (the others' are members), or None
     superiority: {baseline: `superiority.superior_ability` of the allocators}, empty below 26 weeks
     confidence_set: `superiority.confidence_set` of allocators and baselines, or None
     words: [sentences]
@@ -38,7 +39,7 @@ from allocator_pipeline.evaluation.deflated import deflated_sharpe
 from allocator_pipeline.evaluation.ledoit_wolf import sharpe_test
 from allocator_pipeline.evaluation.metrics import sharpe_ratio
 from allocator_pipeline.evaluation.overfitting import overfitting_probability
-from allocator_pipeline.evaluation.performance import TIE
+from allocator_pipeline.evaluation.performance import TIE, alike
 from allocator_pipeline.evaluation.significance import sharpe_difference
 from allocator_pipeline.evaluation.superiority import confidence_set, superior_ability
 from allocator_pipeline.evaluation.walk_forward import POLICY
@@ -78,7 +79,7 @@ def evaluation_summary(
         If two summaries were compared with different baselines.
     """
     weeks = _common_weeks(summaries)
-    members = _members(summaries, weeks)
+    members = _columns(summaries, weeks, _members)
     net = {name: _net_in(summary, weeks) for name, summary in summaries.items()}
     policies = {name: own[POLICY] for name, own in net.items()}
     baselines = _baselines(summaries, net)
@@ -91,14 +92,21 @@ def evaluation_summary(
         "allocators": list(summaries),
         "tries": dict(tries),
         "trials": trials,
+        "alike": alike(policies),
         "pairs": [
             pair(name, baseline, policies[name], net[name][baseline], trials)
             for name in summaries
             for baseline in baselines
         ],
-        "duels": list(duels),
+        "duels": [{**row, "words": duel_words(row, trials)} for row in duels],
         "deflated": _or_none(lambda: _deflated(policies, members, trials)),
-        "overfitting": _or_none(lambda: {**overfitting_probability(members), "recipes": len(summaries)}),
+        "overfitting": _or_none(
+            lambda: {
+                **overfitting_probability(_columns(summaries, weeks, _seeds)),
+                "recipes": len(summaries),
+                "whole_recipes": [name for name, one in summaries.items() if one["recipes"]["walks"]],
+            }
+        ),
         "superiority": _or_none(
             lambda: {name: superior_ability(series, policies) for name, series in baselines.items()}
         )
@@ -136,8 +144,7 @@ def kept_duel(
 
 
 def _duel(allocator: str, challenger: str, champion: str, weeks: int, tested: Mapping[str, Any]) -> dict[str, Any]:
-    row = {"allocator": allocator, "challenger": challenger, "champion": champion, "weeks": weeks, **tested}
-    return {**row, "words": duel_words(row)}
+    return {"allocator": allocator, "challenger": challenger, "champion": champion, "weeks": weeks, **tested}
 
 
 def verdict_of(bootstrap: Mapping[str, Any] | None, ledoit_wolf: Mapping[str, Any] | None) -> str:
@@ -196,20 +203,26 @@ def _baselines(summaries: Summaries, net: Mapping[str, Mapping[str, np.ndarray]]
     return {name: next(iter(net.values()))[name] for name in order}
 
 
-def _members(summaries: Summaries, weeks: Sequence[str]) -> np.ndarray:
-    """Return recipes x seeds as columns, shape (T, N)."""
+def _columns(
+    summaries: Summaries, weeks: Sequence[str], walks: Callable[[Mapping[str, Any]], Sequence[Sequence[float]]]
+) -> np.ndarray:
+    """Return some walks of every summary as columns, shape (T, N)."""
     return np.stack(
-        [
-            np.asarray(member["net"])[_rows(summary, weeks)]
-            for summary in summaries.values()
-            for member in summary["seeds"][UNSHRUNK]
-        ],
-        axis=1,
+        [np.asarray(net)[_rows(summary, weeks)] for summary in summaries.values() for net in walks(summary)], axis=1
     )
 
 
+def _members(summary: Mapping[str, Any]) -> list[Sequence[float]]:
+    return [member["net"] for member in summary["seeds"][UNSHRUNK]]
+
+
+def _seeds(summary: Mapping[str, Any]) -> list[Sequence[float]]:
+    """Return whole recipes where they exist, else members, unshrunk."""
+    return [walk["unshrunk_net"] for walk in summary["recipes"]["walks"]] or _members(summary)
+
+
 def _deflated(policies: Mapping[str, np.ndarray], members: np.ndarray, trials: int) -> dict[str, dict[str, Any]]:
-    """Deflate what is served; recipes x seeds, unshrunk, say how far tries spread, which shrinkage would hide."""
+    """Deflate what is served; the members of all, unshrunk, say how far tries spread, which shrinkage would hide."""
     spread = sharpe_ratio(members.T)
     several = len(spread) > 1
     found = {}

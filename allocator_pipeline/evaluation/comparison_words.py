@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from allocator_pipeline.config import ANCHOR
-from allocator_pipeline.evaluation.summary import LABELS, plus
+from allocator_pipeline.evaluation.summary import LABELS, beside_the_tested, plus
 
 
 def pair_words(row: Mapping[str, Any], weeks: int, trials: int) -> str:
@@ -24,11 +24,12 @@ def pair_words(row: Mapping[str, Any], weeks: int, trials: int) -> str:
     )
 
 
-def duel_words(row: Mapping[str, Any]) -> str:
+def duel_words(row: Mapping[str, Any], trials: int) -> str:
     """Say how a challenger compares with the champion."""
     if row["verdict"] == "tie":
         return f"identical to the champion in each of {row['weeks']} weeks: a tie"
-    return f"{_verdict(row['verdict'], 'the champion')} over {row['weeks']} weeks{_numbers(row)}"
+    told = f"{_verdict(row['verdict'], 'the champion')} over {row['weeks']} weeks{_numbers(row)}"
+    return f"{told}, after {_count(trials, 'try', 'tries')}"
 
 
 def comparison_words(result: Mapping[str, Any]) -> list[str]:
@@ -68,7 +69,7 @@ def _by_baseline(result: Mapping[str, Any]) -> list[str]:
             if test and test["best"] and test["compared"] > 1
             else ""
         )
-        sentences.append(f"Against {label} (Sharpe {rows[0]['baseline_sharpe']:.2f}): {'; '.join(parts)}.{best}")
+        sentences.append(f"Against {label}, Sharpe ratio less its own: {'; '.join(parts)}.{best}")
     return sentences
 
 
@@ -89,34 +90,47 @@ def _with_difference(row: Mapping[str, Any]) -> str:
 
 
 def _chance(result: Mapping[str, Any]) -> list[str]:
-    tested = sum(row["verdict"] in ("above", "below", "same") for row in result["pairs"])
-    if not tested:
+    first = result["alike"]
+    ties = sum(row["verdict"] == "tie" for row in result["pairs"])
+    tested = [row for row in result["pairs"] if row["verdict"] in ("above", "below", "same")]
+    own = [row for row in tested if first[row["allocator"]] == row["allocator"]]
+    if not own:
         return []
-    found = sum(row["verdict"] in ("above", "below") for row in result["pairs"])
+    found = sum(row["verdict"] in ("above", "below") for row in own)
     return [
-        f"{_count(found, 'difference', 'differences')} in {_count(tested, 'comparison', 'comparisons')} at 95 %: if "
-        f"nothing differed at all, up to about {0.05 * tested:.1f} would still be expected."
+        f"{_count(found, 'difference', 'differences')} in {_count(len(own), 'comparison', 'comparisons')} at 95 %"
+        f"{beside_the_tested(len(tested) - len(own), ties)}: if nothing differed at all, up to about "
+        f"{0.05 * len(own):.1f} would still be expected."
     ]
 
 
 def _deflated(deflated: Mapping[str, Mapping[str, Any]], trials: int) -> str:
     first = next(iter(deflated.values()))
     seeds = ", each seed counted as one" if first["trials"] > trials else ""
-    each = ", ".join(
-        f"{name} {item['sharpe']:.2f} ({100 * item['probability']:.0f} %)" for name, item in deflated.items()
-    )
+    each = ", ".join(f"{name} {100 * item['probability']:.0f} %" for name, item in deflated.items())
     return (
-        f"Deflated for {_count(first['trials'], 'try', 'tries')}{seeds}, of which luck alone would show a Sharpe ratio "
-        f"of {first['threshold']:.2f} at best: Sharpe ratio, and the probability that the true one is above that: "
-        f"{each}. Above luck is not above a baseline."
+        f"Deflated for {_count(first['trials'], 'try', 'tries')}{seeds}: the probability that the true Sharpe ratio is "
+        f"above what the luckiest of so many worthless ones would show: {each}. Above luck is not above a baseline."
     )
+
+
+def candidates_words(item: Mapping[str, Any]) -> str:
+    """Say among what `comparison.evaluation_summary` lets the best be picked: ``"9 recipes and seeds (...)"``."""
+    whole = item["whole_recipes"]
+    if not whole:
+        kind = "each member of an ensemble is one"
+    elif len(whole) == item["recipes"]:
+        kind = "each seed a whole recipe"
+    else:
+        kind = f"each seed of {', '.join(whole)} a whole recipe, elsewhere each member of an ensemble is one"
+    return f"{item['columns']} recipes and seeds ({kind}; unshrunk)"
 
 
 def _overfitting(item: Mapping[str, Any]) -> str:
     return (
-        f"Whoever picks the best of the {item['columns']} recipes and seeds on one half of the weeks finds it below "
+        f"Whoever picks the best of the {candidates_words(item)} on one half of the weeks finds it below "
         f"the median in the other half in {100 * item['probability']:.0f} % of {item['splits']} splits (50 % is pure "
-        f"luck); its Sharpe ratio falls from {item['in_sample']:.2f} to {item['out_of_sample']:.2f}."
+        "luck)."
     )
 
 

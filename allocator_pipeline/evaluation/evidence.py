@@ -21,7 +21,7 @@ from allocator_pipeline.evaluation.hac import standard_error
 from allocator_pipeline.evaluation.significance import checked_returns, sharpe_influence, weekly_sharpe
 
 TRIES = 60
-"""Tries of one sequence: five years of monthly ones."""
+"""Scored tries of one sequence: five years of monthly ones."""
 
 ERROR = 0.04
 """Chance of a false badge within a sequence; what estimation adds has room below 5 %."""
@@ -184,8 +184,8 @@ class Thresholds:
         Parameters
         ----------
         rows : ndarray of float64, shape (sequences, m)
-            Correlations of try m with tries 1, ..., m, as `correlation_row` returns them. A tie, which correlates with
-            nothing, cannot cross and spends nothing.
+            Correlations of try m with tries 1, ..., m, as `correlation_row` returns them. What correlates with nothing,
+            not even itself, cannot cross and spends nothing.
 
         Returns
         -------

@@ -21,7 +21,7 @@ NOTE = (
 )
 
 
-def forecast_page(summary: Mapping[str, Any], market: str) -> str:
+def forecast_page(summary: Mapping[str, Any], market: str, notes: Sequence[str] = ()) -> str:
     """Write the page.
 
     Parameters
@@ -30,6 +30,8 @@ def forecast_page(summary: Mapping[str, Any], market: str) -> str:
         As `forecast_summary.forecast_summary` returns it.
     market : str
         Name of the market, for the title.
+    notes : sequence of str
+        What its source says about its data, such as survivorship.
 
     Returns
     -------
@@ -37,7 +39,7 @@ def forecast_page(summary: Mapping[str, Any], market: str) -> str:
         A whole HTML document; equal summaries give equal text.
     """
     judged = summary["forecasters"]
-    sections = [("words", "In words", words_list(summary["words"]))]
+    sections = [("words", "In words", _caveats(notes) + words_list(summary["words"]))]
     figures: dict[str, Any] = {}
     if judged:
         figures = {
@@ -56,6 +58,10 @@ def forecast_page(summary: Mapping[str, Any], market: str) -> str:
             ("money", "The top 5 after costs", chart("growth", "Wealth of the top five stocks and the baselines")),
         ]
     return page("Forecast panel", f"Market: {market}. Out of sample, year by year.", sections, figures)
+
+
+def _caveats(notes: Sequence[str]) -> str:
+    return "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
 
 
 def words_list(words: Sequence[Mapping[str, Any]]) -> str:

@@ -193,6 +193,11 @@ def pinball(bands: np.ndarray, came: np.ndarray) -> np.ndarray:
 
 
 def _largest(said: np.ndarray, symbols: np.ndarray) -> str:
-    """Return the `TOP_K` symbols with the highest forecasts; of equal ones those in earlier slots."""
+    """Return the `TOP_K` symbols with the highest forecasts; of equal ones those in earlier slots.
+
+    None where more than that many are all equal: nothing was said about which are the highest.
+    """
     order = [i for i in np.argsort(-said, kind="stable") if np.isfinite(said[i])]
+    if len(order) > TOP_K and said[order[0]] == said[order[-1]]:
+        return ""
     return " ".join(symbols[order[:TOP_K]])

@@ -6,13 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
-from allocator_pipeline.config import QUANTILES
+from allocator_pipeline.config import MIN_JUDGED_WEEKS, QUANTILES
 from allocator_pipeline.evaluation.forecast_panel import BASELINES, COMPARISONS
 from allocator_pipeline.evaluation.significance import LEVEL
 from allocator_pipeline.evaluation.summary import LABELS, compared_with, percent, signed
+from allocator_pipeline.forecasters.quality import MIN_STOCKS
 
 TOGETHER = "all of them"
 """What the last of the words are about."""
+
+UNORDERED = (
+    f"undefined, for in fewer than {MIN_JUDGED_WEEKS} weeks are there {MIN_STOCKS} forecasts that are not all the same"
+)
+
+NOTHING_HELD = "Its top 5 never held anything, for its forecasts do not tell the stocks apart."
 
 Judgement = Mapping[str, Any]
 
@@ -50,7 +57,8 @@ def sentences(judgement: Judgement) -> Iterator[str]:
         f"{judgement['weeks']:,} weeks from {judgement['first_week']} to {judgement['last_week']}, "
         f"{judgement['forecasts']:,} forecasts{missing}."
     )
-    yield f"Rank IC {_interval(compared['rank_ic'], 1, 4)}: {_zero(compared['rank_ic'])}."
+    unordered = compared["rank_ic"] is None and judgement["weeks"] >= MIN_JUDGED_WEEKS
+    yield f"Rank IC {_interval(compared['rank_ic'], 1, 4)}: {UNORDERED if unordered else _zero(compared['rank_ic'])}."
     for rival, label in (("zero", "that of forecasting zero"), ("mean", "that of the past mean")):
         difference = compared[f"mse_of_{rival}"]
         yield f"Squared error {_interval(difference, 100, 2)} % against {label}: {_verdict(difference, 'lower')}."
@@ -92,18 +100,21 @@ def _quantiles(judgement: Judgement) -> Iterator[str]:
         if compared[f"coverage_{worst}"] is not None
         else "too few weeks to tell"
     )
-    yield f"Coverage is off by {100 * off[worst]:+.1f} points at most (at {100 * QUANTILES[worst]:g} %): {told}."
+    yield (
+        f"Coverage, pooled over stocks and weeks, is off by {100 * off[worst]:+.1f} points at most "
+        f"(at {100 * QUANTILES[worst]:g} %): {told}."
+    )
 
 
 def _portfolio(judgement: Judgement) -> Iterator[str]:
     runs, compared = judgement["portfolios"], judgement["comparisons"]
+    if judgement["forecasts"] and not runs["top"]["turnover"]:
+        yield NOTHING_HELD
+        return
     yield f"Its top 5, after costs: turnover {percent(runs['top']['turnover'])} a week."
     for name in BASELINES:
         difference = compared[f"sharpe_of_{name}"]
-        yield (
-            f"Sharpe ratio less that of {LABELS[name]} ({runs[name]['sharpe']:.2f}): {signed(difference)}, "
-            f"{_verdict(difference, 'higher')}."
-        )
+        yield (f"Sharpe ratio less that of {LABELS[name]}: {signed(difference)}, {_verdict(difference, 'higher')}.")
 
 
 class _Result(NamedTuple):

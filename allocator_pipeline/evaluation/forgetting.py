@@ -15,6 +15,8 @@ import pandas as pd
 from allocator_pipeline.allocators.base import Allocator
 from allocator_pipeline.config import MIN_JUDGED_WEEKS, CostConfig
 from allocator_pipeline.evaluation.metrics import metrics
+from allocator_pipeline.evaluation.significance import sharpe_difference
+from allocator_pipeline.evaluation.summary import signed
 from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline.portfolio.state import StateTensors
@@ -66,6 +68,7 @@ def forgetting(
     }
     weeks = older.weeks.astype("datetime64[D]").astype(str).tolist()
     seen = sum(calendar.week(week)["exit_session"] <= pd.Timestamp(cutoff) for week in weeks)
+    apart = sharpe_difference(runs["finetuned"].net, runs["champion"].net)
     difference = {key: found["finetuned"][key] - found["champion"][key] for key in NUMBERS}
     return {
         "weeks": count,
@@ -74,9 +77,9 @@ def forgetting(
         "last_week": weeks[-1],
         **found,
         "difference": difference,
-        "words": f"On the {count} weeks before those it was tuned on, the fine-tune's Sharpe ratio is "
-        f"{difference['sharpe']:+.2f} against its champion's. {seen} of these weeks are in sample for both: this shows "
-        "what was forgotten, not what either is worth.",
+        "words": f"On the {count} weeks before those it was tuned on, the fine-tune's Sharpe ratio less its champion's "
+        f"is {signed(apart)} (95 %). {seen} of these weeks are in sample for both: this shows what was forgotten, not "
+        "what either is worth, and counts as no try.",
     }
 
 

@@ -61,32 +61,40 @@ def page(
     sections : sequence of (id, heading, body)
         Heading is plain text, body is HTML.
     figures : mapping of str to mapping
-        Plotly specification by the id of the element made by `chart`.
+        Plotly specification by the id of the element made by `chart`; without any the page has no scripts and is small.
 
     Returns
     -------
     str
         A whole HTML document that needs no network.
     """
-    from plotly.offline import get_plotlyjs
-
     links = "".join(f'<a href="#{escape(key)}">{escape(heading)}</a>' for key, heading, _ in sections)
     body = "".join(
         f'<section id="{escape(key)}">\n<h2>{escape(heading)}</h2>\n{content}\n</section>\n'
         for key, heading, content in sections
     )
-    slim, shared = _shared_axes(figures)
+    hint = "<noscript><main><p>The charts need scripts; tables and text do not.</p></main></noscript>\n"
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n"
         f'<header>\n<h1>{escape(title)}</h1>\n<p class="lede">{escape(lede)}</p>\n<nav>{links}</nav>\n</header>\n'
-        f"<noscript><main><p>The charts need scripts; tables and text do not.</p></main></noscript>\n"
+        f"{hint if figures else ''}"
         f"<main>\n{body}</main>\n<footer><p>Not investment advice.</p></footer>\n"
+        f"{_scripts(figures) if figures else ''}</body>\n</html>\n"
+    )
+
+
+def _scripts(figures: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the figures and what draws them."""
+    from plotly.offline import get_plotlyjs
+
+    slim, shared = _shared_axes(figures)
+    return (
         f'<script type="application/json" id="shared">{_embedded(shared)}</script>\n'
         f'<script type="application/json" id="figures">{_embedded(slim)}</script>\n'
-        f"<script>{get_plotlyjs()}</script>\n<script>{_SCRIPT}</script>\n</body>\n</html>\n"
+        f"<script>{get_plotlyjs()}</script>\n<script>{_SCRIPT}</script>\n"
     )
 
 

@@ -61,6 +61,8 @@ code { font:12.5px ui-monospace,"DejaVu Sans Mono",Menlo,monospace; }
 .pair .chart, .trio .chart { margin:0; }
 .key { display:flex; flex-wrap:wrap; gap:3px 14px; margin:12px 0 0; padding:0; list-style:none; font-size:13.5px; }
 .key i { display:inline-block; width:11px; height:11px; border-radius:2px; margin-right:5px; vertical-align:-1px; }
+.drawing { overflow-x:auto; background:var(--card); border:1px solid var(--rule); border-radius:8px; padding:10px;
+  margin:14px 0; } .drawing svg { display:block; width:100%; min-width:520px; height:auto; }
 td.bar { background:linear-gradient(to right,var(--bar) var(--w),var(--card) var(--w)) no-repeat center / 100% 60%; }
 details { margin:10px 0; } summary { cursor:pointer; font-weight:600; } td details { margin:2px 0 0; }
 td summary { font-weight:400; color:var(--accent); font-size:12.5px; }
@@ -73,5 +75,6 @@ section { margin-top:34px; } }
   header, main, footer { padding:0; max-width:none; } body { background:#fff; font-size:12px; }
   .scroll { overflow:visible; } .note { font-size:11px; } table, tbody th { font-size:9px; }
   th, td small, th small, code { font-size:8px; } th, td { padding:3px 4px; } th:first-child { position:static; }
-  td.text { min-width:9em; } }
+  td.text { min-width:9em; }
+  details::details-content { content-visibility:visible; block-size:auto; } }
 """

@@ -7,6 +7,7 @@ level of costs, and the weights stay those decided at the costs of training.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +27,21 @@ TIE = 1e-9
 """What rounding may make of equal returns."""
 
 _GREATEST_BPS = 9_900.0
+
+
+def alike(nets: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Return for each series the name of the first that is equal to it in every week, often its own.
+
+    Parameters
+    ----------
+    nets : mapping of str to ndarray
+        Name -> weekly net returns, shape (T,); series of other lengths are never equal.
+    """
+    first: dict[str, str] = {}
+    for name, net in nets.items():
+        same = (one for one in first.values() if len(nets[one]) == len(net) and np.abs(nets[one] - net).max() <= TIE)
+        first[name] = next(same, name)
+    return first
 
 
 def performance(run: Rollout, market: Rollout, costs: CostConfig) -> dict[str, Any]:

@@ -7,6 +7,7 @@ that earns as much with them does not earn by its forecasts.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,11 @@ from allocator_pipeline.evaluation.metrics import cagr, sharpe_ratio
 from allocator_pipeline.portfolio.rollout import Rollout
 from allocator_pipeline.portfolio.state import StateTensors
 
-DRAWS = 20
+DRAWS = 299
+"""So many that a two-sided p-value can survive a count of six allocators: none lies below 2 / 300."""
+TOGETHER = 100
+"""Draws that are walked at once; more take memory."""
+
 SEED = 20_260_101
 TIE = 1e-5
 """What rounding may make of equal Sharpe ratios; a policy that does not read the forecasts ties with its placebos."""
@@ -44,8 +49,10 @@ def placebo_test(judged: Judged, policy: Rollout, whole: Rollout, draws: int = D
         ``draws`` (``seed``, ``sharpe``, ``cagr``, ``unshrunk_sharpe`` of each), ``sharpe`` and ``unshrunk_sharpe`` of
         the true forecasts, ``share_above`` (share of draws whose unshrunk Sharpe ratio is not below that).
     """
-    worlds = [shuffled_forecasts(judged.states, draw) for draw in range(draws)]
-    pairs = zip(judged.walk_worlds(served, worlds), judged.walk_worlds(unshrunk, worlds), strict=True)
+    pairs: list[tuple[Rollout, Rollout]] = []
+    for start in range(0, draws, TOGETHER):
+        worlds = [shuffled_forecasts(judged.states, draw) for draw in range(start, min(start + TOGETHER, draws))]
+        pairs += zip(judged.walk_worlds(served, worlds), judged.walk_worlds(unshrunk, worlds), strict=True)
     rows = [
         {
             "seed": draw,
@@ -62,3 +69,24 @@ def placebo_test(judged: Judged, policy: Rollout, whole: Rollout, draws: int = D
         "unshrunk_sharpe": true,
         "share_above": float(np.mean([row["unshrunk_sharpe"] >= true - TIE for row in rows])),
     }
+
+
+def placebo_p(placebo: Mapping[str, Any]) -> float:
+    """Return the two-sided p-value of the true forecasts among the shuffled ones, by unshrunk Sharpe ratio.
+
+    The true forecasts count as a draw (Phipson and Smyth 2010) and a tie counts on either side, so that a policy that
+    does not read its forecasts has 1.
+
+    Parameters
+    ----------
+    placebo : mapping
+        As `placebo_test` returns it.
+    """
+    drawn, true = np.array([row["unshrunk_sharpe"] for row in placebo["draws"]]), placebo["unshrunk_sharpe"]
+    nearer = min((drawn >= true - TIE).sum(), (drawn <= true + TIE).sum())
+    return min(1.0, 2.0 * float(1 + nearer) / (1 + len(drawn)))
+
+
+def least_p(draws: int) -> float:
+    """Return the least p-value that so many draws can show."""
+    return min(1.0, 2.0 / (1 + draws))

@@ -16,6 +16,7 @@ import pandas as pd
 
 from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.metrics import drawdowns, wealth
+from allocator_pipeline.evaluation.report.estimates import Tries, sharpe_of
 from allocator_pipeline.evaluation.summary import LABELS, percent, signed, with_interval
 
 WIDTH, HEIGHT, MARGIN = 760, 240, 46
@@ -33,20 +34,22 @@ def markdown_table(table: pd.DataFrame, decimals: int = 3) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def report_table(report: Mapping[str, Any], section: str = "walk_forward") -> str:
-    """Return one section of an evaluation report as a markdown table, intervals beside the numbers.
+def report_table(report: Mapping[str, Any], tries: Tries, section: str = "walk_forward") -> str:
+    """Return one section of an evaluation report as a markdown table, intervals beside the numbers, tries below.
 
     Parameters
     ----------
     report : mapping
         As `walk_forward.eval_report` returns it.
+    tries : Tries
+        Counted so far.
     section : {"walk_forward", "year_only"}
 
     Returns
     -------
     str
     """
-    return markdown_table(
+    table = markdown_table(
         pd.DataFrame(
             [
                 {
@@ -66,6 +69,13 @@ def report_table(report: Mapping[str, Any], section: str = "walk_forward") -> st
             ]
         )
     )
+    return f"{table}\n\n{sharpe_caption(report[section]['series'], tries)}"
+
+
+def sharpe_caption(series: Mapping[str, Mapping[str, Any]], tries: Tries) -> str:
+    """Return the sentence that stands below numbers of several series: the policy's Sharpe ratio in its company."""
+    told = sharpe_of("policy", series, tries).text()
+    return f"Net Sharpe ratio of the policy over all weeks, with 95 % interval: {told}."
 
 
 def growth_picture(report: Mapping[str, Any], section: str = "walk_forward") -> str:
@@ -108,7 +118,7 @@ def line_picture(
     Parameters
     ----------
     lines : mapping of str to sequence of float
-        Name -> values, all finite; above 0 if ``log``. The values are spread evenly over the span.
+        Name -> values, above 0 if ``log``, NaN where there is none. They are spread evenly over the span.
     span : tuple of (str, str)
         Labels of the two ends of the horizontal axis.
     title : str
@@ -122,6 +132,34 @@ def line_picture(
     str
         ``![title](data:image/svg+xml;base64,...)``; equal values give equal text.
     """
+    svg = line_svg(lines, span, title, log=log, bands=bands)
+    return f"![{_cell(title, 0)}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
+
+
+def line_svg(
+    lines: Mapping[str, Sequence[float] | np.ndarray],
+    span: tuple[str, str],
+    title: str,
+    *,
+    log: bool = False,
+    bands: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+    colours: Mapping[str, str] | None = None,
+) -> str:
+    """Draw the picture of `line_picture` as an SVG element.
+
+    Parameters
+    ----------
+    lines, span, title, log, bands
+        As in `line_picture`.
+    colours : mapping of str to str, optional
+        CSS colour by name, for a page that has a key and a theme of its own: names are then not drawn, and paper and
+        letters are the page's.
+
+    Returns
+    -------
+    str
+    """
+    paper, ink, faint = ("var(--card)", "var(--ink)", "var(--faint)") if colours else ("#ffffff", "#1d2329", "#66707a")
     values = {name: _thinned(np.asarray(line, dtype=float)) for name, line in lines.items()}
     edges = {name: [_thinned(np.asarray(edge, dtype=float)) for edge in band] for name, band in (bands or {}).items()}
     every = np.concatenate([*values.values(), *(edge for band in edges.values() for edge in band), [np.nan]])
@@ -133,31 +171,30 @@ def line_picture(
     def place(line: np.ndarray) -> str:
         xs = np.linspace(MARGIN, WIDTH - 8, len(line))
         ys = [HEIGHT - 24 - (scale(float(value)) - bottom) / depth * (HEIGHT - 70) for value in line]
-        return " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
+        return " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True) if y == y)
 
     parts = [
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
-        _text(MARGIN, 15, title, "#1d2329"),
-        *(_text(4, y, f"{value:.3g}", "#66707a") for y, value in ((HEIGHT - 20, low), (50, high))),
-        _text(MARGIN, HEIGHT - 6, span[0], "#66707a"),
-        _text(WIDTH - 8, HEIGHT - 6, span[1], "#66707a", "end"),
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{paper}"/>',
+        _text(MARGIN, 15, title, ink),
+        *(_text(4, y, f"{value:.3g}", faint) for y, value in ((HEIGHT - 20, low), (50, high))),
+        _text(MARGIN, HEIGHT - 6, span[0], faint),
+        _text(WIDTH - 8, HEIGHT - 6, span[1], faint, "end"),
     ]
     offset = float(MARGIN)
-    colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(dict.fromkeys([*values, *edges]))}
+    drawn = colours or {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(dict.fromkeys([*values, *edges]))}
     for name, (lower, upper) in edges.items():
         around = f"{place(lower)} {' '.join(reversed(place(upper).split()))}"
         opacity = 0.2 if name in values else 0.85
-        parts.append(f'<polygon points="{around}" fill="{colours[name]}" fill-opacity="{opacity}"/>')
-    for name, colour in colours.items():
+        parts.append(f'<polygon points="{around}" fill="{drawn[name]}" fill-opacity="{opacity}"/>')
+    for name, colour in drawn.items() if colours is None else ():
         parts.append(_text(offset, 33, name, colour))
         offset += 7.2 * len(name) + 16
     for name, line in values.items():
-        parts.append(f'<polyline points="{place(line)}" fill="none" stroke="{colours[name]}" stroke-width="1.5"/>')
-    svg = (
+        parts.append(f'<polyline points="{place(line)}" fill="none" stroke="{drawn[name]}" stroke-width="1.5"/>')
+    return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
         f'font-family="sans-serif" font-size="12">{"".join(parts)}</svg>'
     )
-    return f"![{_cell(title, 0)}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
 
 
 def _thinned(line: np.ndarray) -> np.ndarray:

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from allocator_pipeline.config import ALLOCATORS
 from allocator_pipeline.errors import NotEnoughDataError
+from allocator_pipeline.evaluation.performance import TIE, alike
 from allocator_pipeline.evaluation.walk_forward import POLICY, check_format
 
 LABELS = {
@@ -170,35 +172,58 @@ def format_table(table: pd.DataFrame) -> str:
     )
 
 
-def findings(reports: Reports) -> list[str]:
+def findings(reports: Reports, comparison: Mapping[str, Any] | None = None) -> list[str]:
     """Say in sentences which allocators can be told apart from which baseline, and what chance alone would do.
 
     Parameters
     ----------
     reports : mapping of str to dict
         Allocator -> its latest report.
+    comparison : mapping, optional
+        The comparison of allocators over the same weeks; its verdicts, by two tests, go before the reports' intervals.
 
     Returns
     -------
     list of str
     """
-    sentences, compared = [], 0
+    verdicts = _verdicts_of(comparison) if comparison else {}
+    first = alike(
+        {name: np.asarray(one["walk_forward"]["series"][POLICY]["weekly"]["net"]) for name, one in reports.items()}
+    )
+    sentences: list[str] = []
+    tested: list[tuple[str, str]] = []
+    ties = 0
     for baseline, label in LABELS.items():
         groups: dict[str, list[str]] = {}
         for allocator, report in reports.items():
             against = report["walk_forward"]["series"][POLICY]["against"]
             if baseline in against:
-                groups.setdefault(compared_with(against[baseline]), []).append(allocator)
-                compared += against[baseline] is not None
+                key = (allocator, baseline, report["first_week"], report["last_week"])
+                kind = verdicts.get(key) or paired_with(against[baseline])
+                groups.setdefault(kind, []).append(allocator)
+                ties += kind == "tie"
+                tested += [(first[allocator], baseline)] if kind in ("above", "below", "same") else []
         parts = [f"{_listed(names)} {_verb(kind, len(names))}" for kind, names in groups.items()]
         if parts:
             sentences.append(f"Against {label}: {'; '.join(parts)}.")
-    if compared:
+    if compared := len(set(tested)):
         sentences.append(
-            f"These are {compared} comparisons at 95 %: if nothing differed at all, about {0.05 * compared:.1g} of "
-            "them would still seem to."
+            f"These are {compared} comparisons at 95 %{beside_the_tested(len(tested) - compared, ties)}: if nothing "
+            f"differed at all, about {0.05 * compared:.1g} of them would still seem to."
         )
     return sentences
+
+
+def beside_the_tested(repeats: int, ties: int) -> str:
+    """Return what there is beside the comparisons counted: ``" (2 more repeat another's returns, 5 are ties)"``."""
+    parts = [f"{repeats} more {'repeats' if repeats == 1 else 'repeat'} another's returns"] if repeats else []
+    parts += [f"{ties} {'is a tie' if ties == 1 else 'are ties'}"] if ties else []
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _verdicts_of(comparison: Mapping[str, Any]) -> dict[tuple[str, ...], str]:
+    weeks = comparison["first_week"], comparison["last_week"]
+    return {(pair["allocator"], pair["baseline"], *weeks): pair["verdict"] for pair in comparison["pairs"]}
 
 
 def compared_with(difference: Mapping[str, Any] | None) -> str:
@@ -210,6 +235,12 @@ def compared_with(difference: Mapping[str, Any] | None) -> str:
     return "below" if difference["high"] < 0 else "same"
 
 
+def paired_with(difference: Mapping[str, Any] | None) -> str:
+    """Return the same of two series, or "tie" where they are equal in every week: no redraw of weeks parts them."""
+    tie = difference is not None and max(abs(difference["low"]), abs(difference["high"])) <= TIE
+    return "tie" if tie else compared_with(difference)
+
+
 def in_words(difference: Mapping[str, Any] | None, baseline: str) -> str:
     """Say what a Sharpe difference means: ``"not distinguishable from equal weight"``."""
     label = LABELS.get(baseline, baseline)
@@ -217,8 +248,9 @@ def in_words(difference: Mapping[str, Any] | None, baseline: str) -> str:
         "above": f"above {label}, more than chance explains",
         "below": f"below {label}, more than chance explains",
         "same": f"not distinguishable from {label}",
+        "tie": f"identical to {label} in every week",
         "unknown": f"too few weeks to compare with {label}",
-    }[compared_with(difference)]
+    }[paired_with(difference)]
 
 
 def verdict_word(row: Row) -> str:
@@ -276,5 +308,6 @@ def _verb(kind: str, count: int) -> str:
         "above": f"{are} above by more than chance explains",
         "below": f"{are} below by more than chance explains",
         "same": "cannot be told apart from it",
+        "tie": f"{are} identical to it in every week",
         "unknown": f"{have} too few weeks to be compared",
     }[kind]

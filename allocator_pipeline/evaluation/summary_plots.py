@@ -11,8 +11,10 @@ import pandas as pd
 from allocator_pipeline.config import CASH
 from allocator_pipeline.evaluation.allocator_summary import UNSHRUNK
 from allocator_pipeline.evaluation.metrics import drawdowns, wealth
-from allocator_pipeline.evaluation.placebo import TIE
-from allocator_pipeline.evaluation.plots import line_picture, markdown_table
+from allocator_pipeline.evaluation.placebo import TIE, least_p, placebo_p
+from allocator_pipeline.evaluation.plots import line_picture, markdown_table, sharpe_caption
+from allocator_pipeline.evaluation.report.estimates import Tries
+from allocator_pipeline.evaluation.report.years import sharpe_of_year
 from allocator_pipeline.evaluation.summary import LABELS, percent, plus, signed, with_interval
 from allocator_pipeline.evaluation.walk_forward import POLICY
 
@@ -23,20 +25,25 @@ LARGEST = 6
 Summary = Mapping[str, Any]
 
 
-def summary_pictures(summary: Summary) -> dict[str, str]:
-    """Return what the UI shows of an allocator's summary: name -> markdown, from growth to placebos."""
+def summary_pictures(summary: Summary, tries: Tries) -> dict[str, str]:
+    """Return what the UI shows of an allocator's summary: name -> markdown, from growth to placebos.
+
+    Whatever shows a Sharpe ratio ends with the policy's over all weeks: its interval, the tries and the baselines.
+    """
+    caption = sharpe_caption(summary["series"], tries)
     return {
         "growth": growth_picture(summary),
         "drawdown": drawdown_picture(summary),
-        "rolling_sharpe": rolling_picture(summary),
+        "rolling_sharpe": f"{rolling_picture(summary)}\n\n{caption}",
         "weights": weights_picture(summary),
         "costs_paid": costs_picture(summary),
-        "calendar_years": calendar_table(summary),
-        "results": series_table(summary),
-        "cost_levels": cost_table(summary),
-        "seeds": seeds_table(summary),
+        "calendar_years": f"{calendar_table(summary, tries)}\n\n{caption}",
+        "results": f"{series_table(summary)}\n\n{caption}",
+        "cost_levels": f"{cost_table(summary)}\n\n{caption}",
+        "other_seeds": f"{summary['recipes']['words']}\n\n{caption}",
+        "seeds": f"{seeds_table(summary)}\n\n{caption}",
         "response": response_table(summary),
-        "placebo": placebo_words(summary),
+        "placebo": f"{placebo_words(summary)}\n\n{caption}",
     }
 
 
@@ -82,7 +89,7 @@ def costs_picture(summary: Summary) -> str:
     return line_picture(lines, _span(summary), "costs paid so far, a fraction of wealth")
 
 
-def calendar_table(summary: Summary) -> str:
+def calendar_table(summary: Summary, tries: Tries) -> str:
     """Return what each calendar year was worth, as a markdown table."""
     return markdown_table(
         pd.DataFrame(
@@ -92,7 +99,7 @@ def calendar_table(summary: Summary) -> str:
                     "policy": row["version"],
                     "share served": percent(row["share"], 0),
                     "net return": percent(row["return"]),
-                    "net Sharpe": f"{row['sharpe']:.2f}",
+                    "net Sharpe [95 %]": sharpe_of_year(row, summary, tries).text(),
                     "max drawdown": percent(row["max_drawdown"]),
                     "turnover a week": percent(row["turnover"]),
                     "costs": percent(row["costs"], 2),
@@ -127,12 +134,16 @@ def cost_table(summary: Summary) -> str:
             [
                 {
                     "series": LABELS.get(name, name),
-                    **{f"at {bps} bps": f"{level['sharpe']:.2f}" for bps, level in series["cost_levels"].items()},
+                    **{f"at {bps} bps": f"{level['sharpe']:.2f}" for bps, level in _by_cost(series)},
                 }
                 for name, series in summary["series"].items()
             ]
         )
     )
+
+
+def _by_cost(series: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float]]]:
+    return sorted(series["cost_levels"].items(), key=lambda item: float(item[0]))
 
 
 def seeds_table(summary: Summary) -> str:
@@ -193,7 +204,8 @@ def placebo_words(summary: Summary) -> str:
     return (
         f"With forecasts shuffled among the stocks, {above} of {len(drawn)} draws have an unshrunk Sharpe ratio of at "
         f"least the true forecasts' {placebo['unshrunk_sharpe']:.2f} (draws: {min(drawn):.2f} to {max(drawn):.2f}). As "
-        f"served: {placebo['sharpe']:.2f} (draws: {min(served):.2f} to {max(served):.2f})."
+        f"served: {placebo['sharpe']:.2f} (draws: {min(served):.2f} to {max(served):.2f}). Two-sided p "
+        f"{placebo_p(placebo):.3f}, of this allocator alone; so many draws show none below {least_p(len(drawn)):.3f}."
     )
 
 
@@ -203,16 +215,14 @@ def significance_table(comparison: Mapping[str, Any]) -> str:
         {
             "allocator": row["allocator"],
             "baseline": LABELS.get(row["baseline"], row["baseline"]),
-            "Sharpe": f"{row['sharpe']:.2f}",
-            "baseline's": f"{row['baseline_sharpe']:.2f}",
-            "difference [95 %]": signed(row["bootstrap"]),
+            "Sharpe difference [95 %]": signed(row["bootstrap"]),
             "bootstrap p": _p_value(row["bootstrap"]),
             "Ledoit-Wolf p": _p_value(row["ledoit_wolf"]),
             "in words": row["words"],
         }
         for row in comparison["pairs"]
     ]
-    return markdown_table(pd.DataFrame(rows))
+    return f"{markdown_table(pd.DataFrame(rows))}\n\nPolicies {Tries(comparison['trials']).words()}."
 
 
 def sentences(words: Sequence[str]) -> str:

@@ -1,8 +1,8 @@
 """One against many, and which of many are among the best: tests that know how many were compared.
 
 Both work on mean losses. A week's loss is ``-(SR + influence)``: its mean is the negative Sharpe ratio exactly, and its
-fluctuation is, to first order, that of the Sharpe ratio. Series that are equal week by week share one place, since
-nothing can tell them apart. Bootstraps and tests are the `arch` package's.
+fluctuation is, to first order, that of the Sharpe ratio. Series that are equal week by week, but for rounding, share
+one place, since nothing can tell them apart. Bootstraps and tests are the `arch` package's.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from allocator_pipeline.config import WEEKS_PER_YEAR
 from allocator_pipeline.errors import NotEnoughDataError
 from allocator_pipeline.evaluation.hac import long_run_variance
+from allocator_pipeline.evaluation.performance import TIE
 from allocator_pipeline.evaluation.significance import (
     DRAWS,
     SEED,
@@ -136,9 +137,17 @@ def confidence_set(
 
 
 def _aligned(first: ArrayLike, others: Mapping[str, ArrayLike]) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Return checked returns; a series that differs from an earlier one by rounding alone becomes that one."""
     if not others:
         raise NotEnoughDataError("There is nothing to compare with.", todo="pass the returns of one series or more.")
     reference, *series = checked_returns(first, *others.values())
+    distinct = [reference]
+    for at, each in enumerate(series):
+        equal = next((known for known in distinct if np.abs(known - each).max() <= TIE), None)
+        if equal is None:
+            distinct.append(each)
+        else:
+            series[at] = equal
     return reference, list(others), np.stack(series)
 
 

@@ -98,6 +98,12 @@ def unknown_symbols(rows: pd.DataFrame, symbols: Collection[str], year: int | No
     return {str(symbol): int(count) for symbol, count in strange.value_counts().sort_index().items()}
 
 
+def beside_quantiles(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows whose forecast lies outside their own outer quantiles, which an expected return hardly can."""
+    first, *_, last = QUANTILES
+    return rows[(rows["forecast"] < rows[first]) | (rows["forecast"] > rows[last])]
+
+
 def for_states(year: int, forecaster: str, table: pd.DataFrame, weeks: pd.Series, source: str) -> pd.DataFrame:
     """Return the forecasts of one forecaster for a state, all of which must be there.
 

@@ -92,10 +92,18 @@ def price_panel(
 
 
 def fields_held(bars: pd.DataFrame, has_open: bool, has_volume: bool) -> frozenset[str]:
-    """Return those of `BAR_FIELDS` that a source has: open and volume as it says, high and low if no bar lacks them."""
+    """Return those of `BAR_FIELDS` that a source has: open as it says, high and low if no bar lacks them.
+
+    Volume as it says too, unless most stocks have none but zeros, with which some sources stand in for it.
+    """
     ranged = has_open and bool(bars[["high", "low"]].notna().all(axis=None))
-    held = {"open": has_open, "high": ranged, "low": ranged, "volume": has_volume}
+    held = {"open": has_open, "high": ranged, "low": ranged, "volume": has_volume and _traded(bars)}
     return frozenset(name for name, there in held.items() if there)
+
+
+def _traded(bars: pd.DataFrame) -> bool:
+    """Tell whether most symbols have a volume above zero on some day."""
+    return bool((bars.groupby("symbol")["volume"].max() > 0).mean() > 0.5)
 
 
 def bars_between(prices: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:

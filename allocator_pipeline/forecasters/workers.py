@@ -94,7 +94,7 @@ def fit_in_processes(
     ----------
     tasks : sequence of ChainTask
     prices : mapping of str to DataFrame
-        The tables (`schemas.PRICES`) that tasks name.
+        The tables (`schemas.PRICES`) that tasks name; asked for when a task needs it, and not kept.
     parents : mapping of str to (Artifact or tuple of (manifest, files))
         The models that tasks name, by version.
     processes : int

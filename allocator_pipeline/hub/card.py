@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from allocator_pipeline.config import PRINCIPAL_BASELINES, algorithm_of, forecaster_of
+from allocator_pipeline.evaluation.report.estimates import Tries
+from allocator_pipeline.registry.record import badge_words
 
 METRICS = {
     "sharpe": "net Sharpe ratio",
@@ -68,7 +70,7 @@ def model_card(
     parts = [
         HEADER + f"# {manifest['name']} {manifest['version']}\n",
         _origin(manifest),
-        _results(report),
+        _results(report, verdicts),
         _verdicts(verdicts),
         USE,
         LIMITS + _stated(report),
@@ -92,7 +94,7 @@ def _origin(manifest: Mapping[str, Any]) -> str:
     return _table(["", ""], [[label, str(value)] for label, value in rows.items()])
 
 
-def _results(report: Mapping[str, Any] | None) -> str:
+def _results(report: Mapping[str, Any] | None, verdicts: Sequence[Mapping[str, Any]]) -> str:
     if report is None:
         return (
             "## Results\n\nNo evaluation report judges this version yet: nothing is known of it out of sample. What it "
@@ -100,7 +102,13 @@ def _results(report: Mapping[str, Any] | None) -> str:
         )
     own = _section(report["year_only"], "This version, out of sample", report)
     recipe = _section(report["walk_forward"], "Its recipe, year after year by the policy of the year before", report)
-    return f"## Results\n\n{own}\n{recipe}"
+    return f"## Results\n\n{own}\n{recipe}\nBrackets hold 95 % intervals. {_tries(verdicts).capitalize()}.\n"
+
+
+def _tries(verdicts: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many tries there were when the version was judged last."""
+    counted = [badge["try"] for item in verdicts if (badge := item["evidence"].get("badge")) and badge.get("try")]
+    return Tries(max(counted, default=0)).words()
 
 
 def _section(section: Mapping[str, Any], title: str, report: Mapping[str, Any]) -> str:
@@ -135,8 +143,7 @@ def _verdicts(verdicts: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _badge(verdict: Mapping[str, Any]) -> str:
-    badge = verdict["evidence"].get("badge")
-    return str(badge["verdict"]).replace("_", " ") if badge else "none"
+    return badge_words(verdict["evidence"].get("badge"))
 
 
 def _stated(report: Mapping[str, Any] | None) -> str:

@@ -1,7 +1,8 @@
 """An append-only log of files: numbered, created exclusively, chained by hash, verified on every read.
 
 `registry.verdicts` and `registry.ledger` say what a link holds. Every link carries the seal of the one before, and
-``head.json`` counts them, so that nothing can be edited, removed, moved or slipped in without being noticed.
+``head.json`` counts them, so that nothing can be edited, removed, moved or slipped in without being noticed. The head
+is written after its link: it may be one behind, and absent beside a single link, but never beside more.
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ class Chain(Generic[L]):
         names = sorted(path.name for path in self.folder.glob("[0-9]*.json")) if self.folder.is_dir() else []
         if names != [self._path(number).name for number in range(1, len(names) + 1)]:
             raise self._tampered(f"the files are {names[:20]}")
+        if head[0] == 0 and len(names) > 1:
+            raise self._tampered("head.json, which counts them, is gone")
         links: list[L] = []
         seal = GENESIS
         for number in range(1, len(names) + 1):

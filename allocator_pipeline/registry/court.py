@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from allocator_pipeline.config import GateConfig
+from allocator_pipeline.errors import CorruptArtifactError
 from allocator_pipeline.registry.artifacts import ArtifactStore
 from allocator_pipeline.registry.inputs import InputStore
-from allocator_pipeline.registry.ledger import EvidenceLedger
+from allocator_pipeline.registry.ledger import Entry, EvidenceLedger, Try
 from allocator_pipeline.registry.verdicts import VerdictLog
 
 
@@ -35,6 +36,36 @@ class Court:
     ledger: EvidenceLedger
     inputs: InputStore
     gate: GateConfig = field(default_factory=GateConfig)
+
+    def count(self, attempt: Try) -> Entry:
+        """Record a try in a ledger that holds all that verdicts rest on; the same one again is the entry there is.
+
+        Raises
+        ------
+        CorruptArtifactError
+            If a verdict rests on a try that the ledger does not hold, or a log is not what was written.
+        ConflictError, NotEnoughDataError, WeightsError, StorageError
+            As `registry.ledger.EvidenceLedger.record`.
+        """
+        self._check_tries()
+        return self.ledger.record(attempt)
+
+    def proof(self, candidate: str, by: str | None = None) -> Entry | None:
+        """Return the entry that proved a version (`registry.ledger.proof_of`), from a ledger checked like `count`."""
+        self._check_tries()
+        return self.ledger.proof(self.log.allocator, candidate, by)
+
+    def _check_tries(self) -> None:
+        """Notice a ledger that was emptied: neither its links nor its head tell, but the verdicts do."""
+        known = {entry.sha256 for entry in self.ledger.history()}
+        for verdict in self.log.history():
+            named = verdict.evidence.get("inputs", {}).get("entry")
+            if named is not None and named not in known:
+                raise CorruptArtifactError(
+                    f"Verdict {verdict.number} on {verdict.allocator} rests on a try that the ledger does not hold.",
+                    todo="restore the ledger's folder from a backup.",
+                    source=str(self.ledger.folder),
+                )
 
 
 def open_court(market_dir: Path, allocator: str, gate: GateConfig | None = None) -> Court:

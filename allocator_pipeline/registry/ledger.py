@@ -4,8 +4,9 @@ A try is one look at the results of a recipe or version on scored weeks, whateve
 badge `proven` needs evidence against *every* baseline: the error of claiming it wrongly is then that of the baseline
 that is not beaten, and needs no further correction for their number (Berger 1982).
 
-A sequence has sixty tries (`evaluation.evidence`); the next try opens a new one. The error is bounded for each
-sequence, not for all of them together.
+A sequence has sixty places (`evaluation.evidence`); the next try that is scored opens a new one. The error is bounded
+for each sequence, not for all of them together. Only what could be proven uses a place: a failure has no score, and a
+tie with one baseline cannot be proven, whatever it is against the other. Both are counted and shown.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from allocator_pipeline.atomic import canonical_json, sha256
-from allocator_pipeline.errors import ConflictError
+from allocator_pipeline.errors import ConflictError, CorruptArtifactError
 from allocator_pipeline.evaluation.evidence import DRAWS, SEED, TRIES, correlation_row, scored
+from allocator_pipeline.evaluation.performance import TIE as RETURN_TIE
 from allocator_pipeline.paths import inside, safe_name
 from allocator_pipeline.registry.chain import Chain, Link, seal_of
 from allocator_pipeline.registry.sequence import next_thresholds
@@ -26,6 +28,9 @@ BASELINES = ("hrp", "equal_weight")
 """What the badge must be earned against."""
 
 PROVEN, NOT_PROVEN, TIE, FAILED = "proven", "not_proven", "tie", "failed"
+
+SCORED = (PROVEN, NOT_PROVEN)
+"""Verdicts on tries that use a place of their sequence."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +89,16 @@ class Entry(Link):
     ledger : str
         Name of the ledger.
     sequence, position : int
-        Which sequence of sixty, from 1, and which try of it, from 1.
+        Which sequence of sixty, from 1, and how many of its places are used so far, with this try if it is scored.
     allocator, candidate, recipe_sha256, data_sha256, date, weeks, failure
         As in `Try`.
     try_sha256 : str
         Identity of the try, returns included.
     against : mapping
         Baseline -> ``stream`` (influence of each week on the Sharpe difference), ``sharpe_difference`` (per root year),
-        ``t``, ``z``, ``correlations`` (with the tries of the sequence up to this one), ``threshold`` and ``spent``
-        (error spent after it). Empty streams for a failure.
+        ``t``, ``z``, ``correlations`` (with the scored tries of the sequence up to this one), ``threshold`` and
+        ``spent`` (error spent after it). Without correlations and threshold for a tie or a failure, whose streams
+        against what it ties with are zero or empty.
     draws, seed : int
         Of the thresholds.
     verdict : {"proven", "not_proven", "tie", "failed"}
@@ -175,23 +181,37 @@ class EvidenceLedger:
         return self._chain.once(attempt.identity, entry)
 
     def proof(self, allocator: str, candidate: str, by: str | None = None) -> Entry | None:
-        """Return the first entry that proved a candidate of an allocator, or None.
+        """Return the entry that proved a candidate of an allocator: `proof_of` over all tries."""
+        return proof_of(self.history(), allocator, candidate, by)
 
-        Parameters
-        ----------
-        allocator, candidate : str
-        by : str, optional
-            ISO day; only entries dated up to it count.
-        """
-        wanted = (allocator, candidate, PROVEN)
-        for entry in self.history():
-            if (entry.allocator, entry.candidate, entry.verdict) == wanted and (by is None or entry.date <= by):
-                return entry
-        return None
+
+def proof_of(entries: Sequence[Entry], allocator: str, candidate: str, by: str | None = None) -> Entry | None:
+    """Return the first of some entries that proved a candidate of an allocator, or None.
+
+    A proof once given stands, whatever later tries of the same version bring: the error is bounded over the whole
+    sequence, those later tries among it. Gate, serving, records and pages all go by this.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        The ledger, or its beginning.
+    allocator, candidate : str
+    by : str, optional
+        ISO day; only entries dated up to it count.
+    """
+    wanted = (allocator, candidate, PROVEN)
+    for entry in entries:
+        if (entry.allocator, entry.candidate, entry.verdict) == wanted and (by is None or entry.date <= by):
+            return entry
+    return None
 
 
 def compare(attempt: Try) -> dict[str, dict[str, Any]]:
-    """Score a try against every baseline: `evaluation.evidence.scored`; empty streams for a failure."""
+    """Score a try against every baseline: `evaluation.evidence.scored`; empty streams for a failure.
+
+    Returns that differ from a baseline's by rounding alone (`evaluation.performance.TIE`) are taken for equal, so that
+    a tie is one on every processor.
+    """
     if attempt.failure is not None:
         return {name: {"stream": [], "sharpe_difference": 0.0, "t": 0.0, "z": 0.0} for name in BASELINES}
     absent = [name for name in BASELINES if name not in attempt.baselines]
@@ -201,7 +221,14 @@ def compare(attempt: Try) -> dict[str, dict[str, Any]]:
             f"The try of {attempt.candidate} lacks {' and '.join(absent) or 'a return for each of successive weeks'}.",
             todo="pass weeks in order, and returns of the candidate and of every baseline in each.",
         )
-    return {name: scored(attempt.net, attempt.baselines[name]) for name in BASELINES}
+    return {name: scored(attempt.net, _unrounded(attempt.net, attempt.baselines[name])) for name in BASELINES}
+
+
+def _unrounded(net: Sequence[float], other: Sequence[float]) -> list[float]:
+    """Return another's returns with those of ours where the two differ by rounding alone."""
+    if len(net) != len(other):
+        return list(other)  # which `scored` refuses
+    return [mine if abs(mine - theirs) <= RETURN_TIE else theirs for mine, theirs in zip(net, other, strict=True)]
 
 
 def judged(
@@ -224,32 +251,37 @@ def judged(
     ledger : str
     draws, seed : int
         Of the thresholds; a sequence keeps those it began with.
+
+    Raises
+    ------
+    CorruptArtifactError
+        If the last sequence is not one of scored tries.
     """
-    sequence, before = divmod(len(history), TRIES)
-    earlier = history[sequence * TRIES :]
+    sequence, earlier = _last_sequence(history)
+    verdict = _unscored(attempt, comparisons)
+    if verdict is None and len(earlier) == TRIES:
+        sequence, earlier = sequence + 1, []
     if earlier:
         draws, seed = earlier[0].draws, earlier[0].seed
-    row = {
-        name: correlation_row(
-            attempt.weeks,
-            comparisons[name]["stream"],
-            [(entry.weeks, entry.against[name]["stream"]) for entry in earlier],
-        ).tolist()
-        for name in BASELINES
-    }
-    rows = [[entry.against[name]["correlations"] for name in BASELINES] for entry in earlier]
-    thresholds, spent = next_thresholds([*rows, list(row.values())], draws, seed)
-    against = {
-        name: {**comparisons[name], "correlations": row[name], "threshold": threshold, "spent": share}
-        for name, threshold, share in zip(BASELINES, thresholds, spent, strict=True)
-    }
+    against: dict[str, dict[str, Any]]
+    if verdict is None:
+        against = _against(attempt, comparisons, earlier, draws, seed)
+        verdict = PROVEN if all(each["z"] > each["threshold"] for each in against.values()) else NOT_PROVEN
+        position = len(earlier) + 1
+    else:
+        spent = {name: earlier[-1].against[name]["spent"] if earlier else 0.0 for name in BASELINES}
+        against = {
+            name: {**comparisons[name], "correlations": [], "threshold": None, "spent": spent[name]}
+            for name in BASELINES
+        }
+        position = len(earlier)
     count, seal = seal_of(list(history))
     return Entry(
         number=count + 1,
         previous_sha256=seal,
         ledger=ledger,
-        sequence=sequence + 1,
-        position=before + 1,
+        sequence=sequence,
+        position=position,
         allocator=attempt.allocator,
         candidate=attempt.candidate,
         recipe_sha256=attempt.recipe_sha256,
@@ -261,16 +293,53 @@ def judged(
         against=against,
         draws=draws,
         seed=seed,
-        verdict=_verdict(attempt, against),
+        verdict=verdict,
     )
 
 
-def _verdict(attempt: Try, against: Mapping[str, Mapping[str, Any]]) -> str:
+def _last_sequence(history: Sequence[Entry]) -> tuple[int, list[Entry]]:
+    """Return the number of the last sequence, and its scored tries."""
+    number = history[-1].sequence if history else 1
+    scored_tries = [entry for entry in history if entry.sequence == number and entry.verdict in SCORED]
+    for position, entry in enumerate(scored_tries, 1):
+        if any(len(entry.against[name]["correlations"]) != position for name in BASELINES):
+            raise CorruptArtifactError(
+                f"Try {entry.number} is not number {position} of the scored tries of its sequence.",
+                todo="use a new data folder; another version of this package has written this one.",
+                source=entry.ledger,
+            )
+    return number, scored_tries
+
+
+def _unscored(attempt: Try, comparisons: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Return why a try cannot be proven, before any threshold, or None if it can."""
     if attempt.failure is not None:
         return FAILED
-    if any(not any(comparison["stream"]) for comparison in against.values()):
-        return TIE
-    return PROVEN if all(each["z"] > each["threshold"] for each in against.values()) else NOT_PROVEN
+    return TIE if any(not any(comparison["stream"]) for comparison in comparisons.values()) else None
+
+
+def _against(
+    attempt: Try,
+    comparisons: Mapping[str, Mapping[str, Any]],
+    earlier: Sequence[Entry],
+    draws: int,
+    seed: int,
+) -> dict[str, dict[str, Any]]:
+    """Return what a scored try has against every baseline, its threshold and the error spent with it among it."""
+    row = {
+        name: correlation_row(
+            attempt.weeks,
+            comparisons[name]["stream"],
+            [(entry.weeks, entry.against[name]["stream"]) for entry in earlier],
+        ).tolist()
+        for name in BASELINES
+    }
+    rows = [[entry.against[name]["correlations"] for name in BASELINES] for entry in earlier]
+    thresholds, spent = next_thresholds([*rows, list(row.values())], draws, seed)
+    return {
+        name: {**comparisons[name], "correlations": row[name], "threshold": threshold, "spent": share}
+        for name, threshold, share in zip(BASELINES, thresholds, spent, strict=True)
+    }
 
 
 def _numbers(values: Sequence[float]) -> list[float]:

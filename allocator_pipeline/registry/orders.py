@@ -16,9 +16,8 @@ from allocator_pipeline.atomic import canonical_json, sha256
 from allocator_pipeline.errors import ConfigurationError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.registry.court import Court
-from allocator_pipeline.registry.ledger import PROVEN, Entry
 from allocator_pipeline.registry.promotion import admitted, kept
-from allocator_pipeline.registry.rulings import check_order, ruling_on_order, ruling_on_promotion
+from allocator_pipeline.registry.rulings import check_order, proven_by, ruling_on_order, ruling_on_promotion
 from allocator_pipeline.registry.verdicts import Ruling, Verdict, latest_by
 
 Judge = Callable[..., Ruling]
@@ -85,17 +84,12 @@ def _follow(
     order = {**order, "week": week, "after": len(history)}
 
     def judge(history: list[Verdict]) -> Ruling:
-        entry = _evidence(court, order["version"], week)
+        tries = court.ledger.history()
+        own = [entry for entry in tries if (entry.allocator, entry.candidate) == (name, order["version"])]
+        entry = next((entry for entry in reversed(own) if entry.date <= week), None)
         check(name, order, history)
         documents = {"order": order, "candidate": admitted(court.artifacts, name, order["version"], week).manifest}
-        return rule(name, documents, entry, history, court.gate, kept(court, documents, entry))
+        inputs = kept(court, documents, entry)
+        return rule(name, documents, entry, proven_by(tries, entry, week), history, court.gate, inputs)
 
     return court.log.rule(sha256(canonical_json(order)), judge)
-
-
-def _evidence(court: Court, version: str, week: str) -> Entry | None:
-    """Return the try that speaks for a version by a week: the first that proved it, else the last there was."""
-    name = court.log.allocator
-    tries = [entry for entry in court.ledger.history() if (entry.allocator, entry.candidate) == (name, version)]
-    proofs = [entry for entry in tries if entry.verdict == PROVEN and entry.date <= week]
-    return next(iter(proofs or tries[-1:]), None)

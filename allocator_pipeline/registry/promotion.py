@@ -5,8 +5,9 @@ The first policy judged is promoted, so that there is something to serve; every 
 time on weeks that neither was trained on. `config.GateConfig` can demand more: the badge of the ledger. What people
 order is in `registry.orders`.
 
-Each judgement is a try and goes into the ledger before its verdict goes into the log: a process that dies between the
-two finds the same try there. What a verdict was made from is kept, so that `registry.replay` can make it again.
+A report is a try and goes into the ledger before anybody sees it (`count_report`), whether or not it is judged later; a
+stream does when it is judged, before its verdict goes into the log: a process that dies between the two finds the same
+try there. What a verdict was made from is kept, so that `registry.replay` can make it again.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from allocator_pipeline.registry.rules import current_stream
 from allocator_pipeline.registry.rulings import (
     check_stream,
     effective_week,
+    proven_by,
     ruling_on_report,
     ruling_on_stream,
 )
@@ -79,8 +81,28 @@ def in_force(log: VerdictLog, week: str | pd.Timestamp) -> Verdict:
     return verdict
 
 
+def count_report(court: Court, report: Mapping[str, Any]) -> Entry:
+    """Record the try that a report is, before it is stored or shown; judging it later finds the same entry.
+
+    Who looks at the reports of four seeds and has one of them promoted has tried four times.
+
+    Parameters
+    ----------
+    court : Court
+    report : mapping
+        As `evaluation.walk_forward.eval_report` returns it.
+
+    Raises
+    ------
+    MissingPartitionError, CorruptArtifactError
+        If a baseline or the candidate's artefact is absent, or a log or the artefact does not verify.
+    """
+    candidate = court.artifacts.load(court.log.allocator, report["candidate"])
+    return court.count(report_try(report, candidate.manifest, effective_week(report["last_exit"])))
+
+
 def promote_from_report(court: Court, report: Mapping[str, Any], states: StateTensors, costs: CostConfig) -> Verdict:
-    """Judge an evaluation report exactly once and record the verdict; the try goes into the ledger first.
+    """Judge an evaluation report exactly once and record the verdict; its try is in the ledger first.
 
     Parameters
     ----------
@@ -121,12 +143,13 @@ def promote_from_report(court: Court, report: Mapping[str, Any], states: StateTe
         if before is not None:
             if before.champion not in walks:
                 champion = court.artifacts.load(name, before.champion)
-                walks[before.champion] = _walk(candidate, champion, weekly, states, costs)
+                walks[before.champion] = champion_walk(candidate, champion, weekly, states, costs)
             walk, hashes = walks[before.champion]
             documents |= walk
-        entry = court.ledger.record(report_try(report, candidate.manifest, week))
+        entry = court.count(report_try(report, candidate.manifest, week))
+        proof = proven_by(court.ledger.history(), entry, week)
         inputs = kept(court, documents, entry, hashes)
-        return ruling_on_report(documents, entry, history, court.gate, inputs)
+        return ruling_on_report(documents, entry, proof, history, court.gate, inputs)
 
     return court.log.rule(sha256(canonical_json(report)), judge)
 
@@ -186,9 +209,10 @@ def _judge_stream_once(court: Court, stream: Sequence[Mapping[str, Any]], rivals
             "champion": champion.manifest,
         }
         check_stream(name, documents, history)
-        entry = court.ledger.record(stream_try(papers, baselines, candidate.manifest, week))
+        entry = court.count(stream_try(papers, baselines, candidate.manifest, week))
+        proof = proven_by(court.ledger.history(), entry, week)
         inputs = kept(court, documents, entry, {"states": states})
-        return ruling_on_stream(name, documents, entry, history, court.gate, inputs)
+        return ruling_on_stream(name, documents, entry, proof, history, court.gate, inputs)
 
     return court.log.rule(sha256(canonical_json(papers)), judge)
 
@@ -221,7 +245,7 @@ def admitted(artifacts: ArtifactStore, allocator: str, version: str, week: str) 
     return artifact
 
 
-def _walk(
+def champion_walk(
     candidate: LoadedArtifact,
     champion: LoadedArtifact,
     weekly: Mapping[str, Any],
@@ -230,12 +254,26 @@ def _walk(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Let the champion walk the candidate's weeks, from cash like it, and keep those after both cut-offs.
 
+    Parameters
+    ----------
+    candidate, champion : LoadedArtifact
+    weekly : mapping
+        Of the candidate in the report's ``year_only`` section: ``weeks``, ``net`` and ``turnover``.
+    states : StateTensors
+        Hold these weeks.
+    costs : CostConfig
+
     Returns
     -------
     tuple of (dict, dict)
         Two documents: ``champion``, its manifest, and ``walk``: ``prior`` (the champion's version), ``weeks``, and net
         return and turnover of both sides in these, empty where the weeks are too few or the two are the same; and the
         hash of the states walked.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If the states do not hold the weeks.
     """
     weeks = list(weekly["weeks"])
     walked = states.between(weeks[0], weeks[-1])

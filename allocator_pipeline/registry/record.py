@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from allocator_pipeline.evaluation.evidence import TRIES
 from allocator_pipeline.evaluation.plots import line_picture
-from allocator_pipeline.registry.ledger import BASELINES, FAILED, NOT_PROVEN, PROVEN, TIE, Entry
+from allocator_pipeline.evaluation.report.estimates import Tries
+from allocator_pipeline.registry.ledger import BASELINES, FAILED, NOT_PROVEN, PROVEN, SCORED, TIE, Entry
 from allocator_pipeline.registry.rules import WORDS
 from allocator_pipeline.registry.verdicts import Verdict
 
@@ -28,11 +30,14 @@ ORDERS = {
 BADGES = {
     PROVEN: "proven: the threshold of every baseline is exceeded",
     NOT_PROVEN: "not proven: a threshold is not exceeded",
-    TIE: "a tie: week by week it is what it is compared with",
+    TIE: "a tie, so without a threshold: week by week it is what it is compared with",
     FAILED: "failed: there are no results to score",
     "none": "none: this version was never tried",
 }
 """What the badge of a verdict means."""
+
+NORMAL_95 = 1.96
+"""Standard errors on either side of a 95 % interval."""
 
 
 def court_record(history: Sequence[Verdict]) -> str:
@@ -64,7 +69,7 @@ def case(verdict: Verdict) -> str:
                 ("Weeks", _weeks(evidence)),
                 ("Rule", _rule(verdict)),
                 ("Numbers", _numbers(evidence)),
-                ("Duel", _duel(evidence.get("duel"))),
+                ("Duel", _duel(evidence.get("duel"), evidence.get("badge"))),
                 ("Evidence over all tries", _evidence(evidence.get("badge"))),
                 ("Gate in force", gate_words(evidence.get("gate"))),
                 ("Seals", _seals(verdict)),
@@ -75,11 +80,20 @@ def case(verdict: Verdict) -> str:
 
 
 def badge_words(badge: Mapping[str, Any] | None) -> str:
-    """Return a badge in a few words, such as ``not proven (try 12)``."""
+    """Return a badge in a few words: ``not proven (try 12; 9 of 60 places used in sequence 1)``."""
     if not badge:
         return "none"
     told = str(badge["verdict"]).replace("_", " ")
-    return f"{told} (try {badge['try']})" if badge.get("try") else told
+    if not badge.get("try"):
+        return told
+    earlier = badge.get("proof") if badge["verdict"] != PROVEN else None
+    stands = f", proven by try {earlier}" if earlier else ""
+    return f"{told} (try {badge['try']}{stands}; {place_words(badge)})"
+
+
+def place_words(badge: Mapping[str, Any]) -> str:
+    """Return where a try stands in its sequence; after the sixtieth place a new one begins, with its own error."""
+    return f"{badge['position']} of {TRIES} places used in sequence {badge['sequence']}"
 
 
 def gate_words(gate: Mapping[str, Any] | None) -> str:
@@ -98,10 +112,10 @@ def evidence_picture(entries: Iterable[Entry], allocator: str) -> str:
     Parameters
     ----------
     entries : iterable of Entry
-        The ledger, or a part of it; tries of others and failures are left out.
+        The ledger, or a part of it; tries of others, ties and failures, which have no threshold, are left out.
     allocator : str
     """
-    scored = [entry for entry in entries if entry.allocator == allocator and entry.verdict != FAILED]
+    scored = [entry for entry in entries if entry.allocator == allocator and entry.verdict in SCORED]
     if not scored:
         return "No try has been scored yet."
     lines = {
@@ -150,25 +164,47 @@ def _numbers(evidence: Mapping[str, Any]) -> str:
     metric = evidence.get("metric")
     if metric is None:
         return ""
-    told = []
+    told, badge = [], evidence.get("badge") or {}
     if evidence.get("candidate"):
         mine, theirs = evidence["candidate"][metric], evidence["champion"][metric]
-        told.append(f"{WORDS[metric]} {mine:.4f} v. the champion's {theirs:.4f}")
+        told.append(f"{WORDS[metric]} {mine:.4f} v. the champion's {theirs:.4f}{_apart(evidence, metric)}")
     if walked := evidence.get("walk_forward"):
-        rivals = ", ".join(f"{WORDS[name]} {walked[name]:.4f}" for name in evidence["baselines"])
+        scores = badge.get("against", {}) if metric == "sharpe" else {}
+        rivals = [f"{WORDS[name]} {walked[name]:.4f}{_scored(scores.get(name))}" for name in evidence["baselines"]]
         years = f"{walked['years'][0]} to {walked['years'][-1]}"
-        told.append(f"{years}: recipe {walked['policy']:.4f}" + (f", {rivals}" if rivals else ""))
-    return "; ".join(told)
+        told.append(", ".join([f"{years}: recipe {walked['policy']:.4f}", *rivals]))
+    return f"{'; '.join(told)}; {Tries(badge.get('try') or 0).words()}" if told else ""
 
 
-def _duel(duel: Mapping[str, Any] | None) -> str:
+def _apart(evidence: Mapping[str, Any], metric: str) -> str:
+    """Return the interval of candidate less champion, which was drawn for the Sharpe ratio only."""
+    return f" ({_difference(evidence['duel']['bootstrap'])})" if metric == "sharpe" and evidence.get("duel") else ""
+
+
+def _scored(score: Mapping[str, Any] | None) -> str:
+    """Return recipe less baseline in brackets; nothing where it was not scored."""
+    return f" ({_score_interval(score)})" if score else ""
+
+
+def _score_interval(score: Mapping[str, Any]) -> str:
+    """Return a scored difference with the interval that its t statistic stands for; of a tie there is none."""
+    if not score["t"]:
+        return "difference none, a tie"
+    found = score["sharpe_difference"]
+    off = NORMAL_95 * abs(found / score["t"])
+    return _difference({"estimate": found, "low": found - off, "high": found + off})
+
+
+def _difference(item: Mapping[str, float]) -> str:
+    return f"difference {item['estimate']:+.2f}, 95 % interval [{item['low']:+.2f}, {item['high']:+.2f}]"
+
+
+def _duel(duel: Mapping[str, Any] | None, badge: Mapping[str, Any] | None) -> str:
     if not duel:
         return ""
-    drawn = duel["bootstrap"]
     return (
-        f"Sharpe ratio less the champion's {drawn['estimate']:+.2f}, 95 % interval [{drawn['low']:+.2f}, "
-        f"{drawn['high']:+.2f}] (paired stationary bootstrap); p = {duel['ledoit_wolf']['p_value']:.3f} (Ledoit-Wolf, "
-        "two-sided)"
+        f"Sharpe ratio less the champion's: {_difference(duel['bootstrap'])} (paired stationary bootstrap); p = "
+        f"{duel['ledoit_wolf']['p_value']:.3f} (Ledoit-Wolf, two-sided); {Tries((badge or {}).get('try') or 0).words()}"
     )
 
 
@@ -177,13 +213,16 @@ def _evidence(badge: Mapping[str, Any] | None) -> str:
         return ""
     if not badge["try"]:
         return BADGES["none"]
-    place = f"try {badge['try']} (number {badge['position']} of sequence {badge['sequence']})"
+    place = f"try {badge['try']} ({place_words(badge)})"
     scores = [
-        f"{WORDS[name]}: Sharpe difference {each['sharpe_difference']:+.3f}, t = {each['t']:.2f}, z = {each['z']:.2f}, "
-        f"threshold {each['threshold']:.2f}, p = {each['p_value']:.3f} (one-sided, of this try alone)"
+        f"{WORDS[name]}: Sharpe {_score_interval(each)}, t = {each['t'] + 0.0:.2f}, "
+        + f"z = {each['z'] + 0.0:.2f}, "  # a tie's may be -0
+        + (f"threshold {each['threshold']:.2f}, " if each["threshold"] is not None else "")
+        + f"p = {each['p_value']:.3f} (one-sided, of this try alone)"
         for name, each in badge["against"].items()
     ]
-    return "; ".join([f"{place}, {BADGES[badge['verdict']]}", *scores])
+    stands = [f"proven by try {badge['proof']}, which stands"] if badge.get("proof") not in (None, badge["try"]) else []
+    return "; ".join([f"{place}, {BADGES[badge['verdict']]}", *stands, *scores])
 
 
 def _seals(verdict: Verdict) -> str:

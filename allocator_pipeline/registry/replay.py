@@ -1,24 +1,32 @@
 """Verdicts made again from their kept inputs, by the same rule: whoever changes an input or a verdict is found out.
 
-The walk of a champion is an input, not walked anew: it is bound by the hashes of the state tensors and of both
-manifests, which the verdict names. Thresholds are drawn anew, tests run anew. Numbers may differ by 1e-6 of their size,
-which is what another processor's rounding makes of them; what somebody has edited by less, its hash tells.
+Thresholds are drawn anew, tests run anew, a report's metrics computed anew from its weekly returns. Where the stored
+state tensors are still those that a verdict on a report names, candidate and champion walk its year anew; where these
+are others or gone, the finding says so. Earlier years of a report, its baselines, and papers and baselines of a stream
+are taken as they were kept. Numbers may differ by 1e-6 of their size, which is what another processor's rounding makes
+of them; what somebody has edited by less, its hash tells.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from allocator_pipeline.atomic import canonical_json
-from allocator_pipeline.config import GateConfig
-from allocator_pipeline.errors import AllocatorError, MissingPartitionError
+from allocator_pipeline.config import CostConfig, GateConfig
+from allocator_pipeline.errors import AllocatorError, MissingPartitionError, NotEnoughDataError
+from allocator_pipeline.evaluation.metrics import metrics
+from allocator_pipeline.evaluation.walk_forward import POLICY
+from allocator_pipeline.portfolio.rollout import simulate
+from allocator_pipeline.portfolio.state import StateTensors
+from allocator_pipeline.registry import promotion
 from allocator_pipeline.registry.court import Court
 from allocator_pipeline.registry.ledger import Entry, Try, compare, judged
 from allocator_pipeline.registry.rulings import (
+    proven_by,
     ruling_on_order,
     ruling_on_promotion,
     ruling_on_report,
@@ -27,7 +35,7 @@ from allocator_pipeline.registry.rulings import (
 from allocator_pipeline.registry.tries import report_try, stream_try
 from allocator_pipeline.registry.verdicts import Ruling, Verdict
 
-SAME, DIFFERS, ABSENT = "same", "differs", "inputs absent"
+SAME, DIFFERS, ABSENT, NOT_WALKED = "same", "differs", "inputs absent", "walk not remade"
 ELSEWHERE = ("states", "entry")
 """Inputs that are not kept among the documents: state tensors, by hash alone, and the entry of the ledger."""
 
@@ -35,6 +43,9 @@ ORDERS = {"rollback": ruling_on_order, "promotion": ruling_on_promotion}
 """Kinds of verdict that follow from an order by hand."""
 
 ROUNDING = 1e-6
+
+States = Callable[[Sequence[str]], StateTensors]
+"""From weeks to the stored state tensors that hold them; raises MissingPartitionError where they are gone."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,8 @@ class Finding:
         Of the verdict.
     source : str
         What was judged.
-    status : {"same", "differs", "inputs absent"}
+    status : {"same", "differs", "inputs absent", "walk not remade"}
+        The last: the same from the kept inputs, but the walk among them had to be taken as it was kept.
     why : str
         What differs or is absent; empty for the same.
     """
@@ -58,13 +70,17 @@ class Finding:
     why: str = ""
 
 
-def replay(court: Court) -> list[Finding]:
+def replay(court: Court, states: States | None = None, costs: CostConfig | None = None) -> list[Finding]:
     """Make every verdict on an allocator again, from stored inputs and the rule.
 
     Parameters
     ----------
     court : Court
-        Its artefacts and its gate are not used: each verdict names the gate that was in force.
+        Its gate is not used: each verdict names the gate that was in force.
+    states : callable, optional
+        The stored states; without them no walk is made again.
+    costs : CostConfig, optional
+        Of the data folder, which its walks were made with.
 
     Returns
     -------
@@ -77,10 +93,11 @@ def replay(court: Court) -> list[Finding]:
         If the log or the ledger is not what was written; nothing in it can be trusted then.
     """
     history, tries = court.log.history(), court.ledger.history()
-    return [_again(court, verdict, history[: verdict.number - 1], tries) for verdict in history]
+    walks = _Walks(court, states, costs or CostConfig())
+    return [_again(court, verdict, history[: verdict.number - 1], tries, walks) for verdict in history]
 
 
-def _again(court: Court, verdict: Verdict, before: Sequence[Verdict], tries: Sequence[Entry]) -> Finding:
+def _again(court: Court, verdict: Verdict, before: Sequence[Verdict], tries: Sequence[Entry], walks: _Walks) -> Finding:
     def found(status: str, why: str = "") -> Finding:
         return Finding(verdict.number, verdict.source, status, why)
 
@@ -90,6 +107,7 @@ def _again(court: Court, verdict: Verdict, before: Sequence[Verdict], tries: Seq
     try:
         documents = {name: court.inputs.read(digest) for name, digest in inputs.items() if name not in ELSEWHERE}
         ruling = _ruling(court, verdict, documents, before, tries)
+        misstated = list(_misstated(documents["report"])) if "report" in documents else []
     except MissingPartitionError as error:
         return found(ABSENT, error.problem)
     except AllocatorError as error:
@@ -101,7 +119,65 @@ def _again(court: Court, verdict: Verdict, before: Sequence[Verdict], tries: Seq
     made = json.loads(canonical_json(asdict(ruling)))
     names = [item.name for item in fields(Ruling)]
     differing = [place for name in names for place in _differences(made[name], getattr(verdict, name), name)]
-    return found(DIFFERS, f"made again, it has another {', '.join(differing)}") if differing else found(SAME)
+    if differing := differing + misstated:
+        return found(DIFFERS, f"made again, it has another {', '.join(differing)}")
+    return found(*walks.again(documents, inputs["states"])) if "walk" in documents else found(SAME)
+
+
+class _Walks:
+    """The walks behind verdicts on reports, from stored artefacts and states."""
+
+    def __init__(self, court: Court, states: States | None, costs: CostConfig) -> None:
+        self._court, self._states, self._costs = court, states, costs
+
+    def again(self, documents: Mapping[str, Any], digest: str) -> tuple[str, str]:
+        """Return the status and what differs or is absent.
+
+        Parameters
+        ----------
+        documents : mapping
+            ``report``, ``walk`` and both manifests, as kept.
+        digest : str
+            Of the states that the verdict names.
+        """
+        if self._states is None:
+            return NOT_WALKED, "no states were given"
+        weekly = documents["report"]["year_only"]["series"][POLICY]["weekly"]
+        weeks = weekly["weeks"]
+        try:
+            walked = self._states(weeks).between(weeks[0], weeks[-1])
+            if walked.digest() != digest:
+                return NOT_WALKED, "the stored states are not those that it names"
+            differing = self._unlike(documents, weekly, walked)
+        except (MissingPartitionError, NotEnoughDataError) as error:
+            return NOT_WALKED, error.problem
+        except AllocatorError as error:
+            return DIFFERS, error.problem
+        return (DIFFERS, f"walked again, it has another {', '.join(differing)}") if differing else (SAME, "")
+
+    def _unlike(self, documents: Mapping[str, Any], weekly: Mapping[str, Any], walked: StateTensors) -> list[str]:
+        candidate, champion = (
+            self._court.artifacts.load(self._court.log.allocator, documents[side]["version"])
+            for side in ("candidate", "champion")
+        )
+        run = simulate(promotion.policy_of(candidate).target_weights, walked, self._costs)
+        made, _ = promotion.champion_walk(candidate, champion, weekly, walked, self._costs)
+        made |= {
+            "candidate": candidate.manifest,
+            "report": {"net": run.net.tolist(), "turnover": run.turnover.tolist()},
+        }
+        kept = {**documents, "report": {measure: weekly[measure] for measure in ("net", "turnover")}}
+        made = json.loads(canonical_json(made))
+        return [place for item in made for place in _differences(made[item], kept[item], item)]
+
+
+def _misstated(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the places at which a report's metrics are not those of its weekly returns."""
+    for section in ("year_only", "walk_forward"):
+        for name, series in report[section]["series"].items():
+            made = metrics(series["weekly"]["net"], series["weekly"]["turnover"])
+            stated = {metric: series["metrics"].get(metric) for metric in made}
+            yield from _differences(made, stated, f"report.{section}.{name}")
 
 
 def _ruling(
@@ -110,21 +186,22 @@ def _ruling(
     """Return the ruling, or why its entry in the ledger is not the one that its inputs lead to."""
     inputs, gate = verdict.evidence["inputs"], GateConfig(**verdict.evidence["gate"])
     number = verdict.evidence["badge"]["try"]
-    entry = tries[number - 1] if number is not None else None
+    entry = tries[number - 1] if number is not None and number <= len(tries) else None
     if (entry.sha256 if entry else None) != inputs.get("entry"):
         return f"try {number} of the ledger is not the entry it names"
+    proof = proven_by(tries, entry, verdict.effective_week)
     if verdict.kind in ORDERS:
         if entry and (entry.allocator, entry.candidate) != (verdict.allocator, verdict.candidate):
             return f"try {number} of the ledger is about {entry.allocator} {entry.candidate}"
-        return ORDERS[verdict.kind](verdict.allocator, documents, entry, before, gate, inputs)
+        return ORDERS[verdict.kind](verdict.allocator, documents, entry, proof, before, gate, inputs)
     if entry is None:
         return "it names no try of the ledger"
     if verdict.kind == "report":
         attempt = report_try(documents["report"], documents["candidate"], entry.date)
-        ruling = ruling_on_report(documents, entry, before, gate, inputs)
+        ruling = ruling_on_report(documents, entry, proof, before, gate, inputs)
     else:
         attempt = stream_try(documents["papers"], documents["baselines"], documents["candidate"], entry.date)
-        ruling = ruling_on_stream(verdict.allocator, documents, entry, before, gate, inputs)
+        ruling = ruling_on_stream(verdict.allocator, documents, entry, proof, before, gate, inputs)
     return _unlike(court, attempt, entry, tries) or ruling
 
 

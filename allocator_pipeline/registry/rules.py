@@ -103,17 +103,16 @@ def judge_report(report: Mapping[str, Any], duel: Duel | None) -> tuple[str, str
             todo="materialise eval_reports of that year again, with its baselines.",
             source=f"{report['allocator']}|{report['year']}",
         )
-    measured = {name: series[name]["metrics"][rule.metric] for name in (POLICY, *rule.baselines)}
+    weekly = {name: series[name]["weekly"] for name in (POLICY, *rule.baselines)}
+    measured = {name: metrics(each["net"], each["turnover"])[rule.metric] for name, each in weekly.items()}
     evidence["walk_forward"] = {"years": report["walk_forward"]["years"], **measured}
     rivals = {name: (measured[POLICY], measured[name]) for name in rule.baselines}
     rivals["the champion"] = (duel.candidate[rule.metric], duel.champion[rule.metric])
     lost = [
-        f"{WORDS[rule.metric]} {mine:.4f} is not above the {theirs:.4f} of {WORDS.get(name, name)}"
-        for name, (mine, theirs) in rivals.items()
-        if not mine > theirs + TIE
-    ]
+        WORDS.get(name, name) for name, (mine, theirs) in rivals.items() if not mine > theirs + TIE
+    ]  # a reason quotes no number: alone it would say too much, and the evidence has it with its interval
     if lost:
-        return "kept", f"Net {'; '.join(lost)}.", evidence
+        return "kept", f"Net {WORDS[rule.metric]} is not above that of {', '.join(lost)}.", evidence
     beaten = ", ".join(WORDS.get(name, name) for name in rivals)
     return "promoted", f"Net {WORDS[rule.metric]} is above that of {beaten}.", evidence
 
@@ -161,7 +160,7 @@ def judge_stream(allocator: str, stream: Sequence[Mapping[str, Any]]) -> tuple[s
     mine, theirs = duel.candidate[rule.metric], duel.champion[rule.metric]
     above = mine > theirs + TIE
     verb = "above" if above else "not above"
-    reason = f"Net {WORDS[rule.metric]} {mine:.4f} of the stream is {verb} the champion's {theirs:.4f}."
+    reason = f"Net {WORDS[rule.metric]} of the stream is {verb} the champion's."
     return "promoted" if above else "kept", reason, evidence
 
 

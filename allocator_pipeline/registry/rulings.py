@@ -21,11 +21,18 @@ from allocator_pipeline.evaluation.metrics import metrics
 from allocator_pipeline.evaluation.significance import sharpe_difference
 from allocator_pipeline.market import calendar
 from allocator_pipeline.registry.gate import gated_outcome
-from allocator_pipeline.registry.ledger import PROVEN, Entry
+from allocator_pipeline.registry.ledger import Entry, proof_of
 from allocator_pipeline.registry.rules import Duel, judge_report, judge_stream
 from allocator_pipeline.registry.verdicts import Ruling, Verdict, latest_by
 
-NO_BADGE: Mapping[str, Any] = {"verdict": "none", "try": None, "sequence": None, "position": None, "against": {}}
+NO_BADGE: Mapping[str, Any] = {
+    "verdict": "none",
+    "try": None,
+    "sequence": None,
+    "position": None,
+    "proof": None,
+    "against": {},
+}
 """Of a version that was never tried."""
 
 SCORES = ("sharpe_difference", "t", "z", "threshold")
@@ -41,6 +48,7 @@ def effective_week(last_exit: str | pd.Timestamp) -> str:
 def ruling_on_report(
     documents: Mapping[str, Any],
     entry: Entry,
+    proof: Entry | None,
     history: Sequence[Verdict],
     gate: GateConfig,
     inputs: Mapping[str, str],
@@ -53,6 +61,8 @@ def ruling_on_report(
         ``report``, ``candidate`` (its manifest), and ``walk`` where there is a champion, see `walk`.
     entry : Entry
         The try in the ledger.
+    proof : Entry or None
+        The try up to this one that has proved the candidate, see `proven_by`.
     history : sequence of Verdict
         All verdicts of the allocator before.
     gate : GateConfig
@@ -65,9 +75,7 @@ def ruling_on_report(
     before = latest_by(list(history), week)
     duel = None if before is None else _duel(documents["walk"])
     outcome, reason, evidence = judge_report(report, duel)
-    outcome, reason = gated_outcome(
-        outcome, reason, first=before is None, proven=entry.verdict == PROVEN, gate=gate
-    )  # fmt: skip
+    outcome, reason = gated_outcome(outcome, reason, first=before is None, proven=proof is not None, gate=gate)
     sides = None if before is None else (documents["walk"]["candidate"]["net"], documents["walk"]["champion"]["net"])
     return Ruling(
         kind="report",
@@ -81,7 +89,7 @@ def ruling_on_report(
         evidence={
             **evidence,
             "universe": report.get("universe"),
-            **_made_with(badge(entry), sides, gate, inputs),
+            **_made_with(badge(entry, proof), sides, gate, inputs),
         },
     )
 
@@ -90,6 +98,7 @@ def ruling_on_stream(
     allocator: str,
     documents: Mapping[str, Any],
     entry: Entry,
+    proof: Entry | None,
     history: Sequence[Verdict],
     gate: GateConfig,
     inputs: Mapping[str, str],
@@ -101,7 +110,7 @@ def ruling_on_stream(
     allocator : str
     documents : mapping
         ``papers`` (successive paper evaluations with a challenger each) and ``candidate``, the newest's manifest.
-    entry, history, gate
+    entry, proof, history, gate
         As of `ruling_on_report`.
     inputs : mapping of str to str
         Hashes of all inputs, ``papers`` among them.
@@ -117,7 +126,7 @@ def ruling_on_stream(
     outcome, reason, evidence = judge_stream(allocator, papers)
     if before.champion != champion:
         outcome, reason = "kept", f"The stream challenged {champion}, which is champion no more."
-    outcome, reason = gated_outcome(outcome, reason, first=False, proven=entry.verdict == PROVEN, gate=gate)
+    outcome, reason = gated_outcome(outcome, reason, first=False, proven=proof is not None, gate=gate)
     sides = tuple([paper[side]["net"] for paper in papers] for side in ("challenger", "champion"))
     return Ruling(
         kind="stream",
@@ -128,7 +137,7 @@ def ruling_on_stream(
         effective_week=effective_week(papers[-1]["exit_session"]),
         source=f"stream:{allocator}|{papers[0]['week']}..{papers[-1]['week']}",
         source_sha256=inputs["papers"],
-        evidence={**evidence, **_made_with(badge(entry), sides, gate, inputs)},
+        evidence={**evidence, **_made_with(badge(entry, proof), sides, gate, inputs)},
     )
 
 
@@ -160,6 +169,7 @@ def ruling_on_order(
     allocator: str,
     documents: Mapping[str, Any],
     entry: Entry | None,
+    proof: Entry | None,
     history: Sequence[Verdict],
     gate: GateConfig,
     inputs: Mapping[str, str],
@@ -172,8 +182,8 @@ def ruling_on_order(
     documents : mapping
         ``order``: ``version``, ``week`` from which it serves, ``reason``, and ``after``, the number of verdicts before.
     entry : Entry or None
-        The try that proved the version by that week, else its last, if there was one.
-    history, gate
+        The version's last try dated up to that week, if there was one.
+    proof, history, gate
         As of `ruling_on_report`.
     inputs : mapping of str to str
         Hashes of all inputs, ``order`` among them.
@@ -194,7 +204,7 @@ def ruling_on_order(
         effective_week=order["week"],
         source="order",
         source_sha256=inputs["order"],
-        evidence={**order, **_made_with(badge(entry), None, gate, inputs)},
+        evidence={**order, **_made_with(badge(entry, proof), None, gate, inputs)},
     )
 
 
@@ -202,6 +212,7 @@ def ruling_on_promotion(
     allocator: str,
     documents: Mapping[str, Any],
     entry: Entry | None,
+    proof: Entry | None,
     history: Sequence[Verdict],
     gate: GateConfig,
     inputs: Mapping[str, str],
@@ -213,15 +224,14 @@ def ruling_on_promotion(
     allocator : str
     documents : mapping
         ``order``: as of `ruling_on_order`, and ``kind``.
-    entry : Entry or None
-        The try that proved the version by that week, else its last, if there was one.
-    history, gate, inputs
+    entry, proof, history, gate, inputs
         As of `ruling_on_order`.
     """
     order = documents["order"]
     before = latest_by(list(history), order["week"])
-    proven = entry is not None and entry.verdict == PROVEN and entry.date <= order["week"]
-    outcome, reason = gated_outcome("promoted", order["reason"], first=before is None, proven=proven, gate=gate)
+    outcome, reason = gated_outcome(
+        "promoted", order["reason"], first=before is None, proven=proof is not None, gate=gate
+    )
     return Ruling(
         kind="promotion",
         candidate=order["version"],
@@ -231,7 +241,7 @@ def ruling_on_promotion(
         effective_week=order["week"],
         source="order",
         source_sha256=inputs["order"],
-        evidence={**order, **_made_with(badge(entry), None, gate, inputs)},
+        evidence={**order, **_made_with(badge(entry, proof), None, gate, inputs)},
     )
 
 
@@ -261,15 +271,32 @@ def check_order(allocator: str, order: Mapping[str, Any], history: Sequence[Verd
     return before
 
 
-def badge(entry: Entry | None) -> dict[str, Any]:
+def proven_by(tries: Sequence[Entry], entry: Entry | None, week: str) -> Entry | None:
+    """Return the try that has proved an entry's version by a week, among the tries up to that entry.
+
+    Parameters
+    ----------
+    tries : sequence of Entry
+        The whole ledger; what came after the entry does not count, so that a verdict can be made again.
+    entry : Entry or None
+        None if the version was never tried.
+    week : str
+        ISO Monday.
+    """
+    return None if entry is None else proof_of(tries[: entry.number], entry.allocator, entry.candidate, week)
+
+
+def badge(entry: Entry | None, proof: Entry | None) -> dict[str, Any]:
     """Return what a verdict says about the evidence for its candidate over all tries so far.
 
     Returns
     -------
     dict
         ``verdict`` (of the entry, or "none"); ``try``, which is also how many there were so far; ``sequence`` and
-        ``position``; ``against``: baseline -> ``sharpe_difference``, ``t``, ``z``, ``threshold`` and ``p_value``, the
-        one-sided tail probability of z, which knows of no other try.
+        ``position``, how many of its places are used; ``proof``, the number of the try that has proved the version, or
+        None: this is what "proven" means everywhere; ``against``: baseline -> ``sharpe_difference``, ``t``, ``z``,
+        ``threshold`` (None for a tie) and ``p_value``, the one-sided tail probability of z, which knows of no other
+        try.
     """
     if entry is None:
         return dict(NO_BADGE)
@@ -286,6 +313,7 @@ def badge(entry: Entry | None) -> dict[str, Any]:
         "try": entry.number,
         "sequence": entry.sequence,
         "position": entry.position,
+        "proof": None if proof is None else proof.number,
         "against": against,
     }
 

@@ -1,7 +1,7 @@
-"""What counts as a try: a report judged, a stream judged, a training that failed.
+"""What counts as a try: a report made, a stream judged, a training that failed.
 
-- A report is a try of its recipe: net returns of the walk-forward weeks of all judged years, beside HRP and equal
-  weight over the same weeks.
+- A report is a try of its recipe, whether or not anybody is promoted by it: net returns of the walk-forward weeks of
+  all judged years, beside HRP and equal weight over the same weeks.
 - A stream is a try of its newest fine-tune: net returns of the successive challengers. The baselines walk the same
   weeks through the same accounting. They start one week earlier, from cash, and that week is left out: the challenger
   starts from the champion's portfolio, so the baselines start from their own.

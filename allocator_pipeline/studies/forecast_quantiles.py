@@ -3,14 +3,16 @@
 ``python -m allocator_pipeline.studies.forecast_quantiles`` prints the tables of docs/forecasters.md: pinball loss
 (Koenker & Bassett 1978) and coverage, out of sample, against two opponents: the stock's quantiles of the five years
 before the year's first decision, which is what the model has seen (*frozen*), and of the five years before each
-decision, which the forecast panel holds it against (*rolling*).
+decision, which the forecast panel holds it against (*rolling*). Pooled coverage can be right where every stock's is
+wrong, so a last table gives it by stock, from the quietest to the most restless.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, pairwise
 from typing import Any, Self
 
@@ -18,8 +20,9 @@ import numpy as np
 import pandas as pd
 
 from allocator_pipeline.artifact import Artifact
-from allocator_pipeline.config import FORECASTERS, N_STOCKS, QUANTILES
+from allocator_pipeline.config import FORECASTERS, MIN_JUDGED_WEEKS, N_STOCKS, QUANTILES
 from allocator_pipeline.evaluation.forecast_weeks import LEVELS, history_of_year, pinball
+from allocator_pipeline.evaluation.significance import LEVEL, ratio_interval
 from allocator_pipeline.features.outcomes import outcomes_table
 from allocator_pipeline.forecasters.chains import chain_start, fit_chain
 from allocator_pipeline.forecasters.fold import training_fold
@@ -44,6 +47,7 @@ class Weeks:
     Parameters
     ----------
     years : ndarray of int64, shape (T,)
+    symbols : ndarray of str, shape (T,)
     said, frozen, rolling : ndarray of float64, shape (T, 7)
         Forecast quantiles, and those of either opponent.
     paid : ndarray of float64, shape (T,)
@@ -51,6 +55,7 @@ class Weeks:
     """
 
     years: np.ndarray
+    symbols: np.ndarray
     said: np.ndarray
     frozen: np.ndarray
     rolling: np.ndarray
@@ -63,7 +68,10 @@ class Weeks:
 
     def of(self, first: int, after: int) -> Weeks:
         """Return those of the years from ``first`` to before ``after``."""
-        kept = (self.years >= first) & (self.years < after)
+        return self.where((self.years >= first) & (self.years < after))
+
+    def where(self, kept: np.ndarray) -> Weeks:
+        """Return those that a mask of shape (T,) keeps."""
         return Weeks(*(getattr(self, name)[kept] for name in self.__dataclass_fields__))
 
     def losses(self) -> np.ndarray:
@@ -73,6 +81,10 @@ class Weeks:
     def coverage(self) -> np.ndarray:
         """Return the share of the returns that was not above each forecast quantile, shape (7,)."""
         return (self.paid[:, None] <= self.said).mean(axis=0)
+
+    def off(self) -> float:
+        """Return how far coverage is off at the level where it is farthest, its sign left out."""
+        return float(np.abs(self.coverage() - LEVELS).max())
 
 
 def models_of(name: str, years: Sequence[int], bars: pd.DataFrame) -> Iterator[tuple[int, Artifact]]:
@@ -101,12 +113,12 @@ def weeks_of(name: str, years: Sequence[int]) -> Weeks:
         paid = np.log1p(outcomes_table(year, universe, bars, has_open=False)["return"].to_numpy()[: len(said)])
         fold = training_fold(year, bars, False, ["return"])
         own = pd.DataFrame(fold.returns, columns=list(fold.prices.symbols)).quantile(LEVELS)
-        stocks = universe.sort_values("slot")["symbol"].astype(str)
+        stocks = universe.sort_values("slot")["symbol"].astype(str).to_numpy(dtype=str)
         frozen = np.tile(own[stocks].T.to_numpy(), (len(said) // N_STOCKS, 1))
         rolling = history_of_year(year, window, universe, False).quantiles.reshape(said.shape)
         known = np.isfinite(paid)
-        years_of = np.full(known.sum(), year)
-        parts.append(Weeks(years_of, said[known], frozen[known], rolling[known], paid[known]))
+        years_of, symbols = np.full(len(said), year), np.tile(stocks, len(said) // N_STOCKS)
+        parts.append(Weeks(years_of, symbols, said, frozen, rolling, paid).where(known))
     return Weeks.joined(parts)
 
 
@@ -128,21 +140,60 @@ def by_level(weeks: Weeks) -> list[Record]:
 
 
 def by_era(weeks: Weeks) -> list[Record]:
-    """Return one record for each era that has weeks, and one for all: both ratios, and how far coverage is off."""
+    """Return one record for each era that has weeks, and one for all: both ratios, and how far coverage is off.
+
+    In all weeks of the era together, and in its worst year.
+    """
     spans = [*pairwise(ERAS), (ERAS[0], ERAS[-1])]
     records = []
     for first, after in spans:
         era = weeks.of(first, after)
         if len(era.paid):
             ours, frozen, rolling = era.losses().sum(axis=1)
-            off = float(np.abs(era.coverage() - LEVELS).max())
+            worst = max((era.of(year, year + 1).off(), year) for year in np.unique(era.years))
             span = f"{era.years.min()}-{era.years.max()}"
-            records.append({"years": span, "frozen": ours / frozen, "rolling": ours / rolling, "off": off})
+            records.append(
+                {"years": span, "frozen": ours / frozen, "rolling": ours / rolling, "off": era.off(), "worst": worst}
+            )
     return records
 
 
+def by_stock(weeks: Weeks) -> list[Record]:
+    """Return one record for each stock that has weeks enough for an interval, the narrowest forecasts first.
+
+    Its number of weeks, the mean ``width`` from the 5 % to the 95 % quantile, and ``off``: by level, coverage less that
+    level with its interval (`evaluation.significance.ratio_interval`).
+    """
+    records = []
+    for symbol in np.unique(weeks.symbols):
+        own = weeks.where(weeks.symbols == symbol)
+        if (count := len(own.paid)) >= MIN_JUDGED_WEEKS:
+            missed = (own.paid[:, None] <= own.said) - LEVELS
+            off = [ratio_interval(column, np.ones(count)) for column in missed.T]
+            width = float((own.said[:, -1] - own.said[:, 0]).mean())
+            records.append({"stock": str(symbol), "weeks": count, "width": width, "off": off})
+    return sorted(records, key=lambda record: record["width"])
+
+
+def leaves_out_zero(interval: Mapping[str, float]) -> bool:
+    """Tell whether an interval lies on one side of zero."""
+    return interval["low"] > 0 or interval["high"] < 0
+
+
+def _points(level: int, row: Record) -> str:
+    """Return how far a stock's coverage of a level is off in points, with a star if its interval leaves out zero."""
+    interval = row["off"][level]
+    return f"{100 * interval['estimate']:+.1f}{'*' if leaves_out_zero(interval) else ''}"
+
+
+def _counted(stocks: Sequence[Record]) -> str:
+    intervals = [interval for row in stocks for interval in row["off"]]
+    found, chance = sum(map(leaves_out_zero, intervals)), (1 - LEVEL) * len(intervals)
+    return f"{found} of {len(intervals)} intervals leave out zero (*); chance alone gives about {chance:.0f}."
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print both tables of each forecaster; those of forecasters that say the same are printed once."""
+    """Print the tables of each forecaster; those of forecasters that say the same are printed once."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--first-year", type=int, default=FIRST_YEAR, help=f"first year forecast ({FIRST_YEAR})")
     parser.add_argument("--last-year", type=int, default=LAST_YEAR, help=f"last year forecast ({LAST_YEAR})")
@@ -161,11 +212,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "of frozen quantiles": lambda row: number(row["frozen"], 4),
         "of rolling quantiles": lambda row: number(row["rolling"], 4),
         "coverage off by at most": lambda row: number(row["off"], 3),
+        "in its worst year": lambda row: f"{number(row['worst'][0], 3)} ({row['worst'][1]})",
+    }
+    of_stocks: dict[str, Callable[[Record], str]] = {
+        "stock": lambda row: str(row["stock"]),
+        "weeks": lambda row: str(row["weeks"]),
+        "5 to 95 %, points": lambda row: number(100 * row["width"], 1),
+        **{f"{100 * level:g} %": partial(_points, k) for k, level in enumerate(LEVELS)},
     }
     printed: dict[str, str] = {}
     for name in chosen.forecasters:
         weeks = weeks_of(name, years)
-        tables = f"{markdown(by_level(weeks), levels)}\n\n{markdown(by_era(weeks), eras)}"
+        stocks = by_stock(weeks)
+        tables = "\n\n".join(
+            [
+                markdown(by_level(weeks), levels),
+                markdown(by_era(weeks), eras),
+                markdown(stocks, of_stocks),
+                _counted(stocks),
+            ]
+        )
         same = printed.get(tables)
         print(f"{name}\n\n{tables}\n" if same is None else f"{name}: the same numbers as {same}\n")
         printed.setdefault(tables, name)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from allocator_pipeline.config import N_STOCKS, Settings, SimulatedConfig
+from allocator_pipeline.config import N_STOCKS, QUANTILES, Settings, SimulatedConfig
 from allocator_pipeline.defs.build import build_definitions, partitions_of
 from allocator_pipeline.defs.forecasts import FORECAST_PAGE
 from allocator_pipeline.defs.home import dagster_home
@@ -183,7 +183,7 @@ def test_symbols_of_the_table_that_the_market_lacks_are_shown(ran):
     settings, _, run = ran
     path = write_table(Path(settings.external_forecasts))
     table = pd.read_parquet(path)
-    stranger = table[table["symbol"] == "SIM03"].assign(symbol="sim03")
+    stranger = table[table["symbol"] == "SIM03"].assign(symbol="sim03", **dict.fromkeys(QUANTILES, 0.9))
     pd.concat([table, stranger]).to_parquet(path)
     run("external_forecasts")
     with dg.DagsterInstance.get() as instance:
@@ -192,6 +192,10 @@ def test_symbols_of_the_table_that_the_market_lacks_are_shown(ran):
     in_year = int((stranger["week"].dt.year == int(YEAR)).sum())
     assert event.asset_materialization.metadata["unknown_symbols"].value == {"sim03": in_year}
     assert any(f"{len(stranger)} rows are not used" in line and "sim03" in line for line in logs)
+    outside = (
+        f"{len(stranger)} forecasts lie outside their own outer quantiles, the first of them that of toto for sim03"
+    )
+    assert any(outside in line for line in logs)
     write_table(path)
 
 

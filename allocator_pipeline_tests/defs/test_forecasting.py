@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from allocator_pipeline.defs.forecasting import fit_years
@@ -79,3 +83,31 @@ def test_a_chain_goes_on_from_the_last_model_that_is_stored(windows, whole, tmp_
     found = fit(store, windows, ["lstm|2014"], lines.append)
     assert dict(found["lstm|2014"].files) == dict(whole["lstm|2014"].files)
     assert sum("epoch" in line for line in lines) == 2
+
+
+class Watched(Mapping[str, pd.DataFrame]):
+    """Tables that are copied when they are asked for, as if read; notes how many others are alive by then."""
+
+    def __init__(self, tables: Mapping[str, pd.DataFrame]) -> None:
+        self._tables, self._given, self.alive = tables, list[weakref.ref[pd.DataFrame]](), list[int]()
+
+    def __getitem__(self, key: str) -> pd.DataFrame:
+        gc.collect()
+        self.alive.append(sum(given() is not None for given in self._given))
+        table = self._tables[key].copy()
+        self._given.append(weakref.ref(table))
+        return table
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_no_two_windows_are_in_memory_at_once(windows, processes, tmp_path):
+    watched = Watched(windows)
+    fit(store_at(tmp_path), watched, ["ridge|2013", "ridge|2014", "ridge|2015"], processes=processes)
+    assert len(watched.alive) >= 5
+    assert not any(watched.alive)

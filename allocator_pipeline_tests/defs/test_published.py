@@ -73,6 +73,7 @@ def test_forecasts_of_the_years_before_a_failure_are_stored_and_recorded(tmp_pat
             run("forecasts", span=("ridge|2014", "ridge|2015"), forecasts={"processes": 1})
     assert AssetStore(settings.market_dir / "assets").keys("forecasts") == ["ridge|2014"]
     with dg.DagsterInstance.get() as instance:
+        assert recorded(instance, "price_windows") == ["2014", "2015"]
         assert recorded(instance, "forecasts") == ["ridge|2014"]
         run("forecasts", span=("ridge|2014", "ridge|2015"), forecasts={"processes": 1})
         assert recorded(instance, "forecasts") == ["ridge|2014", "ridge|2014", "ridge|2015"]

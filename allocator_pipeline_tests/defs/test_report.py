@@ -31,7 +31,7 @@ def store(tmp_path, made):
     store = StoreResource(root=str(tmp_path))
     for year in YEARS:
         store.assets.write("eval_reports", f"{ALLOCATOR}|{year}", made.report(ALLOCATOR, year))
-    badge = {"verdict": "not_proven", "try": 1, "sequence": 1, "position": 1, "against": {}}
+    badge = {"verdict": "not_proven", "try": 1, "sequence": 1, "position": 1, "proof": None, "against": {}}
     store.verdicts(ALLOCATOR).append(make_ruling("2017", "2018-01-08", evidence={"badge": badge}), after=0)
     return store
 
@@ -66,7 +66,11 @@ def test_the_asset_writes_one_file_and_shows_words_and_table(store):
     assert result.output_for_node("allocation_report") == {"all": {"file": FILE, "sha256": sha256(written)}}
     (event,) = result.asset_materializations_for_node("allocation_report")
     words = event.metadata["words"].value
-    assert f"- {ALLOCATOR}: champion v2015-12-28-2017, not proven after 1 try." in words
+    place = "its own: try 1, 1 of 60 places used in sequence 1"
+    assert f"- {ALLOCATOR}: champion v2015-12-28-2017, not proven after 1 try ({place})." in words
     assert "Against equal weight:" in words
-    assert "Sharpe [95 %]" in event.metadata["summary"].value
+    table = event.metadata["summary"].value
+    for words in ("Sharpe [95 %]", "equal weight", "HRP", "Policies after 1 try; ", "Champions proven (of 1): none."):
+        assert words in table
+    assert max(map(len, table.splitlines())) <= 140
     assert b"materialise <code>allocator_summary</code>" in written

@@ -58,6 +58,11 @@ def test_the_plan_names_every_partition_once(window):
     assert sorted(policies) == sorted(f"{name}|{year}" for name in ALLOCATORS for year in range(2014, 2022))
 
 
+def test_one_allocator_is_trained_from_other_seeds_in_every_judged_year(window):
+    tasks = [task for _, tasks in demo.stages(window) for task in tasks if task.assets == ("seed_policies",)]
+    assert [key for task in tasks for key in demo._keys(task)] == [f"dpg_lstm|{year}" for year in window.policy_years]
+
+
 def test_the_demo_makes_the_baselines_that_the_panel_and_the_reports_read(window):
     keys = [
         key
@@ -72,10 +77,13 @@ def test_the_demo_makes_the_baselines_that_the_panel_and_the_reports_read(window
     assert set(keys) == panel | reports
 
 
-def test_the_page_is_made_last_of_the_summaries_and_they_of_every_allocator():
-    stages = [[(task.assets, task.first) for task in tasks] for tasks in demo.closing_tasks()]
+def test_the_pages_are_made_last_of_the_summaries_and_they_of_every_allocator(window):
+    stages = [[(task.assets, task.first) for task in tasks] for tasks in demo.closing_tasks(window)]
     assert {key for assets, key in stages[0] if assets == ("allocator_summary",)} == set(ALLOCATORS)
-    assert stages[1:] == [[(("evaluation_summary",), None)], [(("allocation_report",), None)]]
+    assert stages[1:] == [
+        [(("evaluation_summary",), None)],
+        [(("allocation_report",), None), (("weekly_report", "experience_export"), "2022-12-26")],
+    ]
 
 
 def test_weeks_are_decided_before_they_are_labelled_and_fine_tuned_once(window):
@@ -105,6 +113,14 @@ def test_what_is_stored_is_not_run_again(tmp_path):
     assert demo.todo([task], store) == []
     again = replace(task, again=True)
     assert demo.todo([again], store) == [again]
+
+
+def test_reports_go_one_by_one_in_the_order_of_the_allocators(window):
+    """Each is a try in the one ledger."""
+    stages = [tasks for _, tasks in demo.stages(window) if any("eval_reports" in task.assets for task in tasks)]
+    assert [[demo._keys(task) for task in tasks] for tasks in stages] == [
+        [[f"{name}|{year}" for year in window.report_years]] for name in ALLOCATORS
+    ]
 
 
 def test_promotions_go_one_by_one_in_the_order_of_the_allocators(monkeypatch):

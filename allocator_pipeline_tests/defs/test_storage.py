@@ -1,7 +1,9 @@
+import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
 
+from allocator_pipeline.defs.io_managers import PublishedIOManager
 from allocator_pipeline.defs.storage import AssetStore, Partitioned
 from allocator_pipeline.errors import CorruptArtifactError, MissingPartitionError, UnsafeNameError
 
@@ -69,3 +71,17 @@ def test_inputs_are_read_only_when_asked_for(store):
         inputs["2014"]
     with pytest.raises(MissingPartitionError, match="not an input"):
         inputs["2016"]
+
+
+def test_a_step_may_store_its_partitions_itself_but_not_claim_what_it_has_not_stored(store):
+    @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["2014", "2015"]))
+    def windows(context):
+        if context.partition_key == "2014":
+            store.write("windows", "2014", table(1.0))
+        return Partitioned(store, "windows", [context.partition_key])
+
+    resources = {"io_manager": PublishedIOManager(root=str(store.root), claim="{}")}
+    assert dg.materialize([windows], partition_key="2014", resources=resources).success
+    assert store.keys("windows") == ["2014"]
+    with pytest.raises(MissingPartitionError, match=r"'2015' of 'windows'"):
+        dg.materialize([windows], partition_key="2015", resources=resources)

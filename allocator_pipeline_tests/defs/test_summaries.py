@@ -1,18 +1,23 @@
-"""What the summaries read beside their inputs, from real stores: judged years, tries, duels."""
+"""What the summaries read beside their inputs, from real stores: judged years, replicates, tries, duels."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from allocator_pipeline.artifact import Artifact, Identity
+from allocator_pipeline.defs.models import reference
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.storage import Partitioned
-from allocator_pipeline.defs.summaries import duels_of, judged_years, tries_of
+from allocator_pipeline.defs.summaries import duels_of, judged_years, recipes_of, tries_of
+from allocator_pipeline.defs.training import replicate_name
 from allocator_pipeline.errors import MissingPartitionError
 from allocator_pipeline.evaluation.comparison import duel
 from allocator_pipeline.market.calendar import weeks_of_year
 from allocator_pipeline.registry.ledger import Try
 from allocator_pipeline.registry.verdicts import Ruling
+from allocator_pipeline_tests.evaluation.conftest import year_of_states
+from allocator_pipeline_tests.evaluation.policies import made_up
 
 WEEKS = [str(week.date()) for week in weeks_of_year(2021)["week"]]
 RNG = np.random.default_rng(0)
@@ -40,6 +45,39 @@ def test_the_newest_report_says_which_years_are_judged(store):
     for key, years in {"ppo_lstm|2019": [2019], "ppo_lstm|2020": [2019, 2020], "sac_lstm|2021": [2021]}.items():
         store.assets.write("eval_reports", key, {"walk_forward": {"years": years}})
     assert judged_years(reports, "ppo_lstm") == [2019, 2020]
+
+
+@pytest.fixture
+def policy():
+    return made_up(year_of_states(2019), 0)
+
+
+def keep(store, policy, name, year, seed, data="a"):
+    """Store a policy as the one that a recipe made of a year."""
+    config = {"recipe": {"width": 8}, "seed": seed, "year": year}
+    identity = Identity("policy", name, f"{year}-12-28", config, data * 64)
+    store.models.save(Artifact(identity, policy.to_files(), {}))
+    return reference(store.models.load(name, identity.version))
+
+
+def test_replicates_count_where_they_differ_from_what_was_trained_in_nothing_but_the_seed(store, policy):
+    years = (2019, 2020)
+    trained = {year: keep(store, policy, "ppo_lstm", year, 42) for year in years}
+    inputs = Partitioned(store.assets, "seed_policies", [f"ppo_lstm|{year}" for year in years])
+    assert recipes_of(store, trained, inputs, "ppo_lstm") == (42, {})
+    for year in years:
+        seeds = {seed: keep(store, policy, replicate_name("ppo_lstm", seed), year, seed) for seed in (7, 1, 42)}
+        seeds[3] = keep(store, policy, replicate_name("ppo_lstm", 3), year, 3, data="b")  # made of other states
+        if year == 2020:
+            del seeds[7]
+        store.assets.write("seed_policies", f"ppo_lstm|{year}", {"seeds": {str(k): v for k, v in seeds.items()}})
+    seed, found = recipes_of(store, trained, inputs, "ppo_lstm")
+    assert seed == 42
+    assert {number: list(policies) for number, policies in found.items()} == {1: [2019, 2020]}
+    assert found[1][2019][0] != trained[2019]["version"]
+    assert store.models.versions("ppo_lstm") == sorted(value["version"] for value in trained.values())
+    mixed = {**trained, 2020: keep(store, policy, "ppo_lstm", 2020, 5)}
+    assert recipes_of(store, mixed, inputs, "ppo_lstm")[0] is None
 
 
 def test_tries_are_counted_by_allocator_and_in_their_sequence(store):

@@ -125,7 +125,7 @@ def verdicts(reports: dict[str, dict[str, Any]]) -> dict[str, list[dict[str, Any
         "prior": VERSIONS[2016],
         "promoted": False,
         "outcome": "kept",
-        "reason": "Net sharpe 0.1 is not above the 0.2 of hrp.",
+        "reason": "Net Sharpe ratio is not above that of HRP.",
         "effective_week": "2019-01-14",
         "source": "report:ppo_lstm|2018",
         "source_sha256": "2" * 64,

@@ -30,10 +30,13 @@ class MadeUpSummaries:
         Allocator -> share of its tilt that is served; 0 makes it equal weight itself.
     draws : int
         Placebo draws.
+    replicated : sequence of str
+        Allocators whose whole recipe was trained from two more seeds.
     """
 
-    def __init__(self, allocators, years=range(2015, 2019), shares=None, draws=12, tries=12):
+    def __init__(self, allocators, years=range(2015, 2019), shares=None, draws=12, tries=12, replicated=()):
         self.years, self.shares, self.draws, self.tries = list(years), shares or {}, draws, tries
+        self.replicated = replicated
         self.rng = np.random.default_rng(20_260_107)
         tables = [weeks_of_year(year) for year in self.years]
         self.weeks = [day.date().isoformat() for table in tables for day in table["week"]]
@@ -98,7 +101,7 @@ class MadeUpSummaries:
         ]
         held = self.rng.dirichlet(np.full(16, 30.0), len(self.weeks))
         return {
-            "format": 1,
+            "format": 2,
             "allocator": allocator,
             "years": self.years,
             "first_week": self.weeks[0],
@@ -112,6 +115,7 @@ class MadeUpSummaries:
             "versions": {str(year): f"v{year - 1}-12-28-{allocator[:3]}{year % 100:03d}" for year in self.years},
             "shares": {str(year): share for year in self.years},
             "series": {"policy": policy, "unshrunk": unshrunk, **self.baselines},
+            "recipes": self._recipes(allocator, share, policy, unshrunk),
             "seeds": {
                 "served": served,
                 "unshrunk": loose,
@@ -137,6 +141,25 @@ class MadeUpSummaries:
             },
             "weights": {name: np.round(held[:, i], 6).tolist() for i, name in enumerate([*STOCKS, CASH])},
         }
+
+    def _recipes(self, allocator: str, share: float, policy: Any, unshrunk: Any) -> dict[str, Any]:
+        if allocator not in self.replicated:
+            words = f"No other seed of {allocator}: materialise seed_policies of {allocator}|2015 to {allocator}|2017."
+            return {"walks": [], "spread": None, "words": words}
+
+        def walk(seed: int, share: float, net: Any, unshrunk_net: Any, metrics: Any) -> dict[str, Any]:
+            shares = {str(year): share for year in self.years}
+            return {"seed": seed, "shares": shares, "net": net, "unshrunk_net": unshrunk_net, "metrics": metrics}
+
+        walks = [walk(42, share, policy["weekly"]["net"], unshrunk["weekly"]["net"], policy["metrics"])]
+        for seed in (1, 2):
+            rng = np.random.default_rng(seed)  # of its own, so that all else stays as it is
+            loose = self.market + rng.normal(0, 0.007, len(self.weeks))
+            net = share / seed * loose + (1 - share / seed) * np.array(self.baselines["equal_weight"]["weekly"]["net"])
+            metrics = _metrics(net, np.full(len(net), 0.02))
+            walks.append(walk(seed, share / seed, net.tolist(), loose.tolist(), metrics))
+        spread = {key: {**item, "n": len(walks)} for key, item in _spread(walks).items()}
+        return {"walks": walks, "spread": spread, "words": f"The whole recipe from {len(walks)} seeds."}
 
     def _member(self, number: int, gross: np.ndarray, turnover: np.ndarray) -> dict[str, Any]:
         net = gross - 2 * turnover * 1e-3

@@ -11,7 +11,7 @@ import pytest
 from allocator_pipeline.allocators.baselines import EqualWeight
 from allocator_pipeline.config import CASH
 from allocator_pipeline.errors import MissingPartitionError, NotEnoughDataError
-from allocator_pipeline.evaluation.placebo import shuffled_forecasts
+from allocator_pipeline.evaluation.placebo import least_p, placebo_p, shuffled_forecasts
 from allocator_pipeline.evaluation.response import FEATURES
 from allocator_pipeline.evaluation.summary_plots import placebo_words
 from allocator_pipeline.evaluation.walk_forward import eval_report
@@ -21,7 +21,7 @@ from allocator_pipeline_tests.evaluation.policies import COSTS, made_up, summary
 
 KEYS = (
     "format allocator years first_week last_week last_exit weeks costs market universe execution notes versions shares "
-    "series seeds placebo calendar rolling response weights"
+    "series recipes seeds placebo calendar rolling response weights"
 )
 
 
@@ -87,6 +87,39 @@ def test_members_walk_alone_and_share_is_what_shrinks_them(states, summary):
     assert 0 < seeds["spread"]["sharpe"]["sd"] < seeds["unshrunk_spread"]["sharpe"]["sd"]
 
 
+def test_without_replicates_it_names_what_to_materialise(summary):
+    found = summary["recipes"]
+    assert (found["walks"], found["spread"]) == ([], None)
+    assert "materialise seed_policies of ppo_lstm|2015 to ppo_lstm|2017" in found["words"]
+
+
+def test_whole_recipes_walk_as_their_own_policies_do_each_at_its_own_share(states, summary):
+    def replicate(seed, share):
+        return {y: (version, made_up(states, 10 * seed + y, share)) for y, version in VERSIONS.items()}
+
+    found = summary_of(states, replicates={1: replicate(1, 0.0), 2: replicate(2, 1.0)})["recipes"]
+    own, idle, bold = found["walks"]
+    assert [walk["seed"] for walk in found["walks"]] == [None, 1, 2]
+    assert own["net"] == summary["series"]["policy"]["weekly"]["net"]
+    assert own["unshrunk_net"] == summary["series"]["unshrunk"]["weekly"]["net"]
+    assert own["metrics"] == summary["series"]["policy"]["metrics"]
+    assert idle["net"] == pytest.approx(summary["series"]["equal_weight"]["weekly"]["net"], abs=1e-12)
+    assert bold["net"] == summary_of(states, seed=2, share=1.0)["series"]["policy"]["weekly"]["net"]
+    assert (set(idle["shares"].values()), set(bold["shares"].values())) == ({0.0}, {1.0})
+    sharpe = [walk["metrics"]["sharpe"] for walk in found["walks"]]
+    assert found["spread"]["sharpe"] == pytest.approx(
+        {"mean": np.mean(sharpe), "sd": np.std(sharpe, ddof=1), "min": min(sharpe), "max": max(sharpe), "n": 3}
+    )
+    assert "from 3 seeds (several, 1, 2)" in found["words"]
+    assert "from 0 % to 100 %" in found["words"]
+
+
+def test_a_replicate_that_lacks_a_year_is_refused(states):
+    policies = {y: (VERSIONS[y], made_up(states, y)) for y in (2016, 2017)}
+    with pytest.raises(MissingPartitionError, match=r"Seed 1 has not the policies of the judged years: \[2015\]"):
+        summary_of(states, replicates={1: policies})
+
+
 def test_a_tilt_of_which_nothing_is_served_ties_with_equal_weight(states):
     summary = summary_of(states, share=0.0)
     policy, equal = (summary["series"][name]["weekly"]["net"] for name in ("policy", "equal_weight"))
@@ -119,6 +152,7 @@ def test_a_policy_that_lives_by_its_forecasts_loses_to_none_of_its_placebos(stat
         policies[year] = (version, policy)
     placebo = summary_of(knowing, policies=policies)["placebo"]
     assert placebo["share_above"] == 0.0
+    assert placebo_p(placebo) == least_p(3) == 0.5
     assert placebo["unshrunk_sharpe"] > max(row["unshrunk_sharpe"] for row in placebo["draws"]) + 2.0
     assert placebo["sharpe"] > max(row["sharpe"] for row in placebo["draws"]) + 1.0
 
@@ -131,6 +165,7 @@ def test_a_policy_that_does_not_read_its_forecasts_ties_with_its_placebos(states
         policies[year] = (version, policy)
     summary = summary_of(states, policies=policies)
     assert summary["placebo"]["share_above"] == 1.0
+    assert placebo_p(summary["placebo"]) == 1.0
     assert "changes nothing in 3 draws: no policy reads them" in placebo_words(summary)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 
 import numpy as np
 import pytest
 
 from allocator_pipeline.errors import ConflictError, NotEnoughDataError
 from allocator_pipeline.evaluation.comparison import NO_TRIES, duel, evaluation_summary, kept_duel
+from allocator_pipeline.evaluation.comparison_words import duel_words
 from allocator_pipeline.evaluation.ledoit_wolf import sharpe_test
 from allocator_pipeline.evaluation.significance import sharpe_difference
 from allocator_pipeline.market.calendar import weeks_of_year
@@ -31,6 +33,7 @@ def made_up(policy, unshrunk, baselines, seeds=(), weeks=WEEKS):
             "unshrunk": series(unshrunk, "unshrunk"),
             **{name: series(net) for name, net in baselines.items()},
         },
+        "recipes": {"walks": []},
         "seeds": {"unshrunk": [{"member": i, "net": np.asarray(net).tolist()} for i, net in enumerate(seeds)]},
     }
 
@@ -147,19 +150,34 @@ def test_the_ledgers_count_rules_where_there_is_one(summaries, compared):
 def test_seeds_count_as_tries_where_they_are_more(summaries):
     one = evaluation_summary({"sac_lstm": summaries["sac_lstm"]}, {**NO_TRIES, "count": 2})
     assert one["deflated"]["sac_lstm"]["trials"] == 3
-    assert "Deflated for 3 tries, each seed counted as one, of which" in "\n".join(one["words"])
+    assert "Deflated for 3 tries, each seed counted as one: the probability" in "\n".join(one["words"])
     assert "each seed counted" not in "\n".join(evaluation_summary(summaries)["words"])
+
+
+def test_choosing_is_among_whole_recipes_where_they_exist(summaries, compared):
+    assert compared["overfitting"]["whole_recipes"] == []
+    assert "9 recipes and seeds (each member of an ensemble is one; unshrunk)" in "\n".join(compared["words"])
+    whole = [{"unshrunk_net": noisy(market(), 50 + i).tolist()} for i in range(2)]
+    changed = {**summaries, "sac_lstm": {**summaries["sac_lstm"], "recipes": {"walks": whole}}}
+    some = evaluation_summary(changed)
+    assert (some["overfitting"]["columns"], some["overfitting"]["whole_recipes"]) == (8, ["sac_lstm"])
+    assert "8 recipes and seeds (each seed of sac_lstm a whole recipe, elsewhere each member" in "\n".join(
+        some["words"]
+    )
+    assert some["deflated"] == compared["deflated"]
+    alone = evaluation_summary({"sac_lstm": changed["sac_lstm"]})
+    assert "2 recipes and seeds (each seed a whole recipe; unshrunk)" in "\n".join(alone["words"])
 
 
 def test_the_words_hold_no_number_without_its_interval_tries_and_baselines(compared):
     words = "\n".join(compared["words"])
-    assert "Against equal weight (Sharpe " in words
+    assert "Against equal weight, Sharpe ratio less its own: " in words
     assert "identical in every week: ppo_lstm" in words
     assert "not distinguishable: sac_lstm (" in words
     assert "above by more than chance explains: dpg_lstm (" in words
     assert "95 % " in words
     assert "The best of 3 is better than it by more than chance explains (SPA p " in words
-    assert "comparisons at 95 %: if nothing differed at all" in words
+    assert "comparisons at 95 % (1 is a tie): if nothing differed at all" in words
     assert "Deflated for 24 tries" in words
     assert "model confidence set, 95 %" in words
 
@@ -211,8 +229,26 @@ def test_a_duel_is_judged_alike_from_returns_and_from_kept_tests():
     challenger = noisy(champion, 4)
     found = duel("ppo_lstm", "v2", "v1", challenger, champion)
     assert found["verdict"] == "same"
-    assert found["words"].startswith("not distinguishable from the champion over 52 weeks: Sharpe difference ")
+    words = duel_words(found, 12)
+    assert words.startswith("not distinguishable from the champion over 52 weeks: Sharpe difference ")
+    assert words.endswith(", after 12 tries")
     assert kept_duel("ppo_lstm", "v2", "v1", 52, found) == found
     tie = duel("ppo_lstm", "v2", "v1", champion, champion)
-    assert tie["words"] == "identical to the champion in each of 52 weeks: a tie"
+    assert duel_words(tie, 12) == "identical to the champion in each of 52 weeks: a tie"
     assert kept_duel("ppo_lstm", "v2", "v1", 52, tie) == tie
+
+
+def test_duels_are_told_with_the_tries(summaries):
+    champion = market(52)
+    found = evaluation_summary(summaries, duels=[duel("ppo_lstm", "v2", "v1", noisy(champion, 4), champion)])
+    assert found["duels"][0]["words"].endswith("after 24 tries")
+
+
+def test_what_has_the_same_returns_is_tested_once(summaries):
+    twice = {**summaries, "sac_patchtst": copy.deepcopy(summaries["sac_lstm"])}
+    found, words = evaluation_summary(twice), "\n".join(evaluation_summary(twice)["words"])
+    once = "\n".join(evaluation_summary(summaries)["words"])
+    assert found["alike"] == {**{name: name for name in summaries}, "sac_patchtst": "sac_lstm"}
+    count = re.search(r"in (\d+ comparisons at 95 %)", once)[1]
+    assert f"in {count} (" in words
+    assert "more repeat another's returns, 1 is a tie): if nothing" in words

@@ -36,6 +36,12 @@ def test_the_page_is_whole_deterministic_and_safe(summary):
     assert "These are 20 comparisons" in html
 
 
+def test_what_the_source_says_about_its_data_stands_above_the_words(summary):
+    html = forecast_page(summary, "made up", ["Only survivors.", EVIL])
+    assert html.index("Only survivors.") < html.index("above zero")
+    assert EVIL not in html
+
+
 def test_figures_show_every_forecaster(summary):
     html = forecast_page(summary, "made up")
     figures = json.loads(re.search(r'<script type="application/json" id="figures">(.*?)</script>', html, re.DOTALL)[1])

@@ -14,7 +14,7 @@ from allocator_pipeline.evaluation.forecast_panel import BASELINES, COMPARISONS,
 from allocator_pipeline.evaluation.forecast_portfolio import TopForecasts, portfolios
 from allocator_pipeline.evaluation.forecast_summary import forecast_summary, without_hole
 from allocator_pipeline.evaluation.forecast_weeks import weekly_panel
-from allocator_pipeline.evaluation.forecast_words import forecast_findings, significant
+from allocator_pipeline.evaluation.forecast_words import NOTHING_HELD, UNORDERED, forecast_findings, significant
 from allocator_pipeline.evaluation.metrics import sharpe_ratio
 from allocator_pipeline.portfolio.constraints import check_weights
 from allocator_pipeline.portfolio.state import Observation
@@ -134,6 +134,28 @@ def test_a_forecaster_without_quantiles_says_so():
     assert judgement["figures"]["pinball_ratio"] is None
     assert judgement["comparisons"]["pinball_of_history"] is None
     assert "It gives no quantiles." in forecast_findings({"bare": judgement}, {})[0]["says"]
+
+
+def test_forecasts_that_order_nothing_have_no_rank_correlation_and_hold_nothing():
+    outcomes = made_up_outcomes()
+    said = np.full(paid(outcomes).shape, 0.002)
+    table = weekly_panel(forecast_table(said), outcomes, made_up_history())
+    assert set(table["held"]) == {""}
+    judgement, _ = judge(table, outcomes, made_up_baselines(), COSTS)
+    words = forecast_findings({"constant": judgement}, {})[0]["says"]
+    assert f"Rank IC n/a: {UNORDERED}." in words
+    assert words[-1] == NOTHING_HELD
+    assert not any("too few weeks" in line for line in words)
+
+
+def test_as_few_forecasts_as_there_are_places_are_all_held():
+    outcomes = made_up_outcomes()
+    said = np.full(paid(outcomes).shape, np.nan)
+    said[:, 3:7] = 0.002
+    table = weekly_panel(forecast_table(said), outcomes, made_up_history())
+    assert set(table["held"]) == {" ".join(STOCKS[3:7])}
+    judgement, _ = judge(table, outcomes, made_up_baselines(), COSTS)
+    assert f"Rank IC n/a: {UNORDERED}." in forecast_findings({"four": judgement}, {})[0]["says"]
 
 
 def test_the_words_say_what_is_significant_and_out_of_how_many(judged):

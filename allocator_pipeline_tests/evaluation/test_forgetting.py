@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -41,6 +42,7 @@ def test_what_is_in_sample_is_said(states):
     found = measured(states)
     assert found["in_sample"] == 51  # the last exit on or before 2016-12-27 is that of the week of 2016-12-19
     assert "51 of these weeks are in sample for both" in found["words"]
+    assert re.search(r"less its champion's is [-+]\d\.\d\d \[[-+]\d\.\d\d,[-+]\d\.\d\d\] \(95 %\)", found["words"])
 
 
 def test_equal_policies_have_forgotten_nothing(states):

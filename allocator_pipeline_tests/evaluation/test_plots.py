@@ -16,9 +16,11 @@ from allocator_pipeline.evaluation.plots import (
     drawdown_picture,
     growth_picture,
     line_picture,
+    line_svg,
     markdown_table,
     report_table,
 )
+from allocator_pipeline.evaluation.report.estimates import Tries
 from allocator_pipeline_tests.evaluation.conftest import Tilted
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -45,10 +47,11 @@ def test_markdown_table_formats_and_escapes():
 
 def test_report_table_has_a_row_for_every_series_and_intervals(reports):
     report = reports["ppo_lstm"]
-    lines = report_table(report).splitlines()
-    assert [line.split(" | ")[0] for line in lines[2:]] == ["| policy", "| reference", "| equal weight", "| HRP"]
+    lines = report_table(report, Tries(12)).splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:6]] == ["| policy", "| reference", "| equal weight", "| HRP"]
     assert "Sharpe less HRP" in lines[0]
-    assert len(report_table(report, "year_only").splitlines()) == 5
+    assert "after 12 tries; equal weight " in lines[-1]
+    assert len(report_table(report, Tries(12), "year_only").splitlines()) == 5 + 2
 
 
 def test_pictures_draw_every_series_from_one_on(reports):
@@ -65,7 +68,7 @@ def test_pictures_leave_out_lesser_baselines_which_the_table_has(report_of):
     report = report_of(baselines={name: Tilted((number,)) for number, name in enumerate(BASELINES)})
     for picture in (growth_picture(report), drawdown_picture(report)):
         assert len(drawn(picture).findall(f"{SVG}polyline")) == 4
-    assert len(report_table(report).splitlines()) == 2 + 2 + len(BASELINES)
+    assert len(report_table(report, Tries(0)).splitlines()) == 2 + 2 + len(BASELINES) + 2
 
 
 def test_line_is_placed_to_scale():
@@ -86,3 +89,18 @@ def test_flat_lines_and_hostile_names_are_drawn_safely():
     picture = line_picture({"<script>&": [1.0, 1.0]}, ("a", "b"), "x | <y>")
     assert "<script>&" in [text.text for text in drawn(picture).findall(f"{SVG}text")]
     assert picture == line_picture({"<script>&": [1.0, 1.0]}, ("a", "b"), "x | <y>")
+
+
+def test_a_line_is_drawn_where_it_has_values():
+    picture = drawn(line_picture({"a": [1.0, 2.0, 3.0], "b": [math.nan, 1.0, math.nan]}, ("x", "y"), "t"))
+    whole, part = picture.findall(f"{SVG}polyline")
+    assert len(points(whole)) == 3
+    assert points(part)[0, 0] == points(whole)[1, 0]
+
+
+def test_a_page_gives_a_picture_its_own_colours_and_key():
+    drawing = line_svg({"a": [1.0, 2.0]}, ("x", "y"), "t", colours={"a": "var(--hrp)"})
+    picture = ElementTree.fromstring(drawing)  # noqa: S314 - our own bytes
+    assert picture.find(f"{SVG}polyline").get("stroke") == "var(--hrp)"
+    assert "#" not in drawing.replace("http://www.w3.org/2000/svg", "")
+    assert "a" not in {text.text for text in picture.findall(f"{SVG}text")}

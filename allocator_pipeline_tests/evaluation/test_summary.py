@@ -15,6 +15,7 @@ from allocator_pipeline.evaluation.summary import (
     format_table,
     in_order,
     in_words,
+    paired_with,
     plus,
     rows,
     summary_table,
@@ -102,12 +103,13 @@ def test_the_verdict_shown_is_the_one_on_the_report_shown(reports, verdicts):
         (difference(0.01, 0.5), "above", "above HRP, more than chance explains"),
         (difference(-0.5, -0.01), "below", "below HRP, more than chance explains"),
         (difference(-0.1, 0.5), "same", "not distinguishable from HRP"),
-        (difference(0.0, 0.0), "same", "not distinguishable from HRP"),
+        (difference(0.0, 0.0), "tie", "identical to HRP in every week"),
         (None, "unknown", "too few weeks to compare with HRP"),
     ],
 )
 def test_significance_in_words(item, kind, words):
-    assert compared_with(item) == kind
+    assert paired_with(item) == kind
+    assert compared_with(item) == (kind if kind != "tie" else "same")
     assert in_words(item, "hrp") == words
 
 
@@ -134,3 +136,29 @@ def test_nothing_rounds_to_minus_zero():
 def test_what_comes_back_from_the_store_is_shown_in_the_usual_order():
     stored = {"buy_and_hold": 1, "equal_weight": 2, "hrp": 3, "policy": 4, "dpg_lstm": 5, "ppo_lstm": 6}
     assert list(in_order(stored)) == ["policy", "ppo_lstm", "dpg_lstm", "equal_weight", "hrp", "buy_and_hold"]
+
+
+def test_what_repeats_or_ties_is_not_counted_as_a_comparison(reports):
+    names = ["ppo_lstm", "ppo_patchtst", "sac_lstm"]
+    changed = {name: copy.deepcopy(reports["ppo_lstm"]) for name in names}
+    policies = [changed[name]["walk_forward"]["series"]["policy"] for name in names]
+    policies[2]["weekly"]["net"] = [net + 1e-3 for net in policies[2]["weekly"]["net"]]
+    for policy in policies:
+        policy["against"] = {"equal_weight": difference(0.0, 0.0), "hrp": difference(-0.1, 0.1)}
+    policies[2]["against"]["equal_weight"] = difference(0.1, 0.2)
+    assert findings(changed) == [
+        "Against equal weight: ppo_lstm and ppo_patchtst are identical to it in every week; sac_lstm is above by more "
+        "than chance explains.",
+        "Against HRP: ppo_lstm, ppo_patchtst and sac_lstm cannot be told apart from it.",
+        "These are 3 comparisons at 95 % (1 more repeats another's returns, 2 are ties): if nothing differed at all, "
+        "about 0.2 of them would still seem to.",
+    ]
+
+
+def test_verdicts_by_two_tests_go_before_an_interval(reports):
+    weeks = {key: reports["ppo_lstm"][key] for key in ("first_week", "last_week")}
+    pair = {"allocator": "ppo_lstm", "baseline": "hrp", "verdict": "below"}
+    told = "\n".join(findings(reports, weeks | {"pairs": [pair]}))
+    assert "Against HRP: ppo_lstm is below by more than chance explains; " in told
+    stale = "\n".join(findings(reports, {"first_week": "2001-01-01", "last_week": "2002-01-07", "pairs": [pair]}))
+    assert stale == "\n".join(findings(reports))

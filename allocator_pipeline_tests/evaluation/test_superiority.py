@@ -75,6 +75,15 @@ def test_equal_series_share_their_place():
     assert confidence_set({"a": market})["p_values"] == {"a": 1.0}
 
 
+@pytest.mark.parametrize("size", [1e-17, 1e-16, 1e-14, 1e-12])
+def test_series_that_differ_by_rounding_share_their_place_too(size):
+    market, others = series(6, gain=0.002)
+    rounding = size * np.random.default_rng(0).normal(size=len(market))
+    found = confidence_set({**others, "again": others["s4"] + rounding})
+    assert found == confidence_set({**others, "again": others["s4"]})
+    assert superior_ability(market, {"same": market + rounding})["p_value"] == 1.0
+
+
 def test_equal_seeds_give_equal_results():
     market, others = series(7)
     assert superior_ability(market, others) == superior_ability(market, others)

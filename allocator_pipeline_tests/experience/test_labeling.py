@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from allocator_pipeline.config import CASH
-from allocator_pipeline.errors import LabelError, MissingPartitionError
+from allocator_pipeline.errors import ConflictError, LabelError, MissingPartitionError
 from allocator_pipeline.experience.labeling import Fills, label, label_week
 from allocator_pipeline.experience.store import ExperienceStore
 from allocator_pipeline.inference import Portfolio
@@ -135,3 +135,17 @@ def test_a_paper_account_is_labelled_in_order(store: ExperienceStore) -> None:
 def test_only_decided_weeks_are_labelled(store: ExperienceStore) -> None:
     with pytest.raises(MissingPartitionError, match="no decision"):
         label_week(store, "paper:2016-06-06:ppo_lstm", STATES, END, COSTS)
+
+
+def test_late_prices_mend_a_missing_label_and_never_change_a_written_one(store: ExperienceStore) -> None:
+    decision = make_decision()
+    store.record_decision(decision)
+    with pytest.raises(LabelError, match="a return is missing"):
+        label_week(store, decision.run_id, without(STATES, "2016-06-06", 4), END, COSTS)
+    assert store.unlabeled_weeks("ppo_lstm") == ["2016-06-06"]
+    assert label_week(store, decision.run_id, STATES, END, COSTS) == "inserted"
+    written = store.records()
+    revised = replace(STATES, returns=STATES.returns + 0.01)
+    with pytest.raises(ConflictError, match="labelled already"):
+        label_week(store, decision.run_id, revised, END, COSTS)
+    assert store.records() == written

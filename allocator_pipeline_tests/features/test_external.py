@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from allocator_pipeline import schemas
 from allocator_pipeline.config import N_STOCKS, QUANTILES
 from allocator_pipeline.errors import NotEnoughDataError
-from allocator_pipeline.features.external import external_forecasts, for_states, late_rows, typed, unknown_symbols
+from allocator_pipeline.features.external import (
+    beside_quantiles,
+    external_forecasts,
+    for_states,
+    late_rows,
+    typed,
+    unknown_symbols,
+)
 from allocator_pipeline.market import calendar
 
 YEAR = 2015
@@ -46,6 +53,16 @@ def table_of(lead: pd.Timedelta = TICK, names=("toto",), seed: int = 0) -> pd.Da
 
 def seen(rows: pd.DataFrame, last: pd.Timestamp = LAST) -> pd.DataFrame:
     return schemas.validate(external_forecasts(YEAR, UNIVERSE, rows, last), schemas.OTHER_FORECASTS, "test")
+
+
+def test_forecasts_beside_their_own_quantiles_are_found():
+    rows = table_of()
+    assert not len(beside_quantiles(rows)), "without quantiles there is nothing to lie outside of"
+    rows[list(QUANTILES)] = np.linspace(-0.06, 0.06, len(QUANTILES))
+    rows["forecast"] = 0.06
+    assert not len(beside_quantiles(rows))
+    rows.loc[[3, 7], "forecast"] = [0.061, -0.5]
+    assert beside_quantiles(rows).index.tolist() == [3, 7]
 
 
 def test_symbols_that_the_market_lacks_are_counted_by_year():

@@ -160,6 +160,10 @@ def test_channels_are_those_that_the_source_has(market):
     assert fields_held(closes, has_open=False, has_volume=False) == frozenset()
     assert fields_held(market, has_open=True, has_volume=True) == frozenset(BAR_FIELDS)
     assert fields_held(market.assign(high=np.nan), has_open=True, has_volume=False) == {"open"}
+    zeros = market.assign(volume=0.0)
+    assert fields_held(zeros, has_open=True, has_volume=True) == {"open", "high", "low"}
+    some = zeros.assign(volume=market["volume"].where(market["symbol"] > "S04", 0.0))
+    assert "volume" in fields_held(some, has_open=True, has_volume=True)
     assert channels.readable(ALL, frozenset()) == ("return", "return_20", "return_60", "return_252")
     assert channels.readable(ALL, {"open"}) == ("return", "overnight", "return_20", "return_60", "return_252")
     assert channels.readable(ALL, BAR_FIELDS) == ALL

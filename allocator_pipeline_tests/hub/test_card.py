@@ -26,7 +26,8 @@ def test_a_judged_version(reports, verdicts):
     assert f"{metrics['sharpe']:.2f} [" in body
     for text in ("HRP", "equal weight", "2005-01-03 to 2015-12-21", "Intended use", "Limits", "not investment advice"):
         assert text in body
-    assert "Net sharpe 0.1 is not above the 0.2 of hrp." in body
+    assert "Net Sharpe ratio is not above that of HRP." in body
+    assert "Brackets hold 95 % intervals. No try counted yet." in body
     assert "News is simulated." in body
 
 
@@ -39,7 +40,7 @@ def test_an_unjudged_version_claims_nothing():
 
 def test_the_badge_is_shown(reports, verdicts):
     item = verdicts["ppo_lstm"][1] | {"evidence": {"badge": {"verdict": "not_proven", "try": 3}}}
-    assert "| kept | not proven |" in model_card(manifest_of(), None, [item])
+    assert "| kept | not proven (try 3) |" in model_card(manifest_of(), None, [item])
 
 
 def test_text_from_elsewhere_cannot_break_the_table():

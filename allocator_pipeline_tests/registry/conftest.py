@@ -132,7 +132,8 @@ def make_report(version: str, year: int, slots: tuple[int, ...], **changes: Any)
         "net": run.net.tolist(),
         "turnover": run.turnover.tolist(),
     }
-    nothing = {"metrics": dict.fromkeys(measured, -9.0), "weekly": {"net": [0.0] * len(run.net)}}
+    zeros = [0.0] * len(run.net)
+    nothing = {"metrics": metrics(zeros, zeros), "weekly": {"net": zeros, "turnover": zeros}}
     return {
         "format": FORMAT,
         "allocator": "ppo_lstm",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -12,17 +13,20 @@ from allocator_pipeline.artifact import Identity
 from allocator_pipeline.atomic import canonical_json, sha256
 from allocator_pipeline.config import GateConfig
 from allocator_pipeline.errors import (
+    CorruptArtifactError,
     MissingPartitionError,
     NotEnoughDataError,
     StorageError,
     TrainingDivergedError,
     WorkerError,
 )
+from allocator_pipeline.evaluation.metrics import metrics
 from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline.portfolio.state import concatenate
 from allocator_pipeline.registry import orders, promotion
 from allocator_pipeline.registry.ledger import BASELINES
+from allocator_pipeline.registry.replay import replay
 from allocator_pipeline.registry.tries import baseline_returns, count_failure
 from allocator_pipeline_tests.registry.conftest import COSTS, STATES, Tilted, best_and_worst, rivals
 
@@ -36,7 +40,8 @@ def beaten_by(report: dict[str, Any], gain: float) -> dict[str, Any]:
     net = np.array(series["policy"]["weekly"]["net"])
     for number, name in enumerate(BASELINES):
         other = net - gain + np.random.default_rng(number).normal(0.0, 0.003, len(net))
-        series[name] = {**series[name], "weekly": {"net": other.tolist()}}
+        weekly = {**series[name]["weekly"], "net": other.tolist()}
+        series[name] = {"metrics": metrics(other, weekly["turnover"]), "weekly": weekly}
     return report
 
 
@@ -84,6 +89,55 @@ def test_every_judgement_is_one_try_and_again_none(judge, report_on, court) -> N
     assert list(first.weeks) == reports[0]["walk_forward"]["series"]["policy"]["weekly"]["weeks"]
 
 
+def test_what_is_looked_at_is_counted_whoever_is_promoted(judge, report_on, court) -> None:
+    """Whoever trains two seeds and has the better one promoted has tried twice."""
+    judge(report_on(2016, (0,)))
+    seeds = [report_on(2017, slots) for slots in best_and_worst(2017)]
+    counted = [promotion.count_report(court, report) for report in seeds]
+    assert [entry.number for entry in counted] == [2, 3]
+    assert len(court.log.history()) == 1
+    verdict = judge(seeds[0])
+    assert len(court.ledger.history()) == 3  # judging finds the try
+    assert verdict.evidence["inputs"]["entry"] == counted[0].sha256
+    assert promotion.count_report(court, seeds[1]) == counted[1]
+
+
+def test_a_proof_once_given_stands(judge, report_on, court) -> None:
+    """One rule for gate, record, page and serving: any try that proved a version."""
+    report = beaten_by(report_on(2016, (0,)), 0.02)
+    first = judge(report)
+    assert (first.evidence["badge"]["verdict"], first.evidence["badge"]["proof"]) == ("proven", 1)
+    again = judge(beaten_by(report | {"universe": "fixed"}, -0.001))
+    badge = again.evidence["badge"]
+    assert (badge["verdict"], badge["try"], badge["proof"]) == ("not_proven", 2, 1)
+    proof = court.proof(first.champion)
+    assert proof is not None
+    assert (proof.number, court.proof(first.champion, by="2017-01-02")) == (1, None)
+    judge(report_on(2017, best_and_worst(2017)[0]))
+    back = orders.rollback(court, first.champion, "2018-03-05", "A test.")
+    assert (back.evidence["badge"]["try"], back.evidence["badge"]["proof"]) == (2, 1)
+    judge(report_on(2018, best_and_worst(2018)[0]))
+    strict = replace(court, gate=GateConfig(proof_to_promote=True))
+    chosen = orders.promote(strict, first.champion, "2019-03-04", "A test.")
+    assert (chosen.outcome, chosen.champion) == ("promoted", first.champion)
+    assert (chosen.evidence["badge"]["try"], chosen.evidence["badge"]["proof"]) == (2, 1)
+    assert replay(court)[-1].status == "same"
+
+
+def test_a_ledger_without_the_tries_of_verdicts_takes_no_more_and_proves_nothing(judge, report_on, court) -> None:
+    report, other = report_on(2016, (0,)), report_on(2017, (1,))
+    champion = judge(report).champion
+    shutil.rmtree(court.ledger.folder)
+    for use in (
+        lambda: judge(other),
+        lambda: promotion.count_report(court, other),
+        lambda: court.proof(champion),
+    ):
+        with pytest.raises(CorruptArtifactError, match="rests on a try that the ledger does not hold"):
+            use()
+    assert court.ledger.history() == []
+
+
 def test_a_verdict_that_was_not_written_finds_its_try_again(judge, report_on, court, monkeypatch) -> None:
     report = report_on(2016, (0,))
     monkeypatch.setattr(promotion, "ruling_on_report", lambda *_: (_ for _ in ()).throw(StorageError("no", todo="no")))
@@ -95,7 +149,7 @@ def test_a_verdict_that_was_not_written_finds_its_try_again(judge, report_on, co
     assert len(court.ledger.history()) == 1
 
 
-@pytest.mark.parametrize(("gain", "outcome"), [(0.0, "kept"), (0.02, "promoted")])
+@pytest.mark.parametrize(("gain", "outcome"), [(0.0006, "kept"), (0.02, "promoted")])
 def test_where_proof_is_demanded_a_win_by_noise_is_kept(tilted, report_on, court, gain: float, outcome: str) -> None:
     strict = replace(court, gate=STRICT)
     best, worst = best_and_worst(2017)
@@ -112,7 +166,7 @@ def test_where_proof_is_demanded_a_win_by_noise_is_kept(tilted, report_on, court
 def test_without_the_demand_the_same_win_is_promoted(tilted, report_on, court) -> None:
     best, worst = best_and_worst(2017)
     promotion.promote_from_report(court, report_on(2016, worst), ALL, COSTS)
-    verdict = promotion.promote_from_report(court, beaten_by(report_on(2017, best), 0.0), ALL, COSTS)
+    verdict = promotion.promote_from_report(court, beaten_by(report_on(2017, best), 0.0006), ALL, COSTS)
     assert (verdict.outcome, verdict.evidence["badge"]["verdict"]) == ("promoted", "not_proven")
 
 

@@ -80,8 +80,21 @@ def test_a_tie_has_no_evidence_is_counted_and_leaves_the_error_to_others(ledger:
     assert tie.verdict == "tie"
     assert (tie.against["equal_weight"]["t"], tie.against["equal_weight"]["spent"]) == (0.0, 0.0)
     after = ledger.record(attempt(3))
-    assert after.number == after.position == 2
-    assert after.against["equal_weight"]["correlations"] == [0.0, 1.0]
+    assert (after.number, after.position) == (2, 1)
+    assert after.against["equal_weight"]["correlations"] == [1.0]
+
+
+def test_a_tie_with_one_baseline_takes_nothing_from_the_other(tmp_path: Path, ledger: EvidenceLedger) -> None:
+    """It cannot be proven, so that it costs neither error nor a place, on any processor."""
+    other = EvidenceLedger(tmp_path / "elsewhere", draws=4_000)
+    rounding = 1e-16 * np.random.default_rng(5).normal(size=130)
+    for seed in range(9):
+        tie = ledger.record(attempt(net=MARKET[:130] + seed * rounding, candidate=f"v{seed}"))
+        assert (tie.verdict, tie.position, tie.against["hrp"]["threshold"]) == ("tie", 0, None)
+        assert tie.against["hrp"]["z"] != 0.0
+    mine, alone = ledger.record(attempt(3)), other.record(attempt(3))
+    assert (mine.number, mine.position) == (10, alone.position)
+    assert mine.against == alone.against
 
 
 def test_a_failure_is_a_try(ledger: EvidenceLedger) -> None:
@@ -89,17 +102,39 @@ def test_a_failure_is_a_try(ledger: EvidenceLedger) -> None:
     assert (entry.number, entry.verdict, entry.failure) == (1, "failed", "The training diverged.")
     assert entry.against["hrp"]["spent"] == 0.0
     assert ledger.record(failure()) == entry
-    assert ledger.record(attempt()).position == 2
+    assert ledger.record(attempt()).position == 1
 
 
-def test_a_new_sequence_begins_after_sixty_tries(ledger: EvidenceLedger) -> None:
-    first = ledger.record(attempt())
-    for number in range(TRIES - 1):
+def test_failures_and_ties_do_not_win_a_new_sequence(ledger: EvidenceLedger) -> None:
+    """Whoever has spent the error of half a sequence cannot fail his way to the low threshold of a new one."""
+    scored_tries = [ledger.record(attempt(seed, first=seed, last=100 + seed)) for seed in range(5)]
+    for number in range(TRIES):
         last = ledger.record(failure(number))
-    anew = ledger.record(attempt(3))
-    assert (last.sequence, last.position) == (1, 60)
-    assert (anew.number, anew.sequence, anew.position) == (61, 2, 1)
+    ledger.record(attempt(net=MARKET[:130]))
+    after = ledger.record(attempt(9))
+    assert (last.sequence, last.position) == (1, 5)
+    assert (after.number, after.sequence, after.position) == (TRIES + 7, 1, 6)
+    assert after.against["hrp"]["spent"] >= scored_tries[-1].against["hrp"]["spent"]
+
+
+def test_a_new_sequence_begins_after_sixty_scored_tries(ledger: EvidenceLedger) -> None:
+    first = ledger.record(attempt(0, last=60))
+    for seed in range(1, TRIES):
+        last = ledger.record(attempt(seed, last=60))
+    assert (last.sequence, last.position) == (1, TRIES)
+    failed = ledger.record(failure())
+    assert (failed.sequence, failed.position) == (1, TRIES)  # it needs no place, so that it opens nothing
+    anew = ledger.record(attempt(99))
+    assert (anew.number, anew.sequence, anew.position) == (TRIES + 2, 2, 1)
     assert anew.against["hrp"]["threshold"] == first.against["hrp"]["threshold"]
+
+
+def test_a_sequence_that_another_version_has_counted_is_refused(ledger: EvidenceLedger) -> None:
+    entry = ledger.record(attempt())
+    against = {name: {**each, "correlations": [0.0, 1.0]} for name, each in entry.against.items()}
+    other = dataclasses.replace(entry, against=against)
+    with pytest.raises(CorruptArtifactError, match="another version"):
+        judged(attempt(3), compare(attempt(3)), [other], "evidence", draws=4_000)
 
 
 def test_a_stored_entry_can_be_judged_again_to_the_same_bits(ledger: EvidenceLedger) -> None:

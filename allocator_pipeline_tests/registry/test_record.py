@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from allocator_pipeline.registry import orders, promotion
@@ -37,7 +39,7 @@ def test_a_case_names_parties_weeks_rule_numbers_evidence_ruling_and_seals(heard
         f"{evidence['candidate']['sharpe']:.4f} v. the champion's {evidence['champion']['sharpe']:.4f}",
         "paired stationary bootstrap",
         f"p = {evidence['duel']['ledoit_wolf']['p_value']:.3f} (Ledoit-Wolf",
-        "try 2 (number 2 of sequence 1), ",
+        "try 2 (2 of 60 places used in sequence 1), ",
         f"threshold {evidence['badge']['against']['hrp']['threshold']:.2f}",
         "the badge is needed for nothing",
         "**Promoted.**",
@@ -76,8 +78,20 @@ def test_a_verdict_of_before_there_was_a_ledger_can_be_read(court) -> None:
     assert "Evidence" not in told
 
 
+def test_a_tie_has_scores_and_no_threshold(judge, report_on) -> None:
+    report = report_on(2016, (0,))
+    series = report["walk_forward"]["series"]
+    series["equal_weight"] = series["policy"]
+    told = case(judge(report))
+    assert "try 1 (0 of 60 places used in sequence 1), a tie" in told
+    assert "z = 0.00, p = 0.500" in told
+    assert "threshold" not in told.split("a tie, so without a threshold")[1]
+
+
 def test_words() -> None:
-    assert badge_words({"verdict": "not_proven", "try": 12}) == "not proven (try 12)"
+    badge = {"verdict": "not_proven", "try": 12, "sequence": 1, "position": 9, "proof": None}
+    assert badge_words(badge) == "not proven (try 12; 9 of 60 places used in sequence 1)"
+    assert "(try 12, proven by try 3; 9 of 60" in badge_words(badge | {"proof": 3})
     assert badge_words({"verdict": "none", "try": None}) == badge_words(None) == "none"
     assert gate_words({"proof_to_promote": True, "proof_to_serve": True}).endswith("a promotion and for being served")
 
@@ -87,3 +101,16 @@ def test_the_picture_shows_scores_and_thresholds_of_the_allocators_own_tries(hea
     assert evidence_picture(entries, "ppo_lstm").startswith("![evidence z")
     assert evidence_picture(entries, "ppo_lstm") == evidence_picture(heard.ledger.history(), "ppo_lstm")
     assert evidence_picture(entries, "sac_lstm") == "No try has been scored yet."
+
+
+def test_no_line_of_the_record_gives_a_sharpe_ratio_without_interval_and_tries(heard, report_on) -> None:
+    lines = [line for line in court_record(heard.log.history()).splitlines() if re.search(r"Sharpe.*\d\.\d", line)]
+    assert {line.split(":")[0] for line in lines} == {"- **Numbers", "- **Duel", "- **Evidence over all tries"}
+    for line in lines:
+        assert re.search(r"95 % interval \[[-+]\d\.\d\d, [-+]\d\.\d\d\]|a tie", line), line
+        assert re.search(r"after \d+ tr(y|ies)|try \d+", line), line
+    assert "HRP" in next(line for line in lines if "Numbers" in line)
+
+
+def test_no_reason_quotes_a_number(heard) -> None:
+    assert [verdict.reason for verdict in heard.log.history() if re.search(r"\d", verdict.reason)] == []

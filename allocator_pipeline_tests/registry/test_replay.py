@@ -12,12 +12,16 @@ import pytest
 from allocator_pipeline.atomic import canonical_json, sha256
 from allocator_pipeline.config import GateConfig
 from allocator_pipeline.errors import CorruptArtifactError, MissingPartitionError, UnsafeNameError
+from allocator_pipeline.portfolio.state import concatenate
 from allocator_pipeline.registry import orders, promotion
 from allocator_pipeline.registry.chain import GENESIS
 from allocator_pipeline.registry.court import Court
-from allocator_pipeline.registry.replay import replay
+from allocator_pipeline.registry.replay import Finding, replay
+from allocator_pipeline.registry.rulings import ruling_on_report
 from allocator_pipeline.registry.verdicts import Verdict
-from allocator_pipeline_tests.registry.conftest import best_and_worst, make_ruling, rivals
+from allocator_pipeline_tests.registry.conftest import COSTS, STATES, best_and_worst, make_ruling, rivals
+
+ALL = concatenate(list(STATES.values()))
 
 
 @pytest.fixture
@@ -30,8 +34,12 @@ def heard(judge, report_on, stream, court) -> Court:
     return court
 
 
+def again(court: Court) -> list[Finding]:
+    return replay(court, lambda weeks: ALL, COSTS)
+
+
 def statuses(court: Court) -> list[str]:
-    return [finding.status for finding in replay(court)]
+    return [finding.status for finding in again(court)]
 
 
 def rewrite(court: Court, number: int, **changes: object) -> None:
@@ -59,7 +67,7 @@ def test_a_changed_input_is_found(heard) -> None:
     walk = heard.inputs.read(digest)
     walk["candidate"]["net"][3] += 0.01
     path.write_bytes(gzip.compress(canonical_json(walk), mtime=0))
-    findings = replay(heard)
+    findings = again(heard)
     assert [finding.status for finding in findings] == ["same", "same", "differs", "same"]
     assert "cannot be trusted" in findings[2].why
 
@@ -75,7 +83,7 @@ def test_an_edited_verdict_is_found_by_its_seal(heard) -> None:
     path = heard.log.folder / "000002.json"
     path.write_bytes(path.read_bytes().replace(b'"kept"', b'"promoted"'))
     with pytest.raises(CorruptArtifactError, match="not what was written"):
-        replay(heard)
+        again(heard)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +100,7 @@ def test_an_edited_verdict_sealed_anew_is_found_by_its_inputs(heard, number, cha
     if verdict.outcome == changes.get("outcome"):
         changes = {"outcome": "promoted", "promoted": True}
     rewrite(heard, number, **changes)
-    findings = replay(heard)
+    findings = again(heard)
     assert findings[number - 1].status == "differs"
     assert named in findings[number - 1].why or named == "candidate"
 
@@ -107,7 +115,7 @@ def test_edited_evidence_sealed_anew_is_found(heard, place) -> None:
         "gate": {"proof_to_promote": False, "proof_to_serve": False, "more": 1},
     }
     rewrite(heard, 3, evidence={**evidence, place: edits[place]})
-    assert replay(heard)[2].status == "differs"
+    assert again(heard)[2].status == "differs"
 
 
 def test_another_input_in_the_place_of_one_is_found(heard) -> None:
@@ -118,7 +126,33 @@ def test_another_input_in_the_place_of_one_is_found(heard) -> None:
     series["policy"] = {**series["policy"], "metrics": dict.fromkeys(series["policy"]["metrics"], 99.0)}
     digest = heard.inputs.keep(report)
     rewrite(heard, 3, evidence={**evidence, "inputs": {**evidence["inputs"], "report": digest}}, source_sha256=digest)
-    assert replay(heard)[2].status == "differs"
+    assert again(heard)[2].status == "differs"
+
+
+def test_a_walk_that_nobody_has_walked_is_found_though_everything_is_sealed_anew(heard) -> None:
+    """Edited by somebody who also writes the tests and metrics that follow from it."""
+    third = heard.log.history()[2]
+    inputs = third.evidence["inputs"]
+    documents = {name: heard.inputs.read(inputs[name]) for name in ("report", "candidate", "champion", "walk")}
+    for at in range(len(documents["walk"]["weeks"])):
+        documents["walk"]["champion"]["net"][at] -= 0.01
+    forged = {**inputs, "walk": heard.inputs.keep(documents["walk"])}
+    tries = heard.ledger.history()
+    entry = tries[third.evidence["badge"]["try"] - 1]
+    ruling = ruling_on_report(documents, entry, None, heard.log.history()[:2], GateConfig(), forged)
+    rewrite(heard, 3, outcome=ruling.outcome, reason=ruling.reason, promoted=ruling.promoted,
+            champion=ruling.champion, evidence=ruling.evidence)  # fmt: skip
+    found = again(heard)[2]
+    assert (found.status, "walked again" in found.why, "walk.champion.net" in found.why) == ("differs", True, True)
+    assert replay(heard)[2].status == "walk not remade"
+
+
+def test_a_walk_over_other_states_or_none_is_not_called_the_same(heard) -> None:
+    other = concatenate([*(STATES[year] for year in (2016, 2017)), replace(STATES[2018], returns=STATES[2018].marks)])
+    statuses_of = [[finding.status for finding in replay(heard, states, COSTS)] for states in (lambda _: other, None)]
+    assert statuses_of == [["same", "same", "walk not remade", "same"]] * 2
+    shutil.rmtree(heard.artifacts.root)
+    assert statuses(heard) == statuses_of[0]
 
 
 def test_a_verdict_of_another_try_is_found(heard) -> None:
@@ -126,9 +160,9 @@ def test_a_verdict_of_another_try_is_found(heard) -> None:
     other = heard.ledger.history()[0]
     changed = {**evidence, "badge": {**evidence["badge"], "try": 1}}
     rewrite(heard, 3, evidence=changed)
-    assert "not the entry" in replay(heard)[2].why
+    assert "not the entry" in again(heard)[2].why
     rewrite(heard, 3, evidence={**changed, "inputs": {**evidence["inputs"], "entry": other.sha256}})
-    assert replay(heard)[2].status == "differs"
+    assert again(heard)[2].status == "differs"
 
 
 def test_a_verdict_without_inputs_is_not_called_the_same(court) -> None:

@@ -77,7 +77,7 @@ def test_from_artefact_to_label(tmp_path: Path, models: list[Artifact]) -> None:
     walked = simulate(policies[2015][1].target_weights, STATES.between("2017-01-02"), COSTS)
     assert champion["turnover"] == pytest.approx(walked.turnover.mean(), abs=1e-15)
     assert second.promoted == (second.outcome == "promoted")
-    assert [finding.status for finding in replay(court)] == ["same", "same"]
+    assert [finding.status for finding in replay(court, lambda weeks: STATES, COSTS)] == ["same", "same"]
 
     _, served = champion_for(log, artifacts, "2017-06-05")
     assert served.version == models[0].version  # as of that week, whatever came later

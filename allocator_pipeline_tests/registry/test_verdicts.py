@@ -126,6 +126,7 @@ def test_tampering_is_found(log: VerdictLog) -> None:
         "not json": (paths[1], b"\xff"),
         "a list": (paths[1], b"[]"),
         "head damaged": (log.folder / "head.json", b"{}"),
+        "head removed": (log.folder / "head.json", None),
         "head of another": (log.folder / "head.json", canonical_json({"count": 4, "sha256": history[2].sha256})),
     }
     for name, (path, payload) in damages.items():
@@ -142,6 +143,15 @@ def test_tampering_is_found(log: VerdictLog) -> None:
         for extra in set(log.folder.glob("*.json")) - set(whole):
             extra.unlink()
         assert log.history() == history, name
+
+
+def test_a_head_may_be_one_link_behind_and_absent_beside_the_first_only(log: VerdictLog) -> None:
+    """A process that dies between a link and its head leaves a log that goes on."""
+    (first,) = fill(log, 1)
+    (log.folder / "head.json").unlink()
+    assert log.history() == [first]
+    head = log.append(make_ruling("s1", prior=first.champion), after=1)
+    assert log.history() == [first, head]
 
 
 def test_equal_verdicts_give_equal_bytes(tmp_path, log: VerdictLog) -> None:

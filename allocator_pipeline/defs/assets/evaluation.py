@@ -8,7 +8,7 @@ import pandas as pd
 from allocator_pipeline import schemas
 from allocator_pipeline.config import BASELINES, CASH
 from allocator_pipeline.defs.inputs import states_around, states_of_years
-from allocator_pipeline.defs.metadata import column_schema, fields, numbers, picture, table_facts
+from allocator_pipeline.defs.metadata import column_schema, fields, picture, series_numbers, table_facts
 from allocator_pipeline.defs.models import stored_policy
 from allocator_pipeline.defs.partitions import (
     SAME_YEAR,
@@ -24,6 +24,7 @@ from allocator_pipeline.defs.partitions import (
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.defs.storage import Partitioned
 from allocator_pipeline.evaluation.plots import drawdown_picture, growth_picture, report_table
+from allocator_pipeline.evaluation.report.estimates import Tries
 
 GROUP = {"group_name": "evaluation", "owners": ["team:risk"]}
 ONE_RUN = dg.BackfillPolicy.single_run()
@@ -88,7 +89,7 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         ),
         description="Report of year Y: the policy of Y-1 on the weeks of Y from cash, and the recipe walked "
         "forward over all judged years with holdings carried, beside every baseline and the reference recipe on the "
-        "very same weeks.",
+        "very same weeks. Each report is a try in the ledger, judged or not (docs/gate.md).",
         **GROUP,
     )
     def eval_reports(
@@ -102,6 +103,7 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
     ):
         from allocator_pipeline.allocators.scheduled import Scheduled
         from allocator_pipeline.evaluation.walk_forward import eval_report
+        from allocator_pipeline.registry.promotion import count_report
 
         values, weights = {}, cache(baseline_weights.__getitem__)  # every report reads those of all years before
         for key in context.partition_keys:
@@ -126,8 +128,10 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
                 costs=market.settings.costs,
                 context=market.context,
             )
-            context.log.info(f"report {key}: judged {len(years)} years")
-            context.add_asset_metadata(_report_facts(values[key]), partition_key=key)
+            entry = count_report(store.court(allocator), values[key])  # before anybody sees what it says
+            context.log.info(f"report {key}: judged {len(years)} years, try {entry.number} of the ledger")
+            facts = _report_facts(values[key], Tries(len(store.ledger.history())))
+            context.add_asset_metadata({**facts, "try": entry.number}, partition_key=key)
         return values
 
     @dg.asset(
@@ -200,13 +204,13 @@ def _judged(trained_policies: Partitioned, key: str) -> list[int]:
     return sorted(years)
 
 
-def _report_facts(report: dict) -> dict[str, object]:
+def _report_facts(report: dict, tries: Tries) -> dict[str, object]:
     return {
         "candidate": report["candidate"],
-        "walk_forward": dg.MetadataValue.md(report_table(report)),
+        "walk_forward": dg.MetadataValue.md(report_table(report, tries)),
         "growth": dg.MetadataValue.md(growth_picture(report)),
         "drawdown": dg.MetadataValue.md(drawdown_picture(report)),
         "universe": report["universe"],
         "notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in report["notes"])),
-        **numbers(report["walk_forward"]["series"]["policy"]["metrics"]),
+        **series_numbers(report["walk_forward"]["series"], tries),
     }

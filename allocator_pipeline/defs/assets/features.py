@@ -1,5 +1,7 @@
 """Point-in-time features by year: universe, weekly signals, outcomes, and the bars a forecaster may read."""
 
+from typing import Any
+
 import dagster as dg
 import pandas as pd
 
@@ -7,7 +9,9 @@ from allocator_pipeline import schemas
 from allocator_pipeline.config import FORECAST_CHAIN_YEARS, FORECAST_TRAINING_YEARS, SIGNALS
 from allocator_pipeline.defs.metadata import column_schema, markdown, picture, table_facts
 from allocator_pipeline.defs.partitions import Partitions, time_window
-from allocator_pipeline.defs.resources import MarketResource
+from allocator_pipeline.defs.published import on_record
+from allocator_pipeline.defs.resources import MarketResource, StoreResource
+from allocator_pipeline.defs.storage import AssetStore, Partitioned
 from allocator_pipeline.features.outcomes import outcomes_table
 from allocator_pipeline.features.signals import weekly_signals
 from allocator_pipeline.market.universe import universe_of
@@ -117,16 +121,23 @@ def feature_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         "before it and one more for context, and the same of the years whose models its own may start from.",
         **GROUP,
     )
-    def price_windows(context: dg.AssetExecutionContext, prices):
-        tables = {}
-        for key in context.partition_keys:
-            tables[key] = prices.table(str(int(key) - WINDOW_YEARS), key)
-            listed = tables[key].groupby("date")["adj_close"].count().astype("float64")
-            drawn = picture({"symbols": listed}, "symbols with a bar in each session")
-            context.add_asset_metadata({**table_facts(tables[key], "date"), "coverage": drawn}, partition_key=key)
-        return tables
+    def price_windows(context: dg.AssetExecutionContext, store: StoreResource, prices):
+        with on_record(context) as published:
+            for key in context.partition_keys:
+                published[key] = _publish_window(store.assets, key, prices)
+                context.add_asset_metadata(published[key], partition_key=key)
+        return Partitioned(store.assets, "price_windows", list(context.partition_keys))
 
     return [universe, signals, outcomes, price_windows]
+
+
+def _publish_window(store: AssetStore, key: str, prices: Partitioned) -> dict[str, Any]:
+    """Store a year's window, so that no two are in memory at once, and return its metadata."""
+    table = prices.table(str(int(key) - WINDOW_YEARS), key)
+    store.write("price_windows", key, table)
+    listed = table.groupby("date")["adj_close"].count().astype("float64")
+    drawn = picture({"symbols": listed}, "symbols with a bar in each session")
+    return {**table_facts(table, "date"), "coverage": drawn}
 
 
 def _mean_by_week(table: pd.DataFrame, column: str) -> pd.Series:

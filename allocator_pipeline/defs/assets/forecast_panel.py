@@ -49,6 +49,13 @@ def forecast_panel_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
                 f"{path}: {sum(strangers.values())} rows are not used, for the market does not have their "
                 f"{len(strangers)} symbols: {', '.join(list(strangers)[:20])}."
             )
+        beside = rows if rows is None else external.beside_quantiles(rows)
+        if beside is not None and len(beside):
+            first = beside.iloc[0]
+            context.log.warning(
+                f"{path}: {len(beside)} forecasts lie outside their own outer quantiles, the first of them that of "
+                f"{first['forecaster']} for {first['symbol']} and the week of {first['week'].date()}."
+            )
         tables = {}
         for key in context.partition_keys:
             table = (
@@ -187,7 +194,7 @@ def forecast_panel_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             why_absent(panels, forecast_panel, opponent_forecasts),
         )
         path = Path(store.root) / FORECAST_PAGE
-        digest = write_forecast_page(summary, market.market, path)
+        digest = write_forecast_page(summary, market.market, market.source.coverage().notes, path)
         pictures = {
             f"{name}_top_five": dg.MetadataValue.md(growth_picture(one, one["weekly"]["net"]))
             for name, one in summary["forecasters"].items()

@@ -65,8 +65,8 @@ def forecast_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         with on_record(context) as published, closing(fitted):  # closing ends its processes where a year fails
             for key, model in fitted:
                 name, year = wanted[key]
-                bars, stocks = price_windows[str(year)], universe[str(year)]
-                table = forecast_year((model.manifest, model.files), year, bars, stocks)
+                stored = (model.manifest, model.files)
+                table = forecast_year(stored, year, price_windows[str(year)], universe[str(year)])
                 tables[key] = schemas.validate(table, schemas.FORECASTS, name)
                 store.assets.write("forecasts", key, table)  # now, so that a crash in a later year keeps this one
                 published[key] = {

@@ -48,26 +48,39 @@ class ObjectiveConfig(dg.Config):
     differential_sharpe: bool = False
 
 
-class TrainingConfig(dg.Config):
-    """Choices of one training run. ``processes`` changes nothing but the time: one thread each, states shared."""
+class Choices(dg.Config):
+    """Choices of a training run. ``processes`` changes nothing but the time: one thread each, states shared."""
 
-    seed: int = 42
     objective: ObjectiveConfig = ObjectiveConfig()
     processes: int = Field(default=2, ge=1)
+
+
+class TrainingConfig(Choices):
+    """Choices of one training run, and the seed of what may be promoted."""
+
+    seed: int = 42
+
+
+class SeedsConfig(Choices):
+    """Choices of the trainings beside it; the summary counts only what differs in nothing but the seed."""
+
+    seeds: list[int] = Field(default=[1, 2], min_length=1)
 
 
 def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
     """Return the assets of the group."""
 
+    def wanted(key, seed):
+        from allocator_pipeline.defs.training import Wanted
+
+        name, year = split(key)
+        return Wanted(name, int(year), range(partitions.first_forecast_year, int(year) + 1), seed)
+
     def train(context, market, store, state_tensors, recipe, config):
         from allocator_pipeline.defs.training import train_years
 
-        wanted = {key: split(key) for key in context.partition_keys}
         models = train_years(
-            {
-                key: (name, int(year), range(partitions.first_forecast_year, int(year) + 1))
-                for key, (name, year) in wanted.items()
-            },
+            {key: wanted(key, config.seed) for key in context.partition_keys},
             state_tensors,
             recipe,
             config,
@@ -75,8 +88,8 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             market.settings,
             context.log.info,
         )
-        for key, (allocator, _) in wanted.items():
-            context.add_asset_metadata(_facts(models[key], algorithm_of(allocator)), partition_key=key)
+        for key, model in models.items():
+            context.add_asset_metadata(_facts(model, algorithm_of(split(key)[0])), partition_key=key)
         return {key: reference(model) for key, model in models.items()}
 
     @dg.asset(
@@ -114,6 +127,42 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         state_tensors,
     ):
         return train(context, market, store, state_tensors, "reference", config)
+
+    @dg.asset(
+        partitions_def=partitions.policy_years,
+        backfill_policy=dg.BackfillPolicy.multi_run(8),
+        ins={"state_tensors": dg.AssetIn(partition_mapping=states_by_year(-100, 0))},
+        description="The `default` recipe of a year trained anew from further seeds, ensemble, cross-fit and share. "
+        "`allocator_summary` walks them beside the trained policies: what a result owes to its seed. They are stored "
+        "under names of their own, never judged, promoted or served, and so no tries.",
+        **{**GROUP, "metadata": fields(seeds="object")},
+    )
+    def seed_policies(
+        context: dg.AssetExecutionContext,
+        config: SeedsConfig,
+        market: MarketResource,
+        store: StoreResource,
+        state_tensors,
+    ):
+        from allocator_pipeline.defs.training import train_years
+
+        models = train_years(
+            {(key, seed): wanted(key, seed) for key in context.partition_keys for seed in sorted(set(config.seeds))},
+            state_tensors,
+            "default",
+            config,
+            store,
+            market.settings,
+            context.log.info,
+            replicates=True,
+        )
+        values: dict[str, dict] = {key: {"seeds": {}} for key in context.partition_keys}
+        for (key, seed), model in models.items():
+            values[key]["seeds"][str(seed)] = reference(model)
+        for key, value in values.items():
+            versions = {seed: model["version"] for seed, model in value["seeds"].items()}
+            context.add_asset_metadata({"versions": dg.MetadataValue.json(versions)}, partition_key=key)
+        return values
 
     @dg.asset(
         partitions_def=partitions.finetune_weeks,
@@ -155,11 +204,11 @@ def policy_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             )
             kept = forgotten(champion, model, states, market.settings.costs)
             values[key] = {**reference(model), "forgetting": kept}
-            facts = {**_facts(model, algorithm_of(allocator)), "forgetting": dg.MetadataValue.json(kept)}
+            facts = {**_facts(model, algorithm_of(allocator)), "forgetting": dg.MetadataValue.text(kept["words"])}
             context.add_asset_metadata(facts, partition_key=key)
         return values
 
-    return [trained_policies, reference_policies, finetuned_policies]
+    return [trained_policies, reference_policies, seed_policies, finetuned_policies]
 
 
 def _facts(model, algorithm):

@@ -5,11 +5,12 @@ import pandas as pd
 
 from allocator_pipeline.config import ALLOCATORS, BASELINES
 from allocator_pipeline.defs.inputs import states_of_years
-from allocator_pipeline.defs.metadata import fields, numbers
+from allocator_pipeline.defs.metadata import fields, series_numbers
 from allocator_pipeline.defs.models import stored_policy
 from allocator_pipeline.defs.partitions import SAME_ALLOCATOR, Partitions
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
-from allocator_pipeline.defs.summaries import duels_of, judged_years, tries_of
+from allocator_pipeline.defs.summaries import duels_of, judged_years, recipes_of, tries_of
+from allocator_pipeline.evaluation.report.estimates import Tries
 from allocator_pipeline.evaluation.summary_plots import sentences, significance_table, summary_pictures
 
 GROUP = {"group_name": "evaluation", "owners": ["team:risk"], "kinds": {"json"}}
@@ -22,7 +23,10 @@ def summary_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         partitions_def=partitions.allocators,
         backfill_policy=dg.BackfillPolicy.single_run(),
         ins={
-            **{name: dg.AssetIn(partition_mapping=SAME_ALLOCATOR) for name in ("eval_reports", "trained_policies")},
+            **{
+                name: dg.AssetIn(partition_mapping=SAME_ALLOCATOR)
+                for name in ("eval_reports", "trained_policies", "seed_policies")
+            },
             # no mapping leads from an allocator to its forecaster x years; the body reads what it needs
             **{
                 name: dg.AssetIn(partition_mapping=dg.AllPartitionMapping())
@@ -33,6 +37,7 @@ def summary_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             allocator="string",
             years="list of int",
             series="object",
+            recipes="object",
             seeds="object",
             placebo="object",
             calendar="list of object",
@@ -40,9 +45,9 @@ def summary_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             response="object",
             weights="object",
         ),
-        description="The deep look at an allocator over all judged years: what is served beside all of the tilt, each "
-        "member of the ensemble alone, forecasts shuffled among the stocks, calendar years, rolling Sharpe ratio, "
-        "levels of costs, and what the latest policy responds to.",
+        description="The deep look at an allocator over all judged years: what is served beside all of the tilt, the "
+        "whole recipe from other seeds, each member of the ensemble alone, forecasts shuffled among the stocks, "
+        "calendar years, rolling Sharpe ratio, levels of costs, and what the latest policy responds to.",
         **GROUP,
     )
     def allocator_summary(
@@ -51,18 +56,21 @@ def summary_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         store: StoreResource,
         eval_reports,
         trained_policies,
+        seed_policies,
         state_tensors,
         baseline_weights,
     ):
         from allocator_pipeline.allocators.scheduled import Scheduled
         from allocator_pipeline.evaluation.allocator_summary import allocator_summary as summarise
 
-        values = {}
+        values, tries = {}, Tries(len(store.ledger.history()))
         for name in context.partition_keys:
             years = judged_years(eval_reports, name)
+            trained = {year - 1: trained_policies[f"{name}|{year - 1}"] for year in years}
+            seed, replicates = recipes_of(store, trained, seed_policies, name)
             values[name] = summarise(
                 name,
-                policies={year - 1: stored_policy(store, trained_policies[f"{name}|{year - 1}"]) for year in years},
+                policies={year: stored_policy(store, value) for year, value in trained.items()},
                 states=states_of_years(state_tensors, name, years),
                 baselines={
                     rule: Scheduled(pd.concat([baseline_weights[f"{rule}|{year}"] for year in years]))
@@ -70,10 +78,12 @@ def summary_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
                 },
                 costs=market.settings.costs,
                 context=market.context,
+                seed=seed,
+                replicates=replicates,
             )
             context.log.info(f"{name}: looked into {len(years)} years")
-            shown = {title: dg.MetadataValue.md(text) for title, text in summary_pictures(values[name]).items()}
-            measured = numbers(values[name]["series"]["policy"]["metrics"])
+            shown = {title: dg.MetadataValue.md(text) for title, text in summary_pictures(values[name], tries).items()}
+            measured = series_numbers(values[name]["series"], tries)
             context.add_asset_metadata({**shown, **measured}, partition_key=name)
         return values
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation import charts
+from allocator_pipeline.evaluation.comparison_words import candidates_words
 from allocator_pipeline.evaluation.page import table
 from allocator_pipeline.evaluation.report.estimates import Sharpe, Tries, difference, sharpe_charts
 from allocator_pipeline.evaluation.report.results import mark
@@ -45,7 +46,7 @@ def significance(
         principal = [pair for pair in comparison["pairs"] if pair["baseline"] in PRINCIPAL_BASELINES]
         others = [pair for pair in comparison["pairs"] if pair["baseline"] not in PRINCIPAL_BASELINES]
         parts = [
-            bullets([comparison["words"][0], *findings(reports), *_overfitting(comparison)]),
+            bullets([comparison["words"][0], *findings(reports, comparison), *_overfitting(comparison)]),
             _differences(tries),
             _pairs(principal, tries),
             folded("Against the other baselines", _pairs(others, tries)) if others else "",
@@ -58,7 +59,9 @@ def significance(
             note(
                 "Deflated Sharpe ratio: the probability that the true one lies above what the luckiest of so many "
                 "worthless tries would show; below 95 % it is no evidence. SPA: whether the best of all is better than "
-                "a baseline, knowing how many were compared. Model confidence set: all that may be the best."
+                "a baseline, knowing how many were compared. Model confidence set: all that may be the best. These "
+                "know of the allocators, and the first of the seeds of their ensembles too. The fixed reference recipe "
+                "is in none of them and not among the tries."
             ),
         ]
     return Section("significance", "More than chance?", "".join(parts), figures)
@@ -122,6 +125,17 @@ def _p(test: Mapping[str, Any] | None) -> str:
 
 
 def _duels(duels: Sequence[Pair], tries: Tries) -> str:
+    if not duels:
+        return f"<h3>Challenger and champion</h3>{note('None has 26 common weeks yet.')}"
+    differ = [duel for duel in duels if duel["verdict"] != "tie"]
+    same = [duel for duel in duels if duel["verdict"] == "tie"]
+    shown = _duel_table(differ, tries) if differ else ""
+    if same:
+        shown += folded(f"{len(same)} more, identical in every week", _duel_table(same, tries))
+    return f"<h3>Challenger and champion</h3>{shown}"
+
+
+def _duel_table(duels: Sequence[Pair], tries: Tries) -> str:
     body = [
         [
             f"<strong>{escape(duel['allocator'])}</strong>{tries.html()}",
@@ -144,8 +158,7 @@ def _duels(duels: Sequence[Pair], tries: Tries) -> str:
         "p, Ledoit-Wolf",
         "verdict",
     ]
-    shown = table(header, body, text=[1, 6]) if body else note("None has 26 common weeks yet.")
-    return f"<h3>Challenger and champion</h3>{shown}"
+    return table(header, body, text=[1, 6])
 
 
 def _deflated(comparison: Comparison, summaries: Summaries) -> str:
@@ -175,7 +188,8 @@ def _overfitting(comparison: Comparison) -> list[str]:
         return []
     return [
         f"Probability of backtest overfitting {percent(found['probability'], 0)}: so often the recipe and seed that do "
-        f"best in one half of the weeks are below the median of all {found['columns']} in the other. Half is pure luck."
+        f"best in one half of the weeks are below the median of all {candidates_words(found)} in the other. Half is "
+        "pure luck."
     ]
 
 

@@ -9,8 +9,9 @@ from html import escape
 from typing import Any
 
 from allocator_pipeline.config import PRINCIPAL_BASELINES
+from allocator_pipeline.evaluation.evidence import TRIES
 from allocator_pipeline.evaluation.page import table
-from allocator_pipeline.evaluation.report.estimates import Tries, difference
+from allocator_pipeline.evaluation.report.estimates import FIXED_RECIPE, FIXED_RULE, Tries, difference
 from allocator_pipeline.evaluation.report.section import Comparison, Section, absent, folded, note
 from allocator_pipeline.evaluation.summary import LABELS, OUTCOMES, Verdicts, p_value
 
@@ -29,7 +30,7 @@ class Champion:
     since : str
         ISO Monday from which it serves.
     badge : mapping or None
-        What the evidence said of it when it was judged last; None where it was not asked.
+        What the evidence said of it when it was judged last, ``proof`` among it; None where it was not asked.
     """
 
     version: str
@@ -38,14 +39,16 @@ class Champion:
 
     @property
     def proven(self) -> bool:
-        """True if its evidence holds over the whole sequence of tries."""
-        return self.badge is not None and self.badge["verdict"] == "proven"
+        """True if any of its tries has proved it, as gate and serving see it (`registry.ledger.proof_of`)."""
+        return self.badge is not None and self.badge["proof"] is not None
 
     def words(self, tries: Tries) -> str:
-        """Return ``proven``, or ``not proven after N tries``."""
+        """Return ``proven``, or ``not proven after N tries``, with where its own try stands in the sequence."""
+        place = _place(self.badge)
         if self.badge is not None and self.proven:
-            return f"proven (try {self.badge['try']})"
-        return f"not proven {tries.words()}" if tries.count else "not proven, no try counted yet"
+            return f"proven (try {self.badge['proof']}{place})"
+        own = f" (its own: try {self.badge['try']}{place})" if self.badge is not None and place else ""
+        return f"not proven {tries.words()}{own}" if tries.count else "not proven, no try counted yet"
 
 
 def champion_of(history: Sequence[Mapping[str, Any]]) -> Champion | None:
@@ -86,6 +89,15 @@ def badges(verdicts: Verdicts, tries: Tries) -> list[str]:
     return [f"{name}: champion {one.version}, {one.words(tries)}." for name, one in champions_now.items() if one]
 
 
+def table_note(verdicts: Verdicts, tries: Tries) -> str:
+    """Return the line below the result table: what the brackets are, the tries, and which champions are proven."""
+    now = {name: one for name, history in verdicts.items() if (one := champion_of(history))}
+    proven = [name for name, one in now.items() if one.proven]
+    champions_now = f"Champions proven (of {len(now)}): {', '.join(proven) or 'none'}." if now else "No champion yet."
+    fixed = f"baselines are {FIXED_RULE.words()} each, ref. is {FIXED_RECIPE.words()}"
+    return f"Brackets hold 95 % intervals. Policies {tries.words()}; {fixed}.\n{champions_now}"
+
+
 def champions(verdicts: Verdicts, tries: Tries) -> Section:
     """Show each allocator's champion with its badge and the evidence behind it."""
     body = []
@@ -105,7 +117,9 @@ def champions(verdicts: Verdicts, tries: Tries) -> Section:
     header = ["", "champion", "serves from", "evidence", *(f"against {LABELS[name]}" for name in PRINCIPAL_BASELINES)]
     remark = (
         "Proven means: better than equal weight and HRP at 5 % over the whole sequence of tries, not in one test of "
-        "its own. z is the evidence in standard normal units; it has to exceed the threshold of its try."
+        "its own. A proof once given stands, whatever later tries of the same version bring. z is the evidence in "
+        "standard normal units; it has to exceed the threshold of its try. A sequence has 60 places, for tries that "
+        "are scored and tie with nothing; then a new one begins with an error of 5 % of its own."
     )
     shown = table(header, body, text=[3]) + note(remark) if body else absent("promoted_policies")
     return Section("champions", "Champions", shown)
@@ -119,10 +133,18 @@ def seal(champion: Champion, tries: Tries) -> str:
     return f'<span class="badge {kind}">{escape(champion.words(tries))}</span>{small}'
 
 
+def _place(badge: Badge | None) -> str:
+    if not badge or not badge["try"]:
+        return ""
+    return f", {badge['position']} of {TRIES} places used in sequence {badge['sequence']}"
+
+
 def _evidence(badge: Badge | None, baseline: str) -> str:
     item = (badge or {}).get("against", {}).get(baseline)
-    if item is None or item.get("threshold") is None:
+    if item is None:
         return "<small>not asked</small>"
+    if item.get("threshold") is None:
+        return f"z {item['z'] + 0.0:+.2f}<br><small>no threshold: a tie cannot be proven</small>"
     return f"z {item['z']:+.2f}<br><small>threshold {item['threshold']:.2f}</small>"
 
 
@@ -136,16 +158,19 @@ def record(verdicts: Verdicts, tries: Tries) -> Section:
         promoted = sum(item["outcome"] == "promoted" for item in history)
         count = f"{len(history)} {'verdict' if len(history) == 1 else 'verdicts'}"
         heading = f"{allocator}: {count}, {promoted} promoted, champion now {champion.version}, {champion.words(tries)}"
-        header = ["no.", "effective", "judged", "candidate", "outcome", "evidence", "Sharpe ratio less the champion's"]
-        header += ["champion after", "reason"]
-        rows = [_verdict(item) for item in reversed(history)]
-        parts.append(folded(heading, table(header, rows, text=[8]), unfolded=not parts))
+        parts.append(folded(heading, cases(list(reversed(history))), unfolded=not parts))
     remark = (
         "The newest first. A verdict takes effect at a week and is never changed afterwards; each carries the hash of "
         "the one before it and of what was judged. Champion now means after the latest verdict. Reasons and evidence "
         "are quoted as they were recorded."
     )
     return Section("verdicts", "Verdicts", note(remark) + ("".join(parts) or note("Nothing has been judged yet.")))
+
+
+def cases(verdicts: Sequence[Mapping[str, Any]]) -> str:
+    """Return some verdicts of one allocator as a table, in the order given."""
+    header = ["no.", "effective", "judged", "candidate", "outcome", "evidence", "Sharpe ratio less the champion's"]
+    return table([*header, "champion after", "reason"], [_verdict(item) for item in verdicts], text=[8])
 
 
 def _verdict(item: Mapping[str, Any]) -> list[str]:

@@ -61,7 +61,10 @@ def html_report(
             "growth-and-drawdown",
             "Growth and drawdown",
             chart("growth", "Wealth and drawdown of every allocator and baseline")
-            + note("Wealth on a log scale, then the loss since the last high. Click a name to hide it, drag to zoom."),
+            + note(
+                "Wealth on a log scale, then the loss since the last high. Without bands, which are drawn one "
+                "allocator at a time below, under Other seeds. Click a name to hide it, drag to zoom."
+            ),
             {"growth": charts.growth(shown, {name: report["last_exit"] for name, report in reports.items()})},
         ),
         luck.seeds(names, summaries, tries),

@@ -1,8 +1,8 @@
 """Estimates that cannot be shown alone: a Sharpe ratio has its interval, its tries and its baselines.
 
-Whoever picks the best of many numbers picks luck as well. So the page prints a Sharpe ratio only through `Sharpe`,
-which cannot be built without its company, a difference of two only through `difference`, and charts of some only
-through `sharpe_charts`.
+Whoever picks the best of many numbers picks luck as well. So a Sharpe ratio is shown only through `Sharpe`, which
+cannot be built without its company: on the page, as text in the Dagster UI, and as numbers that it plots. The page
+shows a difference of two only through `difference`, and charts of some only through `sharpe_charts`.
 """
 
 from __future__ import annotations
@@ -25,15 +25,18 @@ class Tries:
     Parameters
     ----------
     count : int or None
-        0 while none has been counted; None for a fixed rule, which nobody chose by its results.
+        0 while none has been counted; None for what nobody chose by its results.
+    fixed : str
+        What such a thing is.
     """
 
     count: int | None
+    fixed: str = "a fixed rule"
 
     def words(self) -> str:
         """Return ``"after 12 tries"`` or what there is to say instead."""
         if self.count is None:
-            return "a fixed rule"
+            return self.fixed
         if self.count == 0:
             return "no try counted yet"
         return f"after {self.count} {'try' if self.count == 1 else 'tries'}"
@@ -44,6 +47,7 @@ class Tries:
 
 
 FIXED_RULE = Tries(None)
+FIXED_RECIPE = Tries(None, "a fixed recipe, not counted")
 
 
 @dataclass(frozen=True)
@@ -83,14 +87,38 @@ class Sharpe:
 
     def html(self) -> str:
         """Return the estimate with interval, tries and baselines beside it."""
-        between = f"{self.interval['low']:.2f} to {self.interval['high']:.2f}" if self.interval else "too few weeks"
-        over = f" over {escape(self.over)}" if self.over else ""
-        beside = ", ".join(f"{escape(LABELS.get(name, name))} {value:.2f}" for name, value in self.baselines.items())
         return (
             f'<span class="sharpe">{self.estimate:.2f}<span class="beside">'
-            f'<small class="interval">{between}{over}</small>, {self.tries.html()}</span>'
-            f'<small class="beside baselines">{beside}</small></span>'
+            f'<small class="interval">{escape(self._between())}</small>, {self.tries.html()}</span>'
+            f'<small class="beside baselines">{escape(self._beside())}</small></span>'
         )
+
+    def text(self) -> str:
+        """Return the same in a line: ``"0.91 [0.20 to 1.63], after 12 tries; equal weight 0.90, HRP 0.92"``."""
+        return f"{self.estimate:.2f} [{self._between()}], {self.tries.words()}; {self._beside()}"
+
+    def numbers(self) -> dict[str, float]:
+        """Return the same as numbers that a chart takes, without an interval none.
+
+        Returns
+        -------
+        dict of str to float
+            ``sharpe``, ``sharpe_low``, ``sharpe_high``, ``sharpe_`` and the name of each baseline, ``tries``.
+        """
+        if not self.interval:
+            return {}
+        ends = {f"sharpe_{end}": float(self.interval[end]) for end in ("low", "high")}
+        beside = {f"sharpe_{name}": float(value) for name, value in self.baselines.items()}
+        return {"sharpe": float(self.estimate), **ends, **beside, "tries": float(self.tries.count or 0)}
+
+    def _between(self) -> str:
+        if not self.interval:
+            return "too few weeks"
+        over = f" over {self.over}" if self.over else ""
+        return f"{self.interval['low']:.2f} to {self.interval['high']:.2f}{over}"
+
+    def _beside(self) -> str:
+        return ", ".join(f"{LABELS.get(name, name)} {value:.2f}" for name, value in self.baselines.items())
 
 
 def sharpe_of(name: str, series: Mapping[str, Mapping[str, Any]], tries: Tries) -> Sharpe:
@@ -102,7 +130,7 @@ def sharpe_of(name: str, series: Mapping[str, Mapping[str, Any]], tries: Tries) 
     series : mapping of str to dict
         Name -> ``role``, ``metrics`` and ``interval``, as reports and summaries hold them; the baselines among them.
     tries : Tries
-        Of what is no baseline.
+        Of what is neither a baseline nor the fixed reference recipe.
 
     Returns
     -------
@@ -117,7 +145,8 @@ def sharpe_of(name: str, series: Mapping[str, Mapping[str, Any]], tries: Tries) 
     beside = {
         other: series[other]["metrics"]["sharpe"] for other in PRINCIPAL_BASELINES if other in series and other != name
     }
-    return Sharpe(own["metrics"]["sharpe"], own["interval"], FIXED_RULE if own["role"] == "baseline" else tries, beside)
+    fixed = {"baseline": FIXED_RULE, "reference": FIXED_RECIPE}
+    return Sharpe(own["metrics"]["sharpe"], own["interval"], fixed.get(own["role"], tries), beside)
 
 
 def difference(item: Mapping[str, Any] | None) -> str:

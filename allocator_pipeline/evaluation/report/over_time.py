@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,15 +19,26 @@ SMOOTH = 13
 """Weeks of the moving mean of turnover: a quarter."""
 
 
+def recipes(allocator: str, summary: Mapping[str, Any]) -> Figure:
+    """Draw wealth and drawdown with the band of the whole recipe from every seed there is."""
+    walks = summary["recipes"]["walks"]
+    return _banded(allocator, summary, [walk["net"] for walk in walks], f"{len(walks)} whole recipes")
+
+
 def seeds(allocator: str, summary: Mapping[str, Any]) -> Figure:
-    """Draw wealth and drawdown of what is served, unshrunk and the baselines, with the band of the served seeds."""
+    """Draw wealth and drawdown with the band of the members of the ensemble, each alone at its share."""
+    members = summary["seeds"]["served"]
+    return _banded(allocator, summary, [member["net"] for member in members], f"{len(members)} members")
+
+
+def _banded(allocator: str, summary: Mapping[str, Any], nets: Sequence[Sequence[float]], name_of_band: str) -> Figure:
+    """Draw what is served, unshrunk and the baselines before a band of other walks."""
     times = [*summary["weeks"], summary["last_exit"]]
-    members = np.array([member["net"] for member in summary["seeds"]["served"]])
     data: list[Figure] = []
     for path, start, place in ((wealth, 1.0, {}), (drawdowns, 0.0, {"yaxis": "y2"})):
-        if len(members):
-            paths = np.stack([[start, *path(net)] for net in members])
-            data += band(times, paths.min(axis=0), paths.max(axis=0), f"{len(members)} seeds", place)
+        if nets:
+            paths = np.stack([[start, *path(np.asarray(net))] for net in nets])
+            data += band(times, paths.min(axis=0), paths.max(axis=0), name_of_band, place)
         for name, label, style in summary_lines(allocator, summary):
             net = np.asarray(summary["series"][name]["weekly"]["net"])
             data.append(line(times, [start, *path(net)], label, style, "%{y:.1%}" if place else "%{y:.3f}", place))

@@ -97,7 +97,8 @@ def results(reports: Reports, shown: Sequence[Row], verdicts: Verdicts, tries: T
         f"Over {' or '.join(map(str, weeks))} weeks, annualised with 52. The small figures are 95 % intervals "
         "(stationary bootstrap, paired for differences), the tries that the ledger has counted, and the baselines "
         "over the same weeks. Turnover is one-way: half the sum of all changes in weight, cash included. A reference "
-        "row is the textbook recipe, trained once before the first week and left alone."
+        "row is the textbook recipe, trained once before the first week and left alone; nobody chose it by these "
+        "results, so that it is not counted."
     )
     return Section("results", "Results", table(header, body, classes) + note(remark))
 

@@ -42,13 +42,8 @@ def last_weights(decisions: Decisions, verdicts: Verdicts, tries: Tries) -> Sect
     """Show the last decision of every allocator side by side."""
     if not decisions:
         return Section("decision", "Last target weights", note("Nothing has been decided yet."))
-    held = {symbol for item in decisions.values() for symbol in item["target"]} - {CASH}
-    mean = {symbol: np.mean([item["target"].get(symbol, 0.0) for item in decisions.values()]) for symbol in held}
-    order = [*sorted(held, key=lambda symbol: (-mean[symbol], symbol)), CASH]
-    body = [
-        [f"<strong>{escape(symbol)}</strong>", *(_bar(item["target"].get(symbol, 0.0)) for item in decisions.values())]
-        for symbol in order
-    ]
+    body = weight_rows({name: item["target"] for name, item in decisions.items()})
+    stocks = len(body)
     body.append(["turnover", *(percent(item["turnover"]) for item in decisions.values())])
     body.append(
         ["by policy", *(f"<small><code>{escape(item['version'])}</code></small>" for item in decisions.values())]
@@ -64,9 +59,26 @@ def last_weights(decisions: Decisions, verdicts: Verdicts, tries: Tries) -> Sect
         ]
     )
     weeks = " and ".join(sorted({str(item["week"]) for item in decisions.values()}))
-    classes = ["" for _ in order] + ["group", "", ""]
+    classes = [""] * stocks + ["group", "", ""]
     shown = f"<p>Week of {escape(weeks)}.</p>" + table(["", *decisions], body, classes)
     return Section("decision", "Last target weights", shown)
+
+
+def weight_rows(targets: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
+    """Return the rows of a table of weights, a column for each name: the greatest on average first, CASH last.
+
+    Parameters
+    ----------
+    targets : mapping of str to mapping
+        Name -> weight by symbol and CASH.
+    """
+    held = {symbol for target in targets.values() for symbol in target} - {CASH}
+    mean = {symbol: np.mean([target.get(symbol, 0.0) for target in targets.values()]) for symbol in held}
+    order = [*sorted(held, key=lambda symbol: (-mean[symbol], symbol)), CASH]
+    return [
+        [f"<strong>{escape(symbol)}</strong>", *(_bar(target.get(symbol, 0.0)) for target in targets.values())]
+        for symbol in order
+    ]
 
 
 def _bar(weight: float) -> str:

@@ -40,7 +40,7 @@ def by_year(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Se
                 f"<code>{escape(year['version'])}</code>",
                 "" if year["share"] is None else percent(year["share"], 0),
                 percent(year["return"]),
-                _sharpe(year, summary, tries).html(),
+                sharpe_of_year(year, summary, tries).html(),
                 percent(year["max_drawdown"]),
                 percent(year["turnover"]),
                 percent(year["costs"], 2),
@@ -61,7 +61,7 @@ def by_year(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Se
     )
 
 
-def _sharpe(year: Mapping[str, Any], summary: Mapping[str, Any], tries: Tries) -> Sharpe:
+def sharpe_of_year(year: Mapping[str, Any], summary: Mapping[str, Any], tries: Tries) -> Sharpe:
     """Return the Sharpe ratio of a year; a week belongs to the year of its Monday, as its execution does."""
     picked = np.array([week.startswith(f"{year['year']}-") for week in summary["weeks"]])
     nets = {

@@ -35,7 +35,9 @@ def badge():
         against = {
             name: {"sharpe_difference": 0.1, "t": 1.2, "z": 1.19, "threshold": 2.61} for name in ("equal_weight", "hrp")
         }
-        return {"verdict": verdict, "try": number, "sequence": 1, "position": number, "against": against}
+        proof = number if verdict == "proven" else None
+        place = {"try": number, "sequence": 1, "position": number, "proof": proof}
+        return {"verdict": verdict, **place, "against": against}
 
     return make
 
@@ -57,7 +59,7 @@ def judged(verdicts, badge):
 @pytest.fixture(scope="package")
 def made():
     """Return summaries of two allocators over the same years, one of them served as equal weight, and no skill."""
-    return MadeUpSummaries(SUMMARISED, range(2016, 2019), {"sac_patchtst": 0.0})
+    return MadeUpSummaries(SUMMARISED, range(2016, 2019), {"sac_patchtst": 0.0}, replicated=("ppo_lstm",))
 
 
 @pytest.fixture(scope="package")

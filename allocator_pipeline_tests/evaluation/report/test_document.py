@@ -50,6 +50,7 @@ def test_ids_are_unique_and_every_figure_has_its_place(html, page):
         *("growth", "differences", "forecasts", "rolling-sharpe", "trading", "placebos"),
         *(f"weights-{name}" for name in PLANNED_ALLOCATORS),
         *(f"{kind}-{name}" for kind in each for name in SUMMARISED),
+        "recipes-ppo_lstm",
     }
     assert set(figures) <= set(ids)
 
@@ -121,7 +122,7 @@ def test_report_says_what_it_carries(page):
         "equal weight",
         "HRP",
         "Week of 2019-01-07",
-        "Net sharpe 0.1 is not above the 0.2 of hrp.",
+        "Net Sharpe ratio is not above that of HRP.",
         "It is the first policy judged.",
         "These are 20 comparisons at 95 %",
         "Rank IC",

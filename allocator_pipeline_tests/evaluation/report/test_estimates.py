@@ -7,7 +7,14 @@ import re
 import pytest
 
 from allocator_pipeline.errors import NotEnoughDataError
-from allocator_pipeline.evaluation.report.estimates import FIXED_RULE, Sharpe, Tries, difference, sharpe_of
+from allocator_pipeline.evaluation.report.estimates import (
+    FIXED_RECIPE,
+    FIXED_RULE,
+    Sharpe,
+    Tries,
+    difference,
+    sharpe_of,
+)
 from allocator_pipeline_tests.evaluation.report.pages import figures_of, parsed
 
 NUMBER = re.compile(r"[-+]?\d+\.\d")
@@ -107,6 +114,20 @@ def test_a_sharpe_ratio_is_shown_in_its_company():
     over = parsed(Sharpe(1.0, {"low": 0.9, "high": 1.1}, Tries(1), {"hrp": 0.9}, "4 seeds").html())
     assert "0.90 to 1.10 over 4 seeds , after 1 try" in over.text
     assert "too few weeks" in Sharpe(1.0, None, Tries(0), {"hrp": 0.9}).html()
+
+
+def test_text_and_numbers_tell_what_the_page_does():
+    sharpe = Sharpe(1.0, {"low": 0.2, "high": 1.8}, Tries(12), {"equal_weight": 0.8, "hrp": 0.9})
+    assert sharpe.text() == "1.00 [0.20 to 1.80], after 12 tries; equal weight 0.80, HRP 0.90"
+    ends, beside = {"sharpe_low": 0.2, "sharpe_high": 1.8}, {"sharpe_equal_weight": 0.8, "sharpe_hrp": 0.9}
+    assert sharpe.numbers() == {"sharpe": 1.0, "tries": 12.0, **ends, **beside}
+    assert Sharpe(1.0, None, Tries(12), {"hrp": 0.9}).numbers() == {}
+
+
+def test_the_reference_recipe_is_not_counted(reports):
+    series = reports["ppo_lstm"]["walk_forward"]["series"]
+    assert sharpe_of("reference", series, Tries(5)).tries == FIXED_RECIPE
+    assert "after 5 tries" in sharpe_of("policy", series, Tries(5)).text()
 
 
 def test_a_baseline_is_shown_beside_the_other_and_was_never_tried(made):

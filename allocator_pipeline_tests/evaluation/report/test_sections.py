@@ -65,19 +65,42 @@ def test_too_few_weeks_for_tests_leave_a_page(significance, comparison):
     assert "Too few weeks to deflate" in text
 
 
-def test_bands_hold_every_seed(made):
+@pytest.mark.parametrize(
+    ("draw", "band", "walks"),
+    [
+        (over_time.seeds, "4 members", lambda summary: summary["seeds"]["served"]),
+        (over_time.recipes, "3 whole recipes", lambda summary: summary["recipes"]["walks"]),
+    ],
+)
+def test_bands_hold_every_seed(made, draw, band, walks):
     summary = made.summaries["ppo_lstm"]
-    figure = over_time.seeds("ppo_lstm", summary)
-    bands = [line for line in figure["data"] if line["name" if "name" in line else "legendgroup"] == "4 seeds"]
+    figure = draw("ppo_lstm", summary)
+    bands = [line for line in figure["data"] if line["name" if "name" in line else "legendgroup"] == band]
     low, high, falls_low, falls_high = (np.array(line["y"]) for line in bands)
-    for member in summary["seeds"]["served"]:
-        path, falls = np.array([1.0, *wealth(np.array(member["net"]))]), drawdowns(np.array(member["net"]))
+    for walk in walks(summary):
+        path, falls = np.array([1.0, *wealth(np.array(walk["net"]))]), drawdowns(np.array(walk["net"]))
         assert (low <= path + 1e-4).all()
         assert (path <= high + 1e-4).all()
         assert (falls_low[1:] <= falls + 1e-4).all()
         assert (falls <= falls_high[1:] + 1e-4).all()
     names = {line["name"] for line in figure["data"] if "name" in line}
     assert {"served", "unshrunk", "equal weight", "HRP"} <= names
+
+
+def test_whole_recipes_come_before_members_and_what_is_missing_is_named(made):
+    section = luck.seeds(SUMMARISED, made.summaries, TRIES)
+    page = parsed(section.body)
+    whole, members = page.found(tag="table")
+    (line,) = body_rows(whole)
+    spread = made.summaries["ppo_lstm"]["recipes"]["spread"]["sharpe"]
+    assert f"{spread['min']:.2f} to {spread['max']:.2f} over 3 seeds" in line
+    assert f"{spread['sd']:.3f}" in line
+    assert "42: 20 %" in line
+    assert "2: 10 %" in line
+    assert len(body_rows(members)) == 2
+    assert "materialise seed_policies of sac_patchtst|2015 to sac_patchtst|2017" in page.text
+    assert page.text.index("Whole recipes") < page.text.index("Members at one share")
+    assert set(section.figures) == {"recipes-ppo_lstm", "seeds-ppo_lstm", "seeds-sac_patchtst"}
 
 
 def test_the_band_of_the_rolling_ratio_is_a_years_uncertainty(made):
@@ -142,21 +165,34 @@ def test_a_policy_that_responds_to_nothing_is_drawn_too(made):
 
 
 @pytest.mark.parametrize(
-    ("above", "words"),
-    [(0.0, "not distinguishable"), (0.5, "not distinguishable"), (1.0, "not distinguishable")],
+    ("real", "above"),
+    [(9.0, 0.0), (0.0, 0.5), (-9.0, 1.0)],
 )
-def test_twelve_shuffles_cannot_prove_anything(made, above, words):
+def test_twelve_shuffles_cannot_prove_anything(made, real, above):
     changed = copy.deepcopy(made.summaries)
-    changed["ppo_lstm"]["placebo"]["share_above"] = above
-    assert words in body_rows(parsed(luck.placebo(SUMMARISED, changed, TRIES).body).found(tag="table")[0])[0]
+    changed["ppo_lstm"]["placebo"] |= {"unshrunk_sharpe": real, "share_above": above}
+    shown = parsed(luck.placebo(SUMMARISED, changed, TRIES).body)
+    assert "not distinguishable" in body_rows(shown.found(tag="table")[0])[0]
+    assert "no p of 12 shuffles lies below 0.154" in shown.text
+    assert "p times 2, the number of such tests, is at most 0.05, which so few shuffles cannot show" in shown.text
 
 
 def test_forecasts_that_beat_all_or_none_of_many_shuffles_are_told_apart(made):
     changed = copy.deepcopy(made.summaries)
     placebo = changed["ppo_lstm"]["placebo"]
-    placebo |= {"share_above": 0.0, "draws": placebo["draws"] * 3}
+    placebo |= {"unshrunk_sharpe": 9.0, "share_above": 0.0, "draws": placebo["draws"] * 10}
     other = changed["sac_patchtst"]["placebo"]
-    other |= {"share_above": 1.0, "draws": other["draws"] * 3}
+    other |= {"unshrunk_sharpe": -9.0, "share_above": 1.0, "draws": other["draws"] * 10}
     first, second = body_rows(parsed(luck.placebo(SUMMARISED, changed, TRIES).body).found(tag="table")[0])
     assert "better than its shuffled forecasts" in first
     assert "worse than its shuffled forecasts" in second
+
+
+def test_what_one_test_would_pass_is_not_said_where_many_are_made(made):
+    changed = {}
+    for number in range(6):
+        one = copy.deepcopy(made.summaries["ppo_lstm"])
+        one["placebo"] |= {"draws": one["placebo"]["draws"] * 10, "unshrunk_sharpe": 9.0 if number == 0 else 0.0}
+        changed[f"a{number}"] = one
+    lines = body_rows(parsed(luck.placebo(list(changed), changed, TRIES).body).found(tag="table")[0])
+    assert "0.017 not distinguishable" in lines[0]  # 2 / 121, and six tests

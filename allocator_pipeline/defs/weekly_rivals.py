@@ -1,0 +1,107 @@
+"""Baselines and index fund for a weekly report: this week's weights, and what they made of the weeks decided so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from allocator_pipeline.config import BASELINES, STATE_FORECASTERS
+from allocator_pipeline.defs.resources import MarketResource, StoreResource
+from allocator_pipeline.errors import ConflictError, MissingPartitionError, NotEnoughDataError
+from allocator_pipeline.evaluation.weekly.rivals import (
+    INDEX_FUND,
+    as_mapping,
+    baseline_weeks,
+    execution_sessions,
+    index_fund_weeks,
+)
+from allocator_pipeline.market import calendar
+from allocator_pipeline.portfolio.state import StateTensors, concatenate
+
+NOT_THERE = (MissingPartitionError, NotEnoughDataError, ConflictError)
+"""What leaves a rival out of the report, which then says why."""
+
+
+def rivals(week: str, known: str, store: StoreResource, market: MarketResource) -> dict[str, Any]:
+    """Return what stands beside the allocators.
+
+    Parameters
+    ----------
+    week, known : str
+        The report's week, and the newest whose outcome is known at its decision.
+    store : StoreResource
+    market : MarketResource
+
+    Returns
+    -------
+    dict
+        ``weeks``, from the first that any allocator decided to ``known``, and ``sessions``, their executions and the
+        last exit; ``net`` returns of these weeks by name, from cash at the first; ``target`` weights of the report's
+        week by baseline; ``absent``: name -> ``net`` or ``target`` -> why it is not there.
+    """
+    found: dict[str, Any] = {"weeks": _weeks(known, store), "sessions": [], "net": {}, "target": {}, "absent": {}}
+
+    def make(kind: str, name: str, value: Callable[[], Any]) -> None:
+        try:
+            found[kind][name] = value()
+        except NOT_THERE as error:
+            found["absent"].setdefault(name, {})[kind] = str(error)
+
+    for name in BASELINES:
+        make("target", name, partial(_target, name, week, store))
+    if found["weeks"]:
+        found["sessions"] = [str(day.date()) for day in execution_sessions(found["weeks"])]
+        for name in BASELINES:
+            make("net", name, partial(_walked, name, found["weeks"], store, market))
+        make("net", INDEX_FUND, partial(_index_fund, found["weeks"], store, market))
+    return found
+
+
+def _weeks(known: str, store: StoreResource) -> list[str]:
+    """Return the weeks from the first decided one to ``known``; none if the first comes later."""
+    rows = store.experience.records()  # by week
+    if not rows or rows[0].decision.week_start > known:
+        return []
+    return [str(day.date()) for day in calendar.weeks(rows[0].decision.week_start, known)["week"]]
+
+
+def _target(name: str, week: str, store: StoreResource) -> dict[str, float]:
+    found = as_mapping(store.assets.read("baseline_weights", f"{name}|{week[:4]}"), week)
+    if found is None:
+        raise NotEnoughDataError(
+            "There are no baseline weights of this week.",
+            todo=f"materialise baseline_weights of {week[:4]} again.",
+            week=week,
+        )
+    return dict(found)
+
+
+def _walked(name: str, weeks: list[str], store: StoreResource, market: MarketResource) -> list[float]:
+    from allocator_pipeline.allocators.scheduled import Scheduled
+
+    years = range(int(weeks[0][:4]), int(weeks[-1][:4]) + 1)
+    table = pd.concat([store.assets.read("baseline_weights", f"{name}|{year}") for year in years], ignore_index=True)
+    states = _states(years, store).between(weeks[0], weeks[-1])
+    return baseline_weeks(Scheduled(table), states, market.settings.costs)
+
+
+def _states(years: range, store: StoreResource) -> StateTensors:
+    """Return the states of the first forecaster that has them all: returns are the same in everyone's."""
+    keys = {name: [f"{name}|{year}" for year in years] for name in STATE_FORECASTERS}
+    whole = [name for name in keys if all(store.assets.has("state_tensors", key) for key in keys[name])]
+    return concatenate([store.assets.read("state_tensors", key) for key in keys[(whole or list(keys))[0]]])
+
+
+def _index_fund(weeks: list[str], store: StoreResource, market: MarketResource) -> list[float]:
+    coverage = market.source.coverage()
+    if INDEX_FUND not in coverage.symbols:
+        raise NotEnoughDataError(
+            f"This market has no prices of {INDEX_FUND}.", todo="add it to the prices of the market to see it here."
+        )
+    sessions = execution_sessions(weeks)
+    years = range(sessions[0].year, sessions[-1].year + 1)
+    prices = pd.concat([store.assets.read("prices", str(year)) for year in years], ignore_index=True)
+    return index_fund_weeks(prices, weeks, coverage.has_open, market.settings.costs)

@@ -1,0 +1,78 @@
+"""The report asset counts what it shows: each report is a try, whoever is promoted afterwards."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import save
+
+from allocator_pipeline.artifact import Artifact, Identity
+from allocator_pipeline.config import BASELINES, CostConfig, Settings
+from allocator_pipeline.defs.assets import evaluation
+from allocator_pipeline.defs.build import partitions_of
+from allocator_pipeline.defs.resources import StoreResource
+from allocator_pipeline.registry import promotion
+from allocator_pipeline_tests.evaluation.conftest import CONTEXT, Tilted, year_of_states
+
+YEAR = 2016
+STATES = year_of_states(YEAR)
+KEY = f"ppo_lstm|{YEAR}"
+
+
+class Stored(dict):
+    """Partitions that are all there."""
+
+    def stored(self) -> list[str]:
+        return list(self)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return StoreResource(root=str(tmp_path))
+
+
+@pytest.fixture
+def report(store, tmp_path, monkeypatch):
+    """Materialise the report on a policy that holds some slots, and return it."""
+    monkeypatch.setattr("allocator_pipeline.allocators.scheduled.Scheduled", lambda table: Tilted(tuple(table["slot"])))
+    monkeypatch.setattr(evaluation, "stored_policy", lambda store, policy: policy)
+    monkeypatch.setattr(dg.AssetExecutionContext, "add_asset_metadata", lambda *_, **__: None)  # there is no run
+    assets = evaluation.evaluation_assets(partitions_of(Settings(data_dir=tmp_path / "data")))
+    asset = next(each for each in assets if each.key == dg.AssetKey("eval_reports"))
+    tables = {f"{name}|{YEAR}": pd.DataFrame({"slot": [at, at + 1]}) for at, name in enumerate(BASELINES)}
+
+    def make(slots: tuple[int, ...]) -> dict:
+        policy = {
+            "policy.safetensors": save({"weights": np.arange(64, dtype=np.float32)}),
+            "policy.json": json.dumps({"slots": slots}).encode(),
+        }
+        artifact = Artifact(Identity("policy", "ppo_lstm", "2015-12-28", {"slots": list(slots)}, "0" * 64), policy)
+        store.models.save(artifact)
+        context = dg.build_asset_context(partition_key=KEY)
+        market = SimpleNamespace(settings=SimpleNamespace(costs=CostConfig()), context=CONTEXT)
+        return asset(
+            context,
+            market=market,
+            store=store,
+            trained_policies=Stored({f"ppo_lstm|{YEAR - 1}": (artifact.version, Tilted(slots))}),
+            reference_policies=Stored(),
+            state_tensors=Stored({f"lstm|{YEAR}": STATES}),
+            baseline_weights=Stored(tables),
+        )[KEY]
+
+    return make
+
+
+def test_two_seeds_reported_and_one_promoted_are_two_tries(store, report):
+    seeds = [report((0, 1, 4)), report((2, 3, 5))]
+    counted = store.ledger.history()
+    assert [entry.candidate for entry in counted] == [seed["candidate"] for seed in seeds]
+    assert report((0, 1, 4)) == seeds[0]
+    verdict = promotion.promote_from_report(store.court("ppo_lstm"), seeds[0], STATES, CostConfig())
+    assert verdict.evidence["badge"]["try"] == 1
+    assert store.ledger.history() == counted
