@@ -18,7 +18,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help setup demo dev test test-slow lint format bench learnability forecast-control gate-study finetuning-study verdicts audit pins clean clean-data
+.PHONY: help setup demo dev test test-slow lint format bench learnability forecast-control gate-study finetuning-study verdicts registry audit pins clean clean-data
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ finetuning-study: $(STAMP) ## Measure what fine-tuning and experience do to a ch
 
 verdicts: $(STAMP) ## Make every verdict again from what it was made from; fails if one differs
 	$(BIN)/python -m allocator_pipeline.defs.verdicts
+
+registry: $(STAMP) ## Versions and champions: make registry ARGS="list" (show, diff, promote, roll-back, prune, verify)
+	@$(BIN)/python -m allocator_pipeline.cli $(ARGS)
 
 audit: $(STAMP) ## Look the pinned versions up in the advisory database (needs the network)
 	$(BIN)/python scripts/audit.py

@@ -72,6 +72,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Market = Literal["sample", "files", "simulated", "live"]
 UniverseMode = Literal["point_in_time", "fixed"]
+Fallback = Literal["refuse", "previous"]
 SWITCH = ("off", "on")
 
 
@@ -207,6 +208,8 @@ class Settings:
         The paper accounts (``ALLOCATOR_PAPER_DEPOSIT``, ``_SHARES``).
     gate : GateConfig
         What the badge `proven` is needed for (``ALLOCATOR_PROOF_TO_PROMOTE``, ``ALLOCATOR_PROOF_TO_SERVE``).
+    fallback : {"refuse", "previous"}
+        What becomes of a week whose champion is damaged (``ALLOCATOR_FALLBACK``, see `registry.serving`).
     """
 
     market: Market = "sample"
@@ -221,6 +224,7 @@ class Settings:
     costs: CostConfig = field(default_factory=CostConfig)
     account: AccountConfig = field(default_factory=AccountConfig)
     gate: GateConfig = field(default_factory=GateConfig)
+    fallback: Fallback = "refuse"
 
     @property
     def market_dir(self) -> Path:
@@ -231,7 +235,7 @@ class Settings:
         """Return the settings that shape results, as JSON values: a data folder holds results of one choice of them.
 
         The gate is none of them: it may be made stricter or looser at any time, and every verdict and decision says
-        which one was in force.
+        which one was in force. Nor is the fallback: a decision that was served by it says so.
         """
         files = self.market == "files"
         table = self.external_forecasts
@@ -321,6 +325,7 @@ class Settings:
                 proof_to_promote=_choice(env, "ALLOCATOR_PROOF_TO_PROMOTE", SWITCH, "off") == "on",
                 proof_to_serve=_choice(env, "ALLOCATOR_PROOF_TO_SERVE", SWITCH, "off") == "on",
             ),
+            fallback=_choice(env, "ALLOCATOR_FALLBACK", get_args(Fallback), "refuse"),  # type: ignore[arg-type]
         )
 
 

@@ -267,8 +267,8 @@ def decide(
     )
 
 
-def decision_record(decided: TargetWeights, attempt: int = 1) -> Decision:
-    """Return the record of a decision for the experience store."""
+def decision_record(decided: TargetWeights, attempt: int = 1, fallback: str | None = None) -> Decision:
+    """Return the record of a decision for the experience store; ``fallback`` as in `registry.serving.Served`."""
     portfolio: dict[str, Any] = {"source": decided.portfolio.source, "holdings": dict(decided.portfolio.holdings)}
     if decided.portfolio.run_id is not None:
         portfolio["run_id"] = decided.portfolio.run_id
@@ -286,6 +286,7 @@ def decision_record(decided: TargetWeights, attempt: int = 1) -> Decision:
         portfolio=portfolio,
         decided_at=decision_due(decided.week),
         attempt=attempt,
+        fallback=fallback,
     )
 
 

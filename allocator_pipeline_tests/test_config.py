@@ -56,8 +56,10 @@ def test_every_variable_is_read():
             "ALLOCATOR_PAPER_SHARES": "whole",
             "ALLOCATOR_PROOF_TO_PROMOTE": "on",
             "ALLOCATOR_PROOF_TO_SERVE": "on",
+            "ALLOCATOR_FALLBACK": "previous",
         }
     )
+    assert settings.fallback == "previous"
     assert (settings.account.deposit, settings.account.whole_shares) == (2500.5, True)
     assert settings.gate == GateConfig(proof_to_promote=True, proof_to_serve=True)
     assert settings.external_forecasts == Path("/somewhere/table.parquet")
@@ -82,6 +84,7 @@ def test_every_variable_is_read():
         *(({"ALLOCATOR_PAPER_DEPOSIT": text}, "ALLOCATOR_PAPER_DEPOSIT") for text in ("0", "-1", "inf", "nan", "much")),
         ({"ALLOCATOR_PAPER_SHARES": "half"}, "ALLOCATOR_PAPER_SHARES"),
         ({"ALLOCATOR_PROOF_TO_SERVE": "perhaps"}, "ALLOCATOR_PROOF_TO_SERVE"),
+        ({"ALLOCATOR_FALLBACK": "next"}, "ALLOCATOR_FALLBACK"),
         ({"ALLOCATOR_STATE_FORECASTS": "lstm=toto"}, "ALLOCATOR_EXTERNAL_FORECASTS"),
         *(
             ({"ALLOCATOR_STATE_FORECASTS": text, "ALLOCATOR_EXTERNAL_FORECASTS": "t.parquet"}, "ALLOCATOR_STATE")
@@ -102,9 +105,11 @@ def test_a_table_shapes_results_only_where_states_read_it():
     assert injected.shaping()["state_forecasts"] == {"lstm": "toto", "table": str(Path("t.parquet").absolute())}
 
 
-def test_the_gate_may_change_within_a_data_folder():
+def test_the_gate_and_the_fallback_may_change_within_a_data_folder():
     assert Settings().gate == GateConfig()
-    assert Settings(gate=GateConfig(proof_to_serve=True)).shaping() == Settings().shaping()
+    assert Settings().fallback == "refuse"
+    changed = Settings(gate=GateConfig(proof_to_serve=True), fallback="previous")
+    assert changed.shaping() == Settings().shaping()
 
 
 def test_errors_cross_processes_with_all_they_say():

@@ -518,3 +518,40 @@ def test_an_objective_by_run_config_is_another_policy(honest):
     assert versions(processes=1) == before
     assert not list((Path(honest.store.root) / "checkpoints").rglob("*.safetensors"))
     assert list(honest.store.tensorboard.rglob("events.*"))
+
+
+def test_a_damaged_champion_is_refused_or_replaced_by_the_one_before_it_which_the_decision_says(honest):
+    """A version promoted by hand loses a bit; the week decided in its place stays so when it is whole again."""
+    week = "2018-04-30"
+    key = f"{ALLOCATOR}|{week}"
+    before = honest.store.verdicts(ALLOCATOR).champion_at(week).champion
+    chosen = honest.store.assets.read("trained_policies", f"{ALLOCATOR}|2017")["version"]
+    order = {"promote_to": chosen, "effective_week": week, "reason": "a test"}
+    honest.materialize(("promoted_policies",), ALLOCATOR, ALLOCATOR, {"promoted_policies": order})
+    assert honest.store.verdicts(ALLOCATOR).champion_at(week).champion == chosen != before
+    path = honest.store.models.root / ALLOCATOR / chosen / "policy.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    given = {"target_weights": {"portfolio": {"cash": 100.0, "positions": []}}}
+    with pytest.raises(AllocatorError, match=f"{chosen} is refused"):
+        honest.materialize(("target_weights", "decisions"), key, key, given)
+    lenient = replace(honest.settings, fallback="previous")
+    falling = Pipeline(lenient, build_definitions(lenient), honest.store)
+    falling.materialize(("target_weights", "decisions"), key, key, given)
+    decided = honest.store.assets.read("target_weights", key)
+    assert (decided["policy_version"], decided["champion"]) == (before, chosen)
+    recorded = honest.store.experience.get(f"paper:{week}:{ALLOCATOR}").decision
+    assert recorded.policy_version == before
+    assert recorded.fallback == decided["fallback"]
+    assert f"{chosen} is refused" in recorded.fallback
+    shown = honest.store.assets.digest("target_weights", key)
+    path.write_bytes(whole)
+    honest.materialize(("target_weights", "decisions"), key, key)
+    assert honest.store.assets.digest("target_weights", key) == shown
+    path = honest.store.models.root / ALLOCATOR / before / "policy.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    key = f"{ALLOCATOR}|{WEEKS[-1]}"  # decided while all was whole: nobody else decides it over again
+    with pytest.raises(AllocatorError, match=f"{before} is refused"):
+        falling.materialize(("target_weights",), key, key)
+    path.write_bytes(whole)

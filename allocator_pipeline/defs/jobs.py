@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from allocator_pipeline.defs.fetching import fetch_model_job
+from allocator_pipeline.defs.registry import registry_jobs
 from allocator_pipeline.defs.verdicts import replay_verdicts_job
 
 MARKET = ("prices", "sentiment", "fundamentals")
@@ -68,6 +69,7 @@ def jobs():
             description="The page of a decided week, and all experience as files.",
         ),
         replay_verdicts_job,
+        *registry_jobs(),
         job("publish_job", "published_models", description="Upload an allocator's versions to the Hugging Face Hub."),
         fetch_model_job,
     ]

@@ -17,7 +17,8 @@ from allocator_pipeline.errors import ConfigurationError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.registry.court import Court
 from allocator_pipeline.registry.ledger import BASELINES
-from allocator_pipeline.registry.promotion import promote_from_report, promote_from_stream, rollback
+from allocator_pipeline.registry.orders import promote, rollback
+from allocator_pipeline.registry.promotion import promote_from_report, promote_from_stream
 from allocator_pipeline.registry.record import badge_words
 from allocator_pipeline.registry.tries import baseline_returns
 from allocator_pipeline.registry.verdicts import Verdict
@@ -68,22 +69,33 @@ def judge_pending(court: Court, store: StoreResource, costs: CostConfig, log: Ca
     return court.log.history()[known:]
 
 
-def roll_back(court: Court, version: str, effective_week: str | None, reason: str) -> Verdict:
-    """Make a former champion serve again from a week on.
+def follow_order(
+    court: Court, *, rollback_to: str | None, promote_to: str | None, effective_week: str | None, reason: str
+) -> Verdict | None:
+    """Do what an order says: make a former champion serve again, or promote a version by hand, from a week on.
+
+    Returns
+    -------
+    Verdict or None
+        None if nothing is ordered.
 
     Raises
     ------
     ConfigurationError
-        If no week is named.
+        If no week is named, or both are ordered at once.
     ConflictError
-        If the version was not champion before that week.
+        If the version to roll back to was not champion before that week, or the other was trained on later data.
     """
-    if effective_week is None:
+    if rollback_to is None and promote_to is None:
+        return None
+    if effective_week is None or (rollback_to is not None and promote_to is not None):
         raise ConfigurationError(
-            "A roll-back needs the week from which it serves.",
-            todo="name its Monday as effective_week in the run config.",
+            "An order needs one version, to roll back to or to promote, and the week from which it serves.",
+            todo="name rollback_to or promote_to, and its Monday as effective_week, in the run config.",
         )
-    return rollback(court, version, effective_week, reason)
+    if promote_to is not None:
+        return promote(court, promote_to, effective_week, reason)
+    return rollback(court, str(rollback_to), effective_week, reason)
 
 
 def stream_rivals(

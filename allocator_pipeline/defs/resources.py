@@ -17,8 +17,7 @@ from allocator_pipeline.experience.store import ExperienceStore
 from allocator_pipeline.market.source import MarketSource
 from allocator_pipeline.market.sources import open_market
 from allocator_pipeline.registry.artifacts import ArtifactStore
-from allocator_pipeline.registry.court import Court
-from allocator_pipeline.registry.inputs import InputStore
+from allocator_pipeline.registry.court import Court, open_court
 from allocator_pipeline.registry.ledger import EvidenceLedger
 from allocator_pipeline.registry.verdicts import VerdictLog
 
@@ -38,6 +37,7 @@ class MarketResource(dg.ConfigurableResource):
     costs: str
     account: str
     gate: str
+    fallback: str
 
     @classmethod
     def of(cls, settings: Settings) -> MarketResource:
@@ -55,6 +55,7 @@ class MarketResource(dg.ConfigurableResource):
             costs=json.dumps(asdict(settings.costs), sort_keys=True),
             account=json.dumps(asdict(settings.account), sort_keys=True),
             gate=json.dumps(asdict(settings.gate), sort_keys=True),
+            fallback=settings.fallback,
         )
 
     @cached_property
@@ -76,6 +77,7 @@ class MarketResource(dg.ConfigurableResource):
             costs=CostConfig(**json.loads(self.costs)),
             account=AccountConfig(**json.loads(self.account)),
             gate=GateConfig(**json.loads(self.gate)),
+            fallback=self.fallback,  # type: ignore[arg-type]
         )
 
     @cached_property
@@ -161,5 +163,4 @@ class StoreResource(dg.ConfigurableResource):
 
     def court(self, allocator: str, gate: GateConfig | None = None) -> Court:
         """Return what verdicts on an allocator are made with; replaying them asks for no gate."""
-        inputs = InputStore(Path(self.root) / "registry" / "inputs")
-        return Court(self.verdicts(allocator), self.models, self.ledger, inputs, gate or GateConfig())
+        return open_court(Path(self.root), allocator, gate)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from allocator_pipeline.config import ANCHOR, WEEKS_PER_YEAR, CostConfig, GateConfig
+from allocator_pipeline.config import ANCHOR, WEEKS_PER_YEAR, CostConfig, Fallback, GateConfig
 from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.errors import ConflictError
@@ -25,7 +25,8 @@ from allocator_pipeline.inference import (
 )
 from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.state import StateTensors
-from allocator_pipeline.registry.promotion import champion_for, policy_of
+from allocator_pipeline.registry.promotion import policy_of
+from allocator_pipeline.registry.serving import Served, served_again, serving
 
 
 def decide_week(
@@ -36,6 +37,7 @@ def decide_week(
     gate: GateConfig,
     given: Mapping[str, Any],
     earlier: Mapping[str, Mapping[str, Any]],
+    fallback: Fallback = "refuse",
 ) -> dict[str, Any]:
     """Let the champion of a week decide it, or equal weight where the gate demands a badge that the champion lacks.
 
@@ -53,13 +55,15 @@ def decide_week(
         ``file`` or ``values`` of a portfolio snapshot, or None; and the ``attempt``.
     earlier : mapping
         Decisions made in the same run, by key, that are not recorded yet.
+    fallback : {"refuse", "previous"}
+        Whether a former champion may serve in the place of a damaged one.
 
     Returns
     -------
     dict
         ``target_weights`` by symbol and CASH; ``policy_version``, what was served; ``champion``, its version, and
-        ``proven``, whether it had the badge by that week; ``turnover``, ``sold``, ``orders`` and the ``record`` for the
-        experience store.
+        ``fallback``, why a former one took its place, if one did; ``proven``, whether the one or the other had the
+        badge by that week; ``turnover``, ``sold``, ``orders`` and the ``record`` for the experience store.
 
     Raises
     ------
@@ -71,24 +75,26 @@ def decide_week(
         If the week is decided otherwise already and may not be decided again, or weeks before it are missing.
     """
     allocator, week = split(key)
-    _, champion = champion_for(store.verdicts(allocator), store.models, week)
+    recorded = _recorded(run_id(week, allocator), given["attempt"], store)
+    served = _served(allocator, week, recorded, store, fallback)
     portfolio = _portfolio(allocator, week, states, store, given, earlier)
-    proven = store.court(allocator).proof(champion.version, by=week) is not None
-    serving = in_service(
-        (champion.version, policy_of(champion)),
+    proven = store.court(allocator).proof(served.artifact.version, by=week) is not None
+    decider = in_service(
+        (served.artifact.version, policy_of(served.artifact)),
         proven=proven,
-        gate=_gate_of(run_id(week, allocator), given["attempt"], store, gate),
+        gate=gate if recorded is None else replace(gate, proof_to_serve=recorded.policy_version == ANCHOR),
         costs=costs,
     )
-    decided = decide(allocator, serving, states, week, portfolio, costs, given["attempt"])
-    record = decision_record(decided, given["attempt"])
+    decided = decide(allocator, decider, states, week, portfolio, costs, given["attempt"])
+    record = decision_record(decided, given["attempt"], served.fallback)
     store.experience.check_decision(
         record, pd.Timestamp.now("UTC")
     )  # before anything shows weights that will be refused
     return {
         "target_weights": dict(decided.target),
         "policy_version": decided.version,
-        "champion": champion.version,
+        "champion": served.champion,
+        "fallback": served.fallback,
         "proven": proven,
         "turnover": decided.turnover,
         "sold": dict(decided.sold),
@@ -97,12 +103,21 @@ def decide_week(
     }
 
 
-def _gate_of(run: str, attempt: int, store: StoreResource, gate: GateConfig) -> GateConfig:
-    """Return the gate that a decision is made under: its own, if it is recorded, else the one in force now."""
-    recorded = store.experience.get(run)
-    if recorded is None or recorded.decision.attempt != attempt:
-        return gate
-    return replace(gate, proof_to_serve=recorded.decision.policy_version == ANCHOR)
+def _recorded(run: str, attempt: int, store: StoreResource) -> Decision | None:
+    """Return the recorded decision of an attempt: it stays as it was served, whatever gate and fallback are now."""
+    row = store.experience.get(run)
+    return row.decision if row is not None and row.decision.attempt == attempt else None
+
+
+def _served(allocator: str, week: str, recorded: Decision | None, store: StoreResource, fallback: Fallback) -> Served:
+    log = store.verdicts(allocator)
+    if recorded is None:
+        return serving(log, store.models, week, fallback)
+    if recorded.fallback is None:
+        return serving(log, store.models, week, "refuse")  # nobody else decides a week over again
+    if recorded.policy_version == ANCHOR:
+        return replace(serving(log, store.models, week, "previous"), fallback=recorded.fallback)
+    return served_again(log, store.models, week, recorded.policy_version, recorded.fallback)
 
 
 def _portfolio(

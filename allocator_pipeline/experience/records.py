@@ -51,6 +51,8 @@ class Decision:
         When the decision was due, UTC; a logical time, equal in every run.
     attempt : int
         1, or one more for each replacement before execution.
+    fallback : str or None
+        Why a former champion decided in the place of a damaged one; None where nothing was damaged.
     """
 
     run_id: str
@@ -64,6 +66,7 @@ class Decision:
     portfolio: Mapping[str, Any]
     decided_at: str
     attempt: int = 1
+    fallback: str | None = None
 
     def to_json(self) -> bytes:
         """Serialise; equal decisions give equal bytes."""

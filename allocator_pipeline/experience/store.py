@@ -63,6 +63,7 @@ EXPORTED = (
     "portfolio",
     "decided_at",
     "attempt",
+    "fallback",
     "actual_weights",
     "execution_report",
     "realized_turnover",
@@ -197,6 +198,12 @@ class ExperienceStore:
     def unlabeled_weeks(self, allocator: str) -> list[str]:
         """Return the ISO Mondays of decided weeks without a label, in order."""
         return [row.decision.week_start for row in self.records(allocator) if row.label is None]
+
+    def policy_versions(self, allocator: str) -> set[str]:
+        """Return who has decided an allocator's weeks, in replaced attempts too."""
+        rows = self.records(allocator)
+        replaced = {str(decision["policy_version"]) for row in rows for decision in row.superseded}
+        return replaced | {row.decision.policy_version for row in rows}
 
     def export(self) -> pd.DataFrame:
         """Return all rows as a table, by week and allocator; nested values are JSON text, labels None while pending."""

@@ -55,7 +55,7 @@ def fetch(hub: Hub, repo: str, models: ArtifactStore, name: str, version: str | 
     CorruptArtifactError
         If anything does not verify, or is too large; nothing is stored.
     ConflictError
-        If another model is stored under the version.
+        If another model is stored under the version, or the same one with other bytes.
     UnsafeNameError
         If a name is not one of ours, or a file of a type that may not travel.
     """
@@ -106,9 +106,9 @@ def _store(models: ArtifactStore, name: str, version: str, files: dict[str, byte
         fetched = aside.load(name, version)
     if not write_folder(inside(models.root, name, version), files):
         stored = models.load(name, version)
-        if stored.manifest["identity_sha256"] != fetched.manifest["identity_sha256"]:
+        if any(stored.manifest[part] != fetched.manifest[part] for part in ("identity_sha256", "files")):
             raise ConflictError(
-                f"Version {version} of {name} is stored already and is another model.",
+                f"Version {version} of {name} is stored already, and is another model or has other bytes.",
                 todo="fetch it into another data folder.",
                 source=str(models.root),
             )

@@ -96,7 +96,7 @@ class ArtifactStore:
         CorruptArtifactError
             If a file is of a refused type or too large, or the version is stored already but no longer verifies.
         ConflictError
-            If another model is stored under the same version.
+            If another model is stored under the same version, or the same one with other bytes.
         StorageError
             If the file system refuses; nothing is left behind.
         """
@@ -108,7 +108,14 @@ class ArtifactStore:
         for name, payload in files.items():
             _check_file(folder, name, payload)
         if not write_folder(folder, files):
-            self._same(self.load(artifact.name, artifact.version), artifact.identity)
+            stored = self.load(artifact.name, artifact.version)
+            self._same(stored, artifact.identity)
+            if stored.manifest["files"] != manifest["files"]:
+                raise ConflictError(
+                    f"Version {artifact.version} of {artifact.name} is stored already, with other bytes.",
+                    todo="find out why the same training gave another result; a stored version is never overwritten.",
+                    source=str(folder),
+                )
         return folder
 
     def load(self, name: str, version: str) -> LoadedArtifact:

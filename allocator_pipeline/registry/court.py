@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from allocator_pipeline.config import GateConfig
 from allocator_pipeline.errors import CorruptArtifactError
@@ -65,3 +66,24 @@ class Court:
                     todo="restore the ledger's folder from a backup.",
                     source=str(self.ledger.folder),
                 )
+
+
+def open_court(market_dir: Path, allocator: str, gate: GateConfig | None = None) -> Court:
+    """Return what verdicts on an allocator are made with, as it lies in a market's folder.
+
+    Parameters
+    ----------
+    market_dir : Path
+        Holds ``models/`` and ``registry/``.
+    allocator : str
+    gate : GateConfig, optional
+        In force; replaying verdicts asks for none.
+    """
+    registry = market_dir / "registry"
+    return Court(
+        log=VerdictLog(registry, allocator),
+        artifacts=ArtifactStore(market_dir / "models"),
+        ledger=EvidenceLedger(registry),
+        inputs=InputStore(registry / "inputs"),
+        gate=gate or GateConfig(),
+    )

@@ -1,8 +1,9 @@
-"""Who becomes champion: the necessary condition that reports, streams of paper weeks and roll-backs must meet.
+"""Who becomes champion: the necessary condition that reports and streams of paper weeks must meet.
 
 A report of year Y can promote the policy of Y-1, which it judged, and no other. A stream promotes its newest fine-tune.
 The first policy judged is promoted, so that there is something to serve; every later one must beat the champion of its
-time on weeks that neither was trained on. `config.GateConfig` can demand more: the badge of the ledger.
+time on weeks that neither was trained on. `config.GateConfig` can demand more: the badge of the ledger. What people
+order is in `registry.orders`.
 
 A report is a try and goes into the ledger before anybody sees it (`count_report`), whether or not it is judged later; a
 stream does when it is judged, before its verdict goes into the log: a process that dies between the two finds the same
@@ -30,11 +31,9 @@ from allocator_pipeline.registry.court import Court
 from allocator_pipeline.registry.ledger import Entry
 from allocator_pipeline.registry.rules import current_stream
 from allocator_pipeline.registry.rulings import (
-    check_order,
     check_stream,
     effective_week,
     proven_by,
-    ruling_on_order,
     ruling_on_report,
     ruling_on_stream,
 )
@@ -57,6 +56,20 @@ def champion_for(log: VerdictLog, artifacts: ArtifactStore, week: str | pd.Times
     CorruptArtifactError
         If log or artefact does not verify.
     """
+    verdict = in_force(log, week)
+    return verdict, admitted(artifacts, log.allocator, verdict.champion, str(pd.Timestamp(week).date()))
+
+
+def in_force(log: VerdictLog, week: str | pd.Timestamp) -> Verdict:
+    """Return the verdict in force at a week.
+
+    Raises
+    ------
+    NoChampionError
+        If none is effective yet.
+    CorruptArtifactError
+        If the log does not verify.
+    """
     key = str(pd.Timestamp(week).date())
     verdict = log.champion_at(key)
     if verdict is None:
@@ -65,7 +78,7 @@ def champion_for(log: VerdictLog, artifacts: ArtifactStore, week: str | pd.Times
             todo="materialise trained_policies, eval_reports of the year after, and promoted_policies first.",
             week=key,
         )
-    return verdict, _admitted(artifacts, log.allocator, verdict.champion, key)
+    return verdict
 
 
 def count_report(court: Court, report: Mapping[str, Any]) -> Entry:
@@ -123,7 +136,7 @@ def promote_from_report(court: Court, report: Mapping[str, Any], states: StateTe
 
     def judge(history: list[Verdict]) -> Ruling:
         weekly = report["year_only"]["series"][POLICY]["weekly"]
-        candidate = _admitted(court.artifacts, name, report["candidate"], weekly["weeks"][0])
+        candidate = admitted(court.artifacts, name, report["candidate"], weekly["weeks"][0])
         documents: dict[str, Any] = {"report": report, "candidate": candidate.manifest}
         hashes: dict[str, str] = {}
         before = latest_by(history, week)
@@ -135,7 +148,7 @@ def promote_from_report(court: Court, report: Mapping[str, Any], states: StateTe
             documents |= walk
         entry = court.count(report_try(report, candidate.manifest, week))
         proof = proven_by(court.ledger.history(), entry, week)
-        inputs = _kept(court, documents, entry, hashes)
+        inputs = kept(court, documents, entry, hashes)
         return ruling_on_report(documents, entry, proof, history, court.gate, inputs)
 
     return court.log.rule(sha256(canonical_json(report)), judge)
@@ -174,42 +187,6 @@ def promote_from_stream(court: Court, papers: Sequence[Mapping[str, Any]], rival
     return verdict
 
 
-def rollback(court: Court, version: str, effective_week: str | pd.Timestamp, reason: str) -> Verdict:
-    """Make an earlier champion champion again, from a week on until a later verdict takes effect.
-
-    Returns
-    -------
-    Verdict
-        The new one; the one in force if the version is champion at that week already.
-
-    Raises
-    ------
-    ConflictError
-        If the version was not champion by that week.
-    NoChampionError
-        If no champion is effective at that week.
-    MissingPartitionError, CorruptArtifactError
-        If its artefact is absent or does not verify.
-    """
-    name, week = court.log.allocator, str(calendar.week(effective_week)["week"].date())
-    history = court.log.history()
-    before = latest_by(history, week)
-    if before is not None and before.champion == version:
-        return before
-    order = {"version": version, "week": week, "reason": reason, "after": len(history)}
-
-    def judge(history: list[Verdict]) -> Ruling:
-        tries = court.ledger.history()
-        own = [entry for entry in tries if (entry.allocator, entry.candidate) == (name, version) and entry.date <= week]
-        entry = own[-1] if own else None
-        check_order(name, order, history)
-        documents = {"order": order, "candidate": _admitted(court.artifacts, name, version, week).manifest}
-        inputs = _kept(court, documents, entry)
-        return ruling_on_order(name, documents, entry, proven_by(tries, entry, week), history, court.gate, inputs)
-
-    return court.log.rule(sha256(canonical_json(order)), judge)
-
-
 def policy_of(artifact: LoadedArtifact) -> Allocator:
     """Build the policy that an artefact holds."""
     from allocator_pipeline.allocators.policy import Policy  # imports torch
@@ -221,7 +198,7 @@ def _judge_stream_once(court: Court, stream: Sequence[Mapping[str, Any]], rivals
     name, papers, last = court.log.allocator, list(stream), stream[-1]["week"]
 
     def judge(history: list[Verdict]) -> Ruling:
-        candidate = _admitted(court.artifacts, name, papers[-1]["challenger"]["version"], last)
+        candidate = admitted(court.artifacts, name, papers[-1]["challenger"]["version"], last)
         champion = court.artifacts.load(name, papers[-1]["champion"]["version"])
         baselines, states = rivals([paper["week"] for paper in papers])
         week = effective_week(papers[-1]["exit_session"])
@@ -234,13 +211,13 @@ def _judge_stream_once(court: Court, stream: Sequence[Mapping[str, Any]], rivals
         check_stream(name, documents, history)
         entry = court.count(stream_try(papers, baselines, candidate.manifest, week))
         proof = proven_by(court.ledger.history(), entry, week)
-        inputs = _kept(court, documents, entry, {"states": states})
+        inputs = kept(court, documents, entry, {"states": states})
         return ruling_on_stream(name, documents, entry, proof, history, court.gate, inputs)
 
     return court.log.rule(sha256(canonical_json(papers)), judge)
 
 
-def _kept(
+def kept(
     court: Court, documents: Mapping[str, Any], entry: Entry | None, hashes: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Keep the documents of a verdict; return the hashes of all that it is made from."""
@@ -248,8 +225,16 @@ def _kept(
     return {**kept, **(hashes or {}), **({"entry": entry.sha256} if entry is not None else {})}
 
 
-def _admitted(artifacts: ArtifactStore, allocator: str, version: str, week: str) -> LoadedArtifact:
-    """Return a verified artefact that read nothing after the decision of a week."""
+def admitted(artifacts: ArtifactStore, allocator: str, version: str, week: str) -> LoadedArtifact:
+    """Return a verified artefact that read nothing after the decision of a week.
+
+    Raises
+    ------
+    ConflictError
+        If it was trained on an exit after that decision.
+    MissingPartitionError, CorruptArtifactError
+        If it is absent or does not verify.
+    """
     artifact = artifacts.load(allocator, version)
     if pd.Timestamp(artifact.cutoff) > calendar.week(week)["decision_session"]:
         raise ConflictError(

@@ -21,6 +21,12 @@ RULINGS = {
     "insufficient": "The champion is kept, for want of weeks",
     "rolled_back": "Rolled back",
 }
+ORDERS = {
+    "rollback": ("roll-back", "a version that was champion before may be so again, by order"),
+    "promotion": ("promotion", "a stored version that verifies may be promoted by hand, subject to the gate in force"),
+}
+"""How orders are called, and the rule for each."""
+
 BADGES = {
     PROVEN: "proven: the threshold of every baseline is exceeded",
     NOT_PROVEN: "not proven: a threshold is not exceeded",
@@ -124,7 +130,9 @@ def evidence_picture(entries: Iterable[Entry], allocator: str) -> str:
 def _title(verdict: Verdict) -> str:
     what, _, which = verdict.source.partition(":")
     which = which.partition("|")[2]
-    return f"roll-back by order, effective {verdict.effective_week}" if what == "order" else f"{what} of {which}"
+    if what == "order":
+        return f"{ORDERS[verdict.kind][0]} by order, effective {verdict.effective_week}"
+    return f"{what} of {which}"
 
 
 def _parties(verdict: Verdict) -> str:
@@ -142,8 +150,8 @@ def _weeks(evidence: Mapping[str, Any]) -> str:
 
 def _rule(verdict: Verdict) -> str:
     evidence = verdict.evidence
-    if verdict.kind == "rollback":
-        return "a version that was champion before may be so again, by order"
+    if verdict.kind in ORDERS:
+        return ORDERS[verdict.kind][1]
     if verdict.prior is None:
         return "the first policy judged is promoted, so that there is one to serve"
     baselines = evidence["baselines"] if verdict.kind == "report" else []

@@ -25,13 +25,22 @@ from allocator_pipeline.portfolio.state import StateTensors
 from allocator_pipeline.registry import promotion
 from allocator_pipeline.registry.court import Court
 from allocator_pipeline.registry.ledger import Entry, Try, compare, judged
-from allocator_pipeline.registry.rulings import proven_by, ruling_on_order, ruling_on_report, ruling_on_stream
+from allocator_pipeline.registry.rulings import (
+    proven_by,
+    ruling_on_order,
+    ruling_on_promotion,
+    ruling_on_report,
+    ruling_on_stream,
+)
 from allocator_pipeline.registry.tries import report_try, stream_try
 from allocator_pipeline.registry.verdicts import Ruling, Verdict
 
 SAME, DIFFERS, ABSENT, NOT_WALKED = "same", "differs", "inputs absent", "walk not remade"
 ELSEWHERE = ("states", "entry")
 """Inputs that are not kept among the documents: state tensors, by hash alone, and the entry of the ledger."""
+
+ORDERS = {"rollback": ruling_on_order, "promotion": ruling_on_promotion}
+"""Kinds of verdict that follow from an order by hand."""
 
 ROUNDING = 1e-6
 
@@ -181,10 +190,10 @@ def _ruling(
     if (entry.sha256 if entry else None) != inputs.get("entry"):
         return f"try {number} of the ledger is not the entry it names"
     proof = proven_by(tries, entry, verdict.effective_week)
-    if verdict.kind == "rollback":
+    if verdict.kind in ORDERS:
         if entry and (entry.allocator, entry.candidate) != (verdict.allocator, verdict.candidate):
             return f"try {number} of the ledger is about {entry.allocator} {entry.candidate}"
-        return ruling_on_order(verdict.allocator, documents, entry, proof, before, gate, inputs)
+        return ORDERS[verdict.kind](verdict.allocator, documents, entry, proof, before, gate, inputs)
     if entry is None:
         return "it names no try of the ledger"
     if verdict.kind == "report":

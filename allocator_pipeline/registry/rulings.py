@@ -208,6 +208,43 @@ def ruling_on_order(
     )
 
 
+def ruling_on_promotion(
+    allocator: str,
+    documents: Mapping[str, Any],
+    entry: Entry | None,
+    proof: Entry | None,
+    history: Sequence[Verdict],
+    gate: GateConfig,
+    inputs: Mapping[str, str],
+) -> Ruling:
+    """Rule on an order to promote; the gate applies, and nothing else is asked.
+
+    Parameters
+    ----------
+    allocator : str
+    documents : mapping
+        ``order``: as of `ruling_on_order`, and ``kind``.
+    entry, proof, history, gate, inputs
+        As of `ruling_on_order`.
+    """
+    order = documents["order"]
+    before = latest_by(list(history), order["week"])
+    outcome, reason = gated_outcome(
+        "promoted", order["reason"], first=before is None, proven=proof is not None, gate=gate
+    )
+    return Ruling(
+        kind="promotion",
+        candidate=order["version"],
+        prior=before.champion if before else None,
+        outcome=outcome,
+        reason=reason,
+        effective_week=order["week"],
+        source="order",
+        source_sha256=inputs["order"],
+        evidence={**order, **_made_with(badge(entry, proof), None, gate, inputs)},
+    )
+
+
 def check_order(allocator: str, order: Mapping[str, Any], history: Sequence[Verdict]) -> Verdict:
     """Return the verdict in force at an order's week, if the order can be followed.
 

@@ -26,8 +26,8 @@ class Ruling:
 
     Parameters
     ----------
-    kind : {"report", "stream", "rollback"}
-        What was judged: an evaluation report, a stream of paper weeks, or an order to roll back.
+    kind : {"report", "stream", "rollback", "promotion"}
+        What was judged: an evaluation report, a stream of paper weeks, or an order to roll back or to promote.
     candidate : str
         Version judged.
     prior : str or None

@@ -46,6 +46,16 @@ def test_the_same_decision_again_is_no_news(store: ExperienceStore) -> None:
     assert len(store.records()) == 1
 
 
+def test_who_has_decided_is_known_of_replaced_attempts_too(store: ExperienceStore) -> None:
+    first = make_decision()
+    later = replace(make_decision(slots=(5,), attempt=2), policy_version="v2", fallback="v3 is refused")
+    store.record_decision(first)
+    store.record_decision(later, BEFORE_OPEN)
+    assert store.policy_versions("ppo_lstm") == {first.policy_version, "v2"}
+    assert store.policy_versions("sac_lstm") == set()
+    assert store.export()["fallback"].tolist() == ["v3 is refused"]
+
+
 def test_another_decision_is_refused(store: ExperienceStore) -> None:
     store.record_decision(make_decision())
     with pytest.raises(ConflictError, match="attempt 1 is stored"):

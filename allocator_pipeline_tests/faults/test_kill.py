@@ -17,7 +17,14 @@ from allocator_pipeline.registry.artifacts import ArtifactStore
 from allocator_pipeline.registry.verdicts import VerdictLog
 from allocator_pipeline_tests.account.market import ALLOCATOR, COSTS
 from allocator_pipeline_tests.faults.conftest import Writers
-from allocator_pipeline_tests.faults.writers import artifact, payload, ruling, weeks_to_book
+from allocator_pipeline_tests.faults.writers import (
+    artifact,
+    contested,
+    payload,
+    rival_report,
+    ruling,
+    weeks_to_book,
+)
 
 KILLS = [pytest.param(10, id="10"), pytest.param(250, id="250", marks=pytest.mark.slow)]
 
@@ -75,6 +82,32 @@ def test_while_promoting(writers: Writers, tmp_path: Path, kills: int) -> None:
         seen = history
     verdict = log.rule("afterwards", lambda history: ruling("afterwards", history))  # the dead holder's lock is free
     assert verdict.number == len(seen) + 1
+
+
+@pytest.mark.parametrize("kills", KILLS)
+def test_while_rivals_contend_the_champion_is_valid_and_never_worse(
+    writers: Writers, tmp_path: Path, kills: int
+) -> None:
+    for start in range(0, kills, 50):  # a log of bounded length
+        folder = tmp_path / str(start)
+        court, numbers = contested(folder), range(min(50, kills - start))
+        reports = {number: rival_report(folder, number) for number in numbers}
+        sharpe = {
+            report["candidate"]: report["year_only"]["series"]["policy"]["metrics"]["sharpe"]
+            for report in reports.values()
+        }
+        best = float("-inf")
+        for number in numbers:
+            kill_at_random(writers, "contend", folder, [number], lambda: True, longest=0.25)
+            champion = court.log.champion()
+            assert champion is None or sharpe[champion.champion] >= best
+            if champion is not None:
+                court.artifacts.load("ppo_lstm", champion.champion)
+                best = sharpe[champion.champion]
+        assert writers.wait(writers.start("contend", folder, *numbers)) == 0
+        champion = court.log.champion()
+        assert champion is not None
+        assert sharpe[champion.champion] == max(sharpe.values())
 
 
 @pytest.mark.parametrize("kills", KILLS)

@@ -17,8 +17,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, 
 from allocator_pipeline.errors import ConflictError, MissingPartitionError
 from allocator_pipeline.experience.records import Decision, Label
 from allocator_pipeline.experience.store import ExperienceStore
-from allocator_pipeline.registry.artifacts import ArtifactStore
-from allocator_pipeline.registry.verdicts import VerdictLog, latest_by
+from allocator_pipeline.registry import pruning
+from allocator_pipeline.registry.court import open_court
+from allocator_pipeline.registry.verdicts import latest_by
 from allocator_pipeline_tests.registry.conftest import make_artifact, make_ruling
 
 WEEKS = ("2016-01-11", "2016-05-30", "2016-06-06", "2017-01-09", "2018-01-08")
@@ -46,13 +47,12 @@ class Store(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="machine-"))
-        self.artifacts = ArtifactStore(self.folder / "models")
-        self.experience = ExperienceStore(self.folder / "experience.sqlite")
-        self.log = VerdictLog(self.folder / "verdicts", "ppo_lstm")
+        self.open_again()
         self.saved: dict[str, dict[str, bytes]] = {}
         self.verdicts: list = []
         self.decided: dict[str, Decision] = {}
         self.labelled: dict[str, Label] = {}
+        self.prunings = 0
 
     def teardown(self) -> None:
         shutil.rmtree(self.folder)
@@ -66,6 +66,9 @@ class Store(RuleBasedStateMachine):
 
     @rule(version=versions, week=weeks, outcome=outcomes, source=st.integers(0, 9))
     def judge(self, version: str, week: str, outcome: str, source: int) -> None:
+        if version not in self.saved:
+            return  # pruned; a judge would not find it
+
         def ruling(history):
             before = latest_by(history, week)
             if before is None:
@@ -79,6 +82,17 @@ class Store(RuleBasedStateMachine):
         else:
             assert verdict.number == len(self.verdicts) + 1
             self.verdicts.append(verdict)
+
+    @rule(keep=st.integers(1, 3))
+    def prune(self, keep: int) -> None:
+        named = {name for found in self.verdicts for name in (found.candidate, found.champion, found.prior)}
+        stays = {*sorted(self.saved)[-keep:], *named}
+        gone = sorted(set(self.saved) - stays)
+        entry = pruning.prune(self.court, set(), keep)
+        assert [version["version"] for version in (entry.versions if entry else [])] == gone
+        self.saved = {version: files for version, files in self.saved.items() if version in stays}
+        self.prunings += entry is not None
+        assert len(pruning.prune_log(self.court).history()) == self.prunings
 
     @rule(version=versions, behind=st.integers(1, 3))
     def append_after_an_old_number(self, version: str, behind: int) -> None:
@@ -128,9 +142,9 @@ class Store(RuleBasedStateMachine):
 
     @rule()
     def open_again(self) -> None:
-        self.artifacts = ArtifactStore(self.folder / "models")
+        self.court = open_court(self.folder, "ppo_lstm")
+        self.artifacts, self.log = self.court.artifacts, self.court.log
         self.experience = ExperienceStore(self.folder / "experience.sqlite")
-        self.log = VerdictLog(self.folder / "verdicts", "ppo_lstm")
 
     @invariant()
     def the_history_is_linear(self) -> None:
@@ -160,6 +174,7 @@ def check(examples: int, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         os, "fsync", lambda handle: None
     )  # power cuts are not simulated here; waiting for disks is slow
+    monkeypatch.setattr(pruning, "MIN_JUDGED_WEEKS", 1)  # a handful of versions is enough here
     run_state_machine_as_test(
         Store,
         settings=settings(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import traceback
+from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -18,7 +22,11 @@ from allocator_pipeline.artifact import Artifact
 from allocator_pipeline.config import AccountConfig
 from allocator_pipeline.experience.records import Decision
 from allocator_pipeline.experience.store import ExperienceStore
+from allocator_pipeline.portfolio.state import concatenate
+from allocator_pipeline.registry import promotion
 from allocator_pipeline.registry.artifacts import ArtifactStore
+from allocator_pipeline.registry.court import Court, open_court
+from allocator_pipeline.registry.ledger import EvidenceLedger
 from allocator_pipeline.registry.verdicts import Ruling, Verdict, VerdictLog
 from allocator_pipeline_tests.account.market import (
     ALLOCATOR,
@@ -28,7 +36,7 @@ from allocator_pipeline_tests.account.market import (
     equal_target,
     make_market,
 )
-from allocator_pipeline_tests.registry.conftest import make_artifact, make_ruling
+from allocator_pipeline_tests.registry.conftest import STATES, make_artifact, make_report, make_ruling, tilted_policy
 
 
 def payload(number: int) -> bytes:
@@ -95,6 +103,36 @@ def book(folder: Path) -> None:
             ledger.book(decided, tape, COSTS, AccountConfig())
 
 
+def contend(folder: Path, *numbers: str) -> None:
+    """Judge reports on rival candidates by the real rule."""
+    promotion.policy_of = tilted_policy
+    court, states = contested(folder), concatenate(list(STATES.values()))
+    with mock.patch.object(os, "fsync"):  # a kill is no power cut, and waiting for disks is slow
+        for number in numbers:
+            promotion.promote_from_report(court, rival_report(folder, int(number)), states, COSTS)
+
+
+def contested(folder: Path) -> Court:
+    """Return the court before which rivals contend, with few draws for the thresholds."""
+    return replace(open_court(folder, "ppo_lstm"), ledger=EvidenceLedger(folder / "registry", draws=1_000))
+
+
+def rival_report(folder: Path, number: int) -> dict[str, Any]:
+    """Return the report of 2017 on one of many rivals, of which every other is a fine-tune."""
+    slots = tuple(np.random.default_rng(number).permutation(15)[:5].tolist())
+    parent = "v2015-12-28-000000" if number % 2 else None
+    rival = make_artifact("2016-12-27", number, slots, parent=parent)
+    ArtifactStore(folder / "models").save(rival)
+    return make_report(rival.version, 2017, slots)
+
+
+@lru_cache(maxsize=1)
+def contended_once() -> None:
+    """Let two rivals contend, so that calendar and the like are there."""
+    with tempfile.TemporaryDirectory() as folder:
+        contend(Path(folder), "0", "1")
+
+
 @lru_cache(maxsize=1)
 def weeks_to_book() -> tuple[Tape, list[Decision]]:
     """Return prices and the decisions of twenty weeks, whose universe changes every week."""
@@ -104,14 +142,22 @@ def weeks_to_book() -> tuple[Tape, list[Decision]]:
 
 def serve() -> None:
     """Fork a writer for each request on standard input."""
-    programs: dict[str, Any] = {"publish": publish, "save": save, "promote": promote, "record": record, "book": book}
+    programs: dict[str, Any] = {
+        "publish": publish,
+        "save": save,
+        "promote": promote,
+        "contend": contend,
+        "record": record,
+        "book": book,
+    }
+    shared: dict[str, Callable[[], object]] = {"book": weeks_to_book, "contend": contended_once}
     for line in sys.stdin:
         request, *args = line.split()
         if request == "wait":
             print(os.waitstatus_to_exitcode(os.waitpid(int(args[0]), 0)[1]), flush=True)
             continue
-        if args[0] == "book":
-            weeks_to_book()  # once, here: the forks share it
+        if args[0] in shared:
+            shared[args[0]]()  # once, here: the forks share what it has made
         pid = os.fork()
         if pid == 0:
             try:

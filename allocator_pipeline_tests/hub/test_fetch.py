@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from allocator_pipeline.registry import artifacts as registry
 from allocator_pipeline.registry.artifacts import ArtifactStore
 from allocator_pipeline_tests.faults.test_hostile import Planted
 from allocator_pipeline_tests.hub.conftest import NAME, REPO
+from allocator_pipeline_tests.registry.conftest import make_artifact
 
 
 @pytest.fixture
@@ -54,6 +56,18 @@ def test_fetching_again_changes_nothing(hub, share, stored, models, elsewhere):
     share(version)
     before = fetch(hub, REPO, elsewhere, NAME, version)
     assert fetch(hub, REPO, elsewhere, NAME, version) == before
+
+
+def test_other_bytes_under_a_stored_version_are_a_conflict(hub, share, stored, elsewhere):
+    version = stored()
+    share(version)
+    model = make_artifact()
+    assert model.version == version
+    elsewhere.save(replace(model, files={**model.files, "policy.json": b"{}"}))
+    before = contents(elsewhere, version)
+    with pytest.raises(ConflictError, match="other bytes"):
+        fetch(hub, REPO, elsewhere, NAME, version)
+    assert contents(elsewhere, version) == before
 
 
 def test_a_public_repository_needs_no_token(fake_hub, session, share, stored, elsewhere):

@@ -123,40 +123,44 @@ def tilted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(promotion, "policy_of", tilted_policy)
 
 
+def make_report(version: str, year: int, slots: tuple[int, ...], **changes: Any) -> dict[str, Any]:
+    """Return the report of a year on a version that holds some slots; baselines earn nothing."""
+    run = simulate(Tilted(slots).target_weights, STATES[year], COSTS)
+    measured = metrics(run.net, run.turnover)
+    weekly = {
+        "weeks": [str(week) for week in run.weeks],
+        "net": run.net.tolist(),
+        "turnover": run.turnover.tolist(),
+    }
+    zeros = [0.0] * len(run.net)
+    nothing = {"metrics": metrics(zeros, zeros), "weekly": {"net": zeros, "turnover": zeros}}
+    return {
+        "format": FORMAT,
+        "allocator": "ppo_lstm",
+        "year": year,
+        "candidate": version,
+        "universe": "point_in_time",
+        "first_week": weekly["weeks"][0],
+        "last_week": weekly["weeks"][-1],
+        "last_exit": str(calendar.week(weekly["weeks"][-1])["exit_session"].date()),
+        "year_only": {"years": [year], "series": {"policy": {"metrics": measured, "weekly": weekly}}},
+        "walk_forward": {
+            "years": [year],
+            "series": {
+                "policy": {"metrics": measured, "weekly": weekly},
+                "hrp": nothing,
+                "equal_weight": nothing,
+            },
+        },
+    } | changes
+
+
 @pytest.fixture
 def report_on(stored: Callable[..., str]) -> Callable[..., dict[str, Any]]:
-    """Make the report of a year on a stored policy that holds some slots; baselines earn nothing."""
+    """Make the report of a year on a stored policy that holds some slots."""
 
     def make(year: int, slots: tuple[int, ...], cutoff: str | None = None, **changes: Any) -> dict[str, Any]:
-        version = stored(cutoff or CUTOFFS[year - 1], slots=slots)
-        run = simulate(Tilted(slots).target_weights, STATES[year], COSTS)
-        measured = metrics(run.net, run.turnover)
-        weekly = {
-            "weeks": [str(week) for week in run.weeks],
-            "net": run.net.tolist(),
-            "turnover": run.turnover.tolist(),
-        }
-        zeros = [0.0] * len(run.net)
-        nothing = {"metrics": metrics(zeros, zeros), "weekly": {"net": zeros, "turnover": zeros}}
-        return {
-            "format": FORMAT,
-            "allocator": "ppo_lstm",
-            "year": year,
-            "candidate": version,
-            "universe": "point_in_time",
-            "first_week": weekly["weeks"][0],
-            "last_week": weekly["weeks"][-1],
-            "last_exit": str(calendar.week(weekly["weeks"][-1])["exit_session"].date()),
-            "year_only": {"years": [year], "series": {"policy": {"metrics": measured, "weekly": weekly}}},
-            "walk_forward": {
-                "years": [year],
-                "series": {
-                    "policy": {"metrics": measured, "weekly": weekly},
-                    "hrp": nothing,
-                    "equal_weight": nothing,
-                },
-            },
-        } | changes
+        return make_report(stored(cutoff or CUTOFFS[year - 1], slots=slots), year, slots, **changes)
 
     return make
 

@@ -77,6 +77,15 @@ def test_another_model_under_the_same_version_is_refused(
         artifacts.has(second.identity)
 
 
+def test_the_same_model_with_other_bytes_is_refused(artifacts: ArtifactStore) -> None:
+    artifact = make_artifact()
+    artifacts.save(artifact)
+    other = replace(artifact, files={**artifact.files, "policy.json": b'{"slots":[2]}'})
+    with pytest.raises(ConflictError, match="other bytes"):
+        artifacts.save(other)
+    assert artifacts.load(artifact.name, artifact.version).files == artifact.files
+
+
 @pytest.mark.parametrize("name", ["../x", "/etc", "a/b", "", "..", "x\n", "x" * 101])
 def test_names_stay_inside_the_store(artifacts: ArtifactStore, name: str) -> None:
     with pytest.raises(UnsafeNameError):

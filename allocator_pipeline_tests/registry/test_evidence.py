@@ -24,8 +24,9 @@ from allocator_pipeline.evaluation.metrics import metrics
 from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline.portfolio.state import concatenate
-from allocator_pipeline.registry import promotion
+from allocator_pipeline.registry import orders, promotion
 from allocator_pipeline.registry.ledger import BASELINES
+from allocator_pipeline.registry.replay import replay
 from allocator_pipeline.registry.tries import baseline_returns, count_failure
 from allocator_pipeline_tests.registry.conftest import COSTS, STATES, Tilted, best_and_worst, rivals
 
@@ -113,8 +114,14 @@ def test_a_proof_once_given_stands(judge, report_on, court) -> None:
     assert proof is not None
     assert (proof.number, court.proof(first.champion, by="2017-01-02")) == (1, None)
     judge(report_on(2017, best_and_worst(2017)[0]))
-    back = promotion.rollback(court, first.champion, "2018-03-05", "A test.")
+    back = orders.rollback(court, first.champion, "2018-03-05", "A test.")
     assert (back.evidence["badge"]["try"], back.evidence["badge"]["proof"]) == (2, 1)
+    judge(report_on(2018, best_and_worst(2018)[0]))
+    strict = replace(court, gate=GateConfig(proof_to_promote=True))
+    chosen = orders.promote(strict, first.champion, "2019-03-04", "A test.")
+    assert (chosen.outcome, chosen.champion) == ("promoted", first.champion)
+    assert (chosen.evidence["badge"]["try"], chosen.evidence["badge"]["proof"]) == (2, 1)
+    assert replay(court)[-1].status == "same"
 
 
 def test_a_ledger_without_the_tries_of_verdicts_takes_no_more_and_proves_nothing(judge, report_on, court) -> None:
@@ -188,7 +195,7 @@ def test_a_roll_back_carries_the_badge_of_its_version_and_is_no_try(judge, repor
     first = judge(report_on(2016, worst))
     judge(report_on(2017, best))
     strict = replace(court, gate=STRICT)  # an operator must be able to go back
-    verdict = promotion.rollback(strict, first.champion, "2018-03-05", "It traded too much.")
+    verdict = orders.rollback(strict, first.champion, "2018-03-05", "It traded too much.")
     assert (verdict.outcome, verdict.evidence["badge"]) == ("rolled_back", first.evidence["badge"])
     assert verdict.evidence["inputs"]["order"] == verdict.source_sha256
     assert len(court.ledger.history()) == 2

@@ -17,7 +17,7 @@ from allocator_pipeline.errors import (
 from allocator_pipeline.evaluation.metrics import metrics
 from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.rollout import simulate
-from allocator_pipeline.registry import promotion
+from allocator_pipeline.registry import orders, promotion
 from allocator_pipeline.registry.rulings import effective_week
 from allocator_pipeline.registry.verdicts import VerdictLog
 from allocator_pipeline_tests.registry.conftest import COSTS, STATES, Tilted, best_and_worst, rivals
@@ -221,7 +221,7 @@ def test_rolling_back_is_a_verdict(court, judge, report_on, log, artifacts) -> N
     best, worst = best_and_worst(2017)
     first = judge(report_on(2016, worst))
     second = judge(report_on(2017, best))
-    verdict = promotion.rollback(court, first.champion, "2018-03-05", "It traded too much.")
+    verdict = orders.rollback(court, first.champion, "2018-03-05", "It traded too much.")
     assert (verdict.kind, verdict.outcome, verdict.prior, verdict.champion) == (
         "rollback",
         "rolled_back",
@@ -230,8 +230,8 @@ def test_rolling_back_is_a_verdict(court, judge, report_on, log, artifacts) -> N
     )
     assert log.champion_at("2018-02-26").champion == second.champion
     assert log.champion_at("2018-03-05").champion == first.champion
-    assert promotion.rollback(court, first.champion, "2018-03-05", "It traded too much.") == verdict
-    back = promotion.rollback(court, second.champion, "2018-04-02", "No, it did not.")
+    assert orders.rollback(court, first.champion, "2018-03-05", "It traded too much.") == verdict
+    back = orders.rollback(court, second.champion, "2018-04-02", "No, it did not.")
     assert log.champion_at("2018-04-02").champion == back.champion == second.champion
     assert len(log.history()) == 4
 
@@ -243,16 +243,16 @@ def test_a_roll_back_leads_only_to_a_former_champion_that_verifies(
     first = judge(report_on(2016, worst))
     second = judge(report_on(2017, best))
     with pytest.raises(ConflictError, match="not champion of ppo_lstm by that week"):
-        promotion.rollback(court, stored(seed=9), "2018-03-05", "why not")
+        orders.rollback(court, stored(seed=9), "2018-03-05", "why not")
     with pytest.raises(NotEnoughDataError, match="Monday"):
-        promotion.rollback(court, first.champion, "2018-03-06", "a Tuesday")
+        orders.rollback(court, first.champion, "2018-03-06", "a Tuesday")
     with pytest.raises(NoChampionError):
-        promotion.rollback(court, first.champion, "2015-03-02", "too early")
+        orders.rollback(court, first.champion, "2015-03-02", "too early")
     with pytest.raises(ConflictError, match="not champion of ppo_lstm by that week"):
-        promotion.rollback(court, second.champion, "2017-01-09", "before it was champion")
+        orders.rollback(court, second.champion, "2017-01-09", "before it was champion")
     (artifacts.root / "ppo_lstm" / first.champion / "policy.json").write_bytes(b"{}")
     with pytest.raises(CorruptArtifactError):
-        promotion.rollback(court, first.champion, "2018-03-05", "damaged")
+        orders.rollback(court, first.champion, "2018-03-05", "damaged")
     assert len(log.history()) == 2
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from allocator_pipeline.registry import promotion
+from allocator_pipeline.registry import orders, promotion
 from allocator_pipeline.registry.record import badge_words, case, court_record, evidence_picture, gate_words
 from allocator_pipeline_tests.registry.conftest import best_and_worst, make_ruling, rivals
 
@@ -16,7 +16,7 @@ def heard(judge, report_on, court):
     best, worst = best_and_worst(2017)
     judge(report_on(2016, worst))
     judge(report_on(2017, best))
-    promotion.rollback(court, court.log.history()[0].champion, "2018-03-05", "It traded too much.")
+    orders.rollback(court, court.log.history()[0].champion, "2018-03-05", "It traded too much.")
     return court
 
 

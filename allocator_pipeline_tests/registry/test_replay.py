@@ -13,7 +13,7 @@ from allocator_pipeline.atomic import canonical_json, sha256
 from allocator_pipeline.config import GateConfig
 from allocator_pipeline.errors import CorruptArtifactError, MissingPartitionError, UnsafeNameError
 from allocator_pipeline.portfolio.state import concatenate
-from allocator_pipeline.registry import promotion
+from allocator_pipeline.registry import orders, promotion
 from allocator_pipeline.registry.chain import GENESIS
 from allocator_pipeline.registry.court import Court
 from allocator_pipeline.registry.replay import Finding, replay
@@ -30,7 +30,7 @@ def heard(judge, report_on, stream, court) -> Court:
     first = court.log.history()[0]  # of the stream's champion
     promotion.promote_from_stream(court, stream(26, -0.001), rivals)
     judge(report_on(2018, best_and_worst(2018)[0]))
-    promotion.rollback(replace(court, gate=GateConfig(True, True)), first.champion, "2019-03-04", "A test.")
+    orders.rollback(replace(court, gate=GateConfig(True, True)), first.champion, "2019-03-04", "A test.")
     return court
 
 

@@ -39,6 +39,7 @@ DECISION = {
     "portfolio": "object",
     "decided_at": "string",
     "attempt": "int",
+    "fallback": "string",
 }
 """Fields of a recorded decision."""
 
@@ -69,6 +70,7 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             target_weights="object of float",
             policy_version="string",
             champion="string",
+            fallback="string",
             proven="bool",
             turnover="float",
             sold="object of float",
@@ -79,9 +81,10 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         ins={"state_tensors": dg.AssetIn(partition_mapping=states_by_week(-1, 0))},
         deps=[dg.AssetDep("promoted_policies", partition_mapping=SAME_ALLOCATOR)],
         description="Target weights of the week by the champion that was effective at its decision (or by equal "
-        "weight, where ALLOCATOR_PROOF_TO_SERVE demands a badge that the champion lacks), from the portfolio given "
-        "(JSON of cash and positions, by file or run config) or the paper account. A pure function of champion, gate, "
-        "state and portfolio.",
+        "weight, where ALLOCATOR_PROOF_TO_SERVE demands a badge that the champion lacks; or by a former champion, "
+        "where this one is damaged and ALLOCATOR_FALLBACK allows it), from the portfolio given (JSON of cash and "
+        "positions, by file or run config) or the paper account. A pure function of champion, gate, state and "
+        "portfolio.",
     )
     def target_weights(
         context: dg.AssetExecutionContext,
@@ -90,6 +93,7 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         store: StoreResource,
         state_tensors,
     ):
+        settings = market.settings
         given: dict[str, Any] = {"file": config.portfolio_file, "values": config.portfolio, "attempt": config.attempt}
         sources = (given["file"] is not None) + (given["values"] is not None) + config.portfolio_from_alpaca
         if sources > 1 or (sources and len(context.partition_keys) > 1):
@@ -102,7 +106,9 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         values: dict[str, Any] = {}
         for key in in_order(context.partition_keys):
             states = states_around(state_tensors, *split(key))
-            values[key] = decide_week(key, states, store, market.settings.costs, market.settings.gate, given, values)
+            values[key] = decide_week(
+                key, states, store, settings.costs, settings.gate, given, values, settings.fallback
+            )
             context.add_asset_metadata(_decision_facts(values[key]), partition_key=key)
         return values
 
@@ -196,6 +202,8 @@ def _decision_facts(decision: dict[str, Any]) -> dict[str, Any]:
 
 def _served(decision: dict[str, Any]) -> str:
     badge = "proven" if decision["proven"] else "not proven"
+    if decision.get("fallback"):
+        return f"{decision['policy_version']}. {decision['fallback']}"
     if decision["policy_version"] == decision["champion"]:
         return f"the champion, which is {badge}"
     return f"{decision['policy_version']} in the place of the champion {decision['champion']}, which is {badge}"

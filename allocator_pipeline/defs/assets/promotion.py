@@ -6,7 +6,7 @@ import dagster as dg
 
 from allocator_pipeline.defs.metadata import fields, markdown
 from allocator_pipeline.defs.partitions import Partitions
-from allocator_pipeline.defs.promotion import champion_badge, history_table, judge_pending, roll_back
+from allocator_pipeline.defs.promotion import champion_badge, follow_order, history_table, judge_pending
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.registry.ledger import FAILED
 from allocator_pipeline.registry.record import court_record, evidence_picture, gate_words
@@ -14,12 +14,14 @@ from allocator_pipeline.registry.verdicts import Verdict
 
 
 class PromotionConfig(dg.Config):
-    """Nothing to judge what waits; or an order to roll back, which is a verdict too.
+    """Nothing to judge what waits; or an order to roll back or to promote by hand, which is a verdict too.
 
-    A roll-back names a version that was champion before, the Monday from which it serves again, and why.
+    A roll-back names a version that was champion before, a promotion any stored one; either names the Monday from
+    which it serves, and why.
     """
 
     rollback_to: str | None = None
+    promote_to: str | None = None
     effective_week: str | None = None
     reason: str = "ordered by hand"
 
@@ -47,8 +49,14 @@ def promotion_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         for allocator in context.partition_keys:
             court = store.court(allocator, market.settings.gate)
             fresh = judge_pending(court, store, market.settings.costs, context.log.info)
-            if config.rollback_to:
-                fresh.append(roll_back(court, config.rollback_to, config.effective_week, config.reason))
+            ordered = follow_order(
+                court,
+                rollback_to=config.rollback_to,
+                promote_to=config.promote_to,
+                effective_week=config.effective_week,
+                reason=config.reason,
+            )
+            fresh += [ordered] if ordered is not None else []
             history, champion = court.log.history(), court.log.champion()
             values[allocator] = {"allocator": allocator, "verdicts": [asdict(verdict) for verdict in history]}
             context.add_asset_metadata(

@@ -1,0 +1,210 @@
+"""Removal of old versions that nothing needs any more; each removal is on record, in a log like that of the verdicts.
+
+Kept are the newest versions; every version that a verdict names, as candidate or champion; who decided a recorded
+week; what a stored partition names (`named_by_partitions`); and the ancestors of all these. Anything else can go: the
+same training makes the same version again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from allocator_pipeline.atomic import canonical_json, read_published, sha256
+from allocator_pipeline.config import MIN_JUDGED_WEEKS, WEEKS_PER_YEAR
+from allocator_pipeline.errors import ConfigurationError, StorageError
+from allocator_pipeline.paths import inside
+from allocator_pipeline.registry.chain import Chain, Link, seal_of
+from allocator_pipeline.registry.court import Court
+from allocator_pipeline.registry.verdicts import Verdict
+
+KEEP = WEEKS_PER_YEAR
+"""How many of the newest versions stay: a year of weekly fine-tunes."""
+
+NAMING = {"trained_policies": "version", "eval_reports": "candidate"}
+"""Assets whose partitions name a version that a report or a verdict may still ask for, and the field."""
+
+_ASIDE = ".pruned"
+
+
+@dataclass(frozen=True)
+class Pruning(Link):
+    """One removal in the log.
+
+    Parameters
+    ----------
+    number, previous_sha256
+        Its place in the log, see `registry.chain.Link`.
+    allocator : str
+    keep : int
+        How many of the newest versions were to stay.
+    versions : sequence of mapping
+        What was removed: ``version``, ``cutoff``, ``parent``, ``identity_sha256`` and ``data_sha256``.
+    """
+
+    allocator: str
+    keep: int
+    versions: Sequence[Mapping[str, Any]]
+
+    @property
+    def log(self) -> str:
+        """The allocator."""
+        return self.allocator
+
+    @property
+    def identity(self) -> str:
+        """Hash of what was removed and when in the log: a version that came back may be removed again."""
+        return sha256(canonical_json({"after": self.number - 1, "versions": list(self.versions)}))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a pruning would do.
+
+    Parameters
+    ----------
+    remove : sequence of mapping
+        As `Pruning.versions`, oldest first.
+    keep : mapping of str to str
+        Why each version stays.
+    """
+
+    remove: Sequence[Mapping[str, Any]]
+    keep: Mapping[str, str]
+
+
+def prune_log(court: Court) -> Chain[Pruning]:
+    """Return the log of what was removed of an allocator."""
+    name = court.log.allocator
+    return Chain(inside(court.log.folder.parent, "pruned", name), Pruning, name, f"prunings of {name}")
+
+
+def named_by_partitions(assets: Path, allocator: str) -> set[str]:
+    """Return the versions that stored partitions name and that may still be asked for.
+
+    Parameters
+    ----------
+    assets : Path
+        Folder of a market's asset partitions.
+    allocator : str
+
+    Raises
+    ------
+    CorruptArtifactError
+        If a partition does not verify.
+    """
+    return {
+        str(json.loads(read_published(pointer)[0])[field])
+        for asset, field in NAMING.items()
+        for pointer in inside(assets, asset).glob(f"{allocator}+*.json")
+        if not pointer.name.endswith(".payload.json")
+    }
+
+
+def plan(court: Court, needed: Collection[str], keep: int = KEEP) -> Plan:
+    """Return what may be removed; nothing is.
+
+    Parameters
+    ----------
+    court : Court
+    needed : collection of str
+        Versions that decisions and stored partitions name.
+    keep : int
+        How many of the newest versions stay in any case, at least 26: a stream's fine-tunes are judged together.
+
+    Raises
+    ------
+    ConfigurationError
+        If ``keep`` is below 26.
+    CorruptArtifactError
+        If the log or any version does not verify: what it needs cannot be known then.
+    """
+    if keep < MIN_JUDGED_WEEKS:
+        raise ConfigurationError(
+            f"Keeping the newest {keep} versions is too few: {MIN_JUDGED_WEEKS} weeks are judged together.",
+            todo=f"keep {MIN_JUDGED_WEEKS} or more (the default is {KEEP}).",
+        )
+    name = court.log.allocator
+    manifests = {version: court.artifacts.load(name, version).manifest for version in court.artifacts.versions(name)}
+    kept = dict.fromkeys([*manifests][-keep:], f"among the newest {keep}")
+    kept |= {version: "a decision or a stored partition names it" for version in needed if version in manifests}
+    kept |= {version: "a verdict names it" for version in _named(court.log.history()) if version in manifests}
+    for version in list(kept):
+        parent = manifests[version]["parent"]
+        while parent in manifests and parent not in kept:
+            kept[parent] = f"{version} descends from it"
+            parent = manifests[parent]["parent"]
+    facts = ("version", "cutoff", "parent", "identity_sha256", "data_sha256")
+    gone = [{fact: manifests[version][fact] for fact in facts} for version in manifests if version not in kept]
+    return Plan(gone, {version: kept[version] for version in manifests if version in kept})
+
+
+def prune(court: Court, needed: Collection[str], keep: int = KEEP) -> Pruning | None:
+    """Record what nothing needs any more, then remove it.
+
+    A process that dies between the two leaves versions that the next pruning removes. A version that a verdict comes
+    to name in the meantime is put back.
+
+    Parameters
+    ----------
+    court, needed, keep
+        As of `plan`.
+
+    Returns
+    -------
+    Pruning or None
+        The entry in the log; None if there is nothing to remove.
+
+    Raises
+    ------
+    ConfigurationError, CorruptArtifactError
+        As `plan`; nothing is removed then.
+    StorageError
+        If the file system refuses.
+    """
+    removed = plan(court, needed, keep).remove
+    folder = inside(court.artifacts.root, court.log.allocator)
+    try:
+        entry = _record(court, removed, keep) if removed else None
+        _remove(court, folder, [str(version["version"]) for version in removed])
+    except OSError as error:
+        raise StorageError(
+            f"Versions of {court.log.allocator} cannot be removed: {error}.",
+            todo="mend the permissions, then prune again; what remains is whole.",
+            source=str(folder),
+        ) from error
+    return entry
+
+
+def _record(court: Court, removed: Sequence[Mapping[str, Any]], keep: int) -> Pruning:
+    log = prune_log(court)
+    while True:
+        count, seal = seal_of(log.history())
+        entry = Pruning(count + 1, seal, court.log.allocator, keep, list(removed))
+        if log.append(entry):
+            return entry
+
+
+def _remove(court: Court, folder: Path, versions: Sequence[str]) -> None:
+    for version in versions:
+        with contextlib.suppress(FileNotFoundError):  # another pruning was faster
+            os.rename(folder / version, folder / f".{version}{_ASIDE}")
+    named = _named(court.log.history())  # a verdict may have come in since the plan was made
+    for place in folder.glob(f".*{_ASIDE}"):  # those of a pruning that died, too
+        version = place.name.removeprefix(".").removesuffix(_ASIDE)
+        if version in named and not (folder / version).exists():
+            os.rename(place, folder / version)
+        else:
+            shutil.rmtree(place)
+
+
+def _named(history: Sequence[Verdict]) -> set[str]:
+    return {
+        version for verdict in history for version in (verdict.candidate, verdict.champion, verdict.prior) if version
+    }
