@@ -8,13 +8,15 @@ from allocator_pipeline.defs.fetching import fetch_model_job
 from allocator_pipeline.defs.verdicts import replay_verdicts_job
 
 MARKET = ("prices", "sentiment", "fundamentals")
+RETRIES = 3
+"""How often a run of the weekly rhythm is repeated that fails or whose process dies: the sensors ask for it once."""
 FEATURES = ("universe", "signals", "outcomes", "price_windows", "external_forecasts")
 
 
 def jobs():
     """Return the jobs; each takes the partitions of its assets."""
 
-    def job(name: str, *assets: str, description: str, retries: int = 0):
+    def job(name: str, *assets: str, description: str, retries: int = RETRIES):
         return dg.define_asset_job(
             name,
             selection=dg.AssetSelection.assets(*assets),
@@ -39,9 +41,12 @@ def jobs():
         ),
         job("baselines_job", "baseline_weights", description="Baseline weights of a year."),
         job(
-            "training_job", "trained_policies", description="Full training of an allocator on the weeks through a year."
+            "training_job",
+            "trained_policies",
+            description="Full training of an allocator on the weeks through a year.",
+            retries=0,
         ),
-        job("reports_job", "eval_reports", description="Report of a year for an allocator."),
+        job("reports_job", "eval_reports", description="Report of a year for an allocator.", retries=0),
         job("summary_job", "allocator_summary", description="The deep look at an allocator over all judged years."),
         job("comparison_job", "evaluation_summary", description="Allocators compared, in numbers and in words."),
         job(
@@ -49,7 +54,6 @@ def jobs():
             "promoted_policies",
             "promotion_history",
             description="Judge what has no verdict yet; promote or keep; write the record.",
-            retries=3,
         ),
         job("inference_job", "target_weights", "decisions", description="This week's weights, recorded."),
         job(
@@ -61,6 +65,11 @@ def jobs():
         job("paper_job", "paper_evaluations", description="Score champion and challenger on a labelled week."),
         job("finetuning_job", "finetuned_policies", description="Fine-tune the champion for the coming week."),
         replay_verdicts_job,
-        job("publish_job", "published_models", description="Upload an allocator's versions to the Hugging Face Hub."),
+        job(
+            "publish_job",
+            "published_models",
+            description="Upload an allocator's versions to the Hugging Face Hub.",
+            retries=0,
+        ),
         fetch_model_job,
     ]

@@ -68,6 +68,12 @@ def judge_pending(court: Court, store: StoreResource, costs: CostConfig, log: Ca
     return court.log.history()[known:]
 
 
+def newest_paper(allocator: str, store: StoreResource) -> str | None:
+    """Return the newest week that an allocator's paper evaluations score."""
+    weeks = [week for name, week in map(split, store.assets.keys("paper_evaluations")) if name == allocator]
+    return max(weeks, default=None)
+
+
 def roll_back(court: Court, version: str, effective_week: str | None, reason: str) -> Verdict:
     """Make a former champion serve again from a week on.
 
