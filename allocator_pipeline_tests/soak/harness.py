@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -33,6 +34,8 @@ ALLOCATORS = ("ppo_patchtst", "sac_lstm")
 MARKET_YEAR, STATE_YEAR, POLICY_YEAR, YEAR = 2015, 2020, 2022, 2024
 START = pd.Timestamp("2024-01-05 23:00", tz="UTC")  # the Friday before the first refresh
 ROOT = Path(__file__).parents[2]
+WEEK_SECONDS = 20.0
+"""About what a week takes on a quiet core; a kill falls within it."""
 LEFT_OUT = ("checkpoints", "experience.sqlite")
 """Of a market's folder: scratch of trainings, and a database whose rows are compared instead of its pages."""
 
@@ -210,7 +213,7 @@ def check(soak: Soak, weeks: int) -> None:
         for week, row in zip(booked[:weeks], rows, strict=False):
             assert abs(week.reconciliation_error) < 1e-9
             assert week.actual_weights == row.label.actual_weights
-        for before, after in zip(booked, booked[1:], strict=False):
+        for before, after in pairwise(booked):
             assert after.nav_before == before.nav
         papers = {key for key in soak.store.assets.keys("paper_evaluations") if key.startswith(f"{name}|")}
         assert {f"{name}|{week}" for week in wanted} <= papers
@@ -229,3 +232,49 @@ def copy(base: Soak, folder: Path) -> Soak:
     """Return a copy of a prepared folder."""
     shutil.copytree(base.folder, folder)
     return Soak(folder)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a soak found.
+
+    Parameters
+    ----------
+    killed_at : list of str
+        Simulated instants.
+    differing : list of str
+        Results that differ from those of the undisturbed weeks.
+    """
+
+    killed_at: list[str]
+    differing: list[str]
+
+
+def soak(base: Soak, folder: Path, weeks: int, kills: int, share: float, seed: int) -> Found:
+    """Live through some weeks twice, side by side: undisturbed, and with failing reads and kills.
+
+    Parameters
+    ----------
+    base : Soak
+        Where the first champions are made, if they are not there.
+    folder : Path
+        Where both are lived.
+    weeks, kills : int
+    share : float
+        Of the source's reads that fail.
+    seed : int
+    """
+    if not clock_file(base.settings).exists():
+        prepare(base)
+    until = end_of(weeks)
+    undisturbed, disturbed = copy(base, folder / "undisturbed"), copy(base, folder / "disturbed")
+    calm = undisturbed.start(until)
+    disturber = Disturber(disturbed, until, share, kills, seed)
+    try:
+        disturber.run(WEEK_SECONDS)
+        finish(calm)
+    finally:
+        calm.kill()
+    for one in (undisturbed, disturbed):
+        check(one, weeks)
+    return Found(disturber.killed_at, compare(disturbed, undisturbed))

@@ -23,14 +23,16 @@ from unittest.mock import patch
 
 import dagster as dg
 import pandas as pd
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
+from dagster._core.scheduler.instigation import InstigatorType
 from dagster._core.test_utils import create_test_daemon_workspace_context
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster._daemon.auto_run_reexecution.event_log_consumer import EventLogConsumerDaemon
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
-from dagster._core.scheduler.instigation import InstigatorType
 from dagster._daemon.sensor import execute_sensor_iteration
 from dagster._scheduler.scheduler import launch_scheduled_runs
 
@@ -90,6 +92,22 @@ def failing(share: float, rng: random.Random) -> Iterator[None]:
     finally:
         for each in patches:
             each.stop()
+
+
+@contextmanager
+def known_schema() -> Iterator[None]:
+    """Read Dagster's list of migrations once: each tick of a sensor opens the instance and would read it anew."""
+    known: dict[str | None, ScriptDirectory] = {}
+
+    def from_config(config: Config) -> ScriptDirectory:
+        where = config.get_main_option("script_location")
+        if where not in known:
+            known[where] = ScriptDirectory.from_config(config)
+        return known[where]
+
+    with patch("dagster._core.storage.sql.ScriptDirectory") as directory:
+        directory.from_config = from_config
+        yield
 
 
 class Operator:
@@ -156,6 +174,7 @@ def operate(settings: Settings, until: pd.Timestamp) -> None:
     origin = InProcessCodeLocationOrigin(target, location_name="allocator_pipeline")
     with (
         clock.injected(),
+        known_schema(),
         dg.DagsterInstance.get() as instance,
         create_test_daemon_workspace_context(InProcessWorkspaceLoadTarget(origin), instance) as workspace,
     ):
