@@ -30,6 +30,8 @@ INFERENCE, LABELING, PAPER, FINETUNING, PROMOTION = (
 MONDAY_HOUR, MONDAY_ZONE = 18, "Asia/Kolkata"
 SUNDAY_HOUR, SUNDAY_ZONE = 10, NEW_YORK
 
+PAPERS = "paper_evaluations"
+
 HORIZON = WEEKS_PER_YEAR // 2
 """Weeks without a decision after which a paper account starts anew, and nothing in between is caught up."""
 
@@ -133,20 +135,26 @@ def holds(forecaster: str, week: str, store: StoreResource) -> bool:
 
 def _sundays(allocator: str, records: list[Experience], store: StoreResource) -> Iterator[Step]:
     """Yield what is not done of the Sundays of decided weeks, in order."""
+    if not records:
+        return
     judged = _judged_through(allocator, store)
+    last = calendar.shift_week(records[-1].decision.week_start, 2)
+    mondays = [str(day.date()) for day in calendar.weeks(records[0].decision.week_start, last)["week"]]
+    in_two_weeks = dict(zip(mondays, mondays[2:], strict=False))
     for row in records:
         week = row.decision.week_start
-        at, coming = label_falls_due(week), str(calendar.shift_week(week, 2).date())
-        if row.label is None:
-            yield Step(LABELING, allocator, week, at)
-        if not store.assets.has("paper_evaluations", f"{allocator}|{week}"):
-            yield Step(PAPER, allocator, week, at)
+        coming = in_two_weeks[week]
         # once its first week is scored without it, a challenger comes too late
-        scored = store.assets.has("paper_evaluations", f"{allocator}|{coming}")
-        if not scored and not store.assets.has("finetuned_policies", f"{allocator}|{coming}"):
-            yield Step(FINETUNING, allocator, coming, at)
-        if week > judged:
-            yield Step(PROMOTION, allocator, week, at)
+        tuned = any(store.assets.has(name, f"{allocator}|{coming}") for name in ("finetuned_policies", PAPERS))
+        missing = (
+            (LABELING, week, row.label is None),
+            (PAPER, week, not store.assets.has(PAPERS, f"{allocator}|{week}")),
+            (FINETUNING, coming, not tuned),
+            (PROMOTION, week, week > judged),
+        )
+        for job, monday, due in missing:
+            if due:
+                yield Step(job, allocator, monday, label_falls_due(week))
 
 
 def _mondays(allocator: str, records: list[Experience], store: StoreResource, now: pd.Timestamp) -> Iterator[Step]:
