@@ -117,9 +117,12 @@ class Operator:
     ----------
     clock : Clock
     workspace : WorkspaceProcessContext
+    note : Path
+        Where the time is noted before each iteration, so that it does not go back after a kill.
     """
 
-    def __init__(self, clock: Clock, workspace: Any) -> None:
+    def __init__(self, clock: Clock, workspace: Any, note: Path) -> None:
+        self.note = note
         self.clock, self.workspace, self.instance = clock, workspace, workspace.instance
         self.logger = logging.getLogger("soak")
         self.queue = QueuedRunCoordinatorDaemon(interval_seconds=1)
@@ -128,6 +131,7 @@ class Operator:
 
     def iterate(self) -> bool:
         """Let each daemon do one iteration; tell whether there is still something to do."""
+        write_bytes(self.note, str(self.clock.now()).encode())
         before = self.instance.get_runs_count(), self.cursors()
         list(
             launch_scheduled_runs(
@@ -178,7 +182,7 @@ def operate(settings: Settings, until: pd.Timestamp) -> None:
         dg.DagsterInstance.get() as instance,
         create_test_daemon_workspace_context(InProcessWorkspaceLoadTarget(origin), instance) as workspace,
     ):
-        operator = Operator(clock, workspace)
+        operator = Operator(clock, workspace, note)
         if operator.unfinished():  # killed: this is how long the machine was down
             clock.advance(OUTAGE)
         operator.settle()
@@ -187,7 +191,6 @@ def operate(settings: Settings, until: pd.Timestamp) -> None:
             operator.settle()
             clock.instant = max(clock.now(), event + pd.Timedelta(minutes=6))  # the sensor lets schedules go first
             operator.settle()
-            write_bytes(note, str(clock.now()).encode())
             print(f"{clock.now():%Y-%m-%d %H:%M}", flush=True)
 
 
