@@ -18,7 +18,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help setup demo dev test test-slow lint format bench learnability forecast-control gate-study finetuning-study verdicts registry audit pins clean clean-data
+.PHONY: help setup demo dev test test-slow lint format bench learnability forecast-control gate-study finetuning-study soak verdicts registry audit pins clean clean-data
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ gate-study: $(STAMP) ## Measure how often each gate lets noise pass (QUICK=1 for
 
 finetuning-study: $(STAMP) ## Measure what fine-tuning and experience do to a champion (QUICK=1 for a look in minutes)
 	$(BIN)/python -m allocator_pipeline.studies.finetuning $(if $(QUICK),--quick)
+
+soak: $(STAMP) ## Live through 104 simulated weeks with failing reads and kills, beside the same undisturbed
+	$(BIN)/python -m allocator_pipeline_tests.soak
 
 verdicts: $(STAMP) ## Make every verdict again from what it was made from; fails if one differs
 	$(BIN)/python -m allocator_pipeline.defs.verdicts

@@ -110,6 +110,7 @@ def run_graph(folder: Path, corrupt_after: pd.Timestamp | None) -> Pipeline:
             pipeline.materialize(("finetuned_policies",), key, key)
         pipeline.materialize(("target_weights", "decisions"), key, key)
         pipeline.materialize(("paper_account", "labeled_experience", "paper_evaluations"), key, key)
+    pipeline.materialize(("promoted_policies", "promotion_history"), ALLOCATOR, ALLOCATOR)  # reads the papers
     return pipeline
 
 

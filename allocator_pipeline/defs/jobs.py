@@ -9,13 +9,15 @@ from allocator_pipeline.defs.registry import registry_jobs
 from allocator_pipeline.defs.verdicts import replay_verdicts_job
 
 MARKET = ("prices", "sentiment", "fundamentals")
+RETRIES = 3
+"""How often a run of the weekly rhythm is repeated that fails or whose process dies: the sensors ask for it once."""
 FEATURES = ("universe", "signals", "outcomes", "price_windows", "external_forecasts")
 
 
 def jobs():
     """Return the jobs; each takes the partitions of its assets."""
 
-    def job(name: str, *assets: str, description: str, retries: int = 0):
+    def job(name: str, *assets: str, description: str, retries: int = RETRIES):
         return dg.define_asset_job(
             name,
             selection=dg.AssetSelection.assets(*assets),
@@ -40,10 +42,18 @@ def jobs():
         ),
         job("baselines_job", "baseline_weights", description="Baseline weights of a year."),
         job(
-            "training_job", "trained_policies", description="Full training of an allocator on the weeks through a year."
+            "training_job",
+            "trained_policies",
+            description="Full training of an allocator on the weeks through a year.",
+            retries=0,
         ),
-        job("seeds_job", "seed_policies", description="The recipe of a year from further seeds, never promoted."),
-        job("reports_job", "eval_reports", description="Report of a year for an allocator."),
+        job(
+            "seeds_job",
+            "seed_policies",
+            description="The recipe of a year from further seeds, never promoted.",
+            retries=0,
+        ),
+        job("reports_job", "eval_reports", description="Report of a year for an allocator.", retries=0),
         job("summary_job", "allocator_summary", description="The deep look at an allocator over all judged years."),
         job("comparison_job", "evaluation_summary", description="Allocators compared, in numbers and in words."),
         job(
@@ -51,7 +61,6 @@ def jobs():
             "promoted_policies",
             "promotion_history",
             description="Judge what has no verdict yet; promote or keep; write the record.",
-            retries=3,
         ),
         job("inference_job", "target_weights", "decisions", description="This week's weights, recorded."),
         job(
@@ -70,6 +79,11 @@ def jobs():
         ),
         replay_verdicts_job,
         *registry_jobs(),
-        job("publish_job", "published_models", description="Upload an allocator's versions to the Hugging Face Hub."),
+        job(
+            "publish_job",
+            "published_models",
+            description="Upload an allocator's versions to the Hugging Face Hub.",
+            retries=0,
+        ),
         fetch_model_job,
     ]

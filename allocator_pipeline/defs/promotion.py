@@ -69,6 +69,12 @@ def judge_pending(court: Court, store: StoreResource, costs: CostConfig, log: Ca
     return court.log.history()[known:]
 
 
+def newest_paper(allocator: str, store: StoreResource) -> str | None:
+    """Return the newest week that an allocator's paper evaluations score."""
+    weeks = [week for name, week in map(split, store.assets.keys("paper_evaluations")) if name == allocator]
+    return max(weeks, default=None)
+
+
 def follow_order(
     court: Court, *, rollback_to: str | None, promote_to: str | None, effective_week: str | None, reason: str
 ) -> Verdict | None:

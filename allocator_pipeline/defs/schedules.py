@@ -3,19 +3,21 @@
 A static market (sample, files) has no new weeks: its schedules skip and say so.
 """
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import dagster as dg
 import pandas as pd
 
 from allocator_pipeline.config import ALLOCATORS
+from allocator_pipeline.defs.due import INFERENCE, LABELING, MONDAY_ZONE, due_week, stale
 from allocator_pipeline.defs.partitions import TIMEZONE, Partitions
 from allocator_pipeline.defs.resources import StoreResource
+from allocator_pipeline.defs.weekly_sensor import weekly_requests
 from allocator_pipeline.market import calendar
 
 REFRESH_TAG = "allocator/refresh_years"
-WEEKLY_TAG = "allocator/weekly"
+SATURDAY = 5
+ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
 def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
@@ -26,57 +28,62 @@ def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
     )
 
     @dg.schedule(
-        cron_schedule="0 6 * * 6",
+        cron_schedule=["0 6 * * 6", "0 6 * * 0", "0 6 * * 1"],
         job_name="market_job",
         execution_timezone=TIMEZONE,
         default_status=running,
-        description="Saturday 06:00 New York: refresh this year's market data, early in January the end of last year's "
-        "before it; a sensor carries it on to states and the forecast panel.",
+        description="Saturday 06:00 New York: refresh this year's market data, before it the years since the last time "
+        "and early in January last year's end; a sensor carries it on to states and the forecast panel. Sunday and "
+        "Monday again, if the states of the coming week are not there: a refresh failed, or a year has just begun.",
     )
-    def saturday_market(context: dg.ScheduleEvaluationContext):
+    def saturday_market(context: dg.ScheduleEvaluationContext, store: StoreResource):
         if partitions.static:
             return skip
         now = context.scheduled_execution_time
-        years = [year for year in sorted({(now - timedelta(days=14)).year, now.year}) if _has_closed(year, now)]
+        if now.weekday() != SATURDAY and not stale(store, pd.Timestamp(now)):
+            return dg.SkipReason("The states of the coming week are there.")
+        if _under_way(context.instance):
+            return dg.SkipReason("A refresh is under way.")
+        years = refresh_years(store, now)
         return dg.RunRequest(
             run_key=f"market-{now:%Y-%m-%d}",
-            partition_key=str(years[0]),
-            tags={REFRESH_TAG: ",".join(map(str, years))},
+            partition_key=years[0],
+            tags={REFRESH_TAG: ",".join(years)},
         )
 
     @dg.schedule(
         cron_schedule="0 10 * * 0",
-        job_name="labeling_job",
+        job_name=LABELING,
         execution_timezone=TIMEZONE,
         default_status=running,
-        description="Sunday 10:00 New York: label every decided week whose outcome is known, oldest first; a "
-        "sensor then scores it on paper and fine-tunes for the coming week.",
+        description="Sunday 10:00 New York: book and label the oldest decided week whose outcome is known; the sensor "
+        "weekly_steps then scores it on paper, fine-tunes for the coming week, and catches up what was missed.",
     )
     def sunday_labels(context: dg.ScheduleEvaluationContext, store: StoreResource):
         if partitions.static:
             return skip
-        requests = list(_labels_due(store, context.scheduled_execution_time))
-        return requests or dg.SkipReason("No decided week is waiting for its label.")
+        now = pd.Timestamp(context.scheduled_execution_time)
+        return weekly_requests(context.instance, store, now, LABELING) or dg.SkipReason(
+            "No week is to be labelled now: none is due, or the week's refresh or an earlier step comes first."
+        )
 
     @dg.schedule(
         cron_schedule="0 18 * * 1",
-        job_name="inference_job",
-        execution_timezone="Asia/Kolkata",
+        job_name=INFERENCE,
+        execution_timezone=MONDAY_ZONE,
         default_status=running,
-        description="Monday 18:00 Asia/Kolkata, before the US open: this week's target weights of every "
-        "allocator that has a champion.",
+        description="Monday 18:00 Asia/Kolkata, before the US open: this week's target weights of every allocator that "
+        "has a champion. Where earlier steps are missing, the sensor weekly_steps makes these first.",
     )
     def monday_inference(context: dg.ScheduleEvaluationContext, store: StoreResource):
         if partitions.static:
             return skip
-        week = str(calendar.monday_of(context.scheduled_execution_time.date()).date())
-        requests = [
-            dg.RunRequest(run_key=f"decide-{name}-{week}", partition_key=f"{name}|{week}", tags={WEEKLY_TAG: week})
-            for name in ALLOCATORS
-            if store.verdicts(name).champion_at(week) is not None
-        ]
-        return requests or dg.SkipReason(
-            f"No allocator has a champion for the week of {week}; train and judge one first."
+        now = pd.Timestamp(context.scheduled_execution_time)
+        week = due_week(now)
+        if all(store.verdicts(name).champion_at(week) is None for name in ALLOCATORS):
+            return dg.SkipReason(f"No allocator has a champion for the week of {week}; train and judge one first.")
+        return weekly_requests(context.instance, store, now, INFERENCE) or dg.SkipReason(
+            f"The week of {week} is decided already, or the week's refresh or an earlier step comes first."
         )
 
     @dg.schedule(
@@ -99,18 +106,21 @@ def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
     return [saturday_market, sunday_labels, monday_inference, monthly_training]
 
 
-def _has_closed(year: int, now: datetime) -> bool:
-    """Tell whether a session of a year has closed: before that there is nothing to refresh."""
+def refresh_years(store: StoreResource, now: datetime) -> list[str]:
+    """Return the years to refresh: this one, that of two weeks ago, and those from the last one stored on."""
+    stored = [int(year) for year in store.assets.keys("prices")]
+    first = min([(now - timedelta(days=14)).year, *stored[-1:]])
+    return [str(year) for year in range(first, now.year + 1)]
+
+
+def has_closed(year: str, now: datetime | pd.Timestamp) -> bool:
+    """Tell whether a session of a year has closed: before that it has no prices, only weeks to decide."""
     days = calendar.sessions(f"{year}-01-01", f"{year}-01-10")
     return bool(calendar.closes(days)[0] < pd.Timestamp(now))
 
 
-def _labels_due(store: StoreResource, now: datetime) -> Iterator[dg.RunRequest]:
-    """Yield a request for each decided week without a label whose exit session has closed."""
-    for name in ALLOCATORS:
-        for week in store.experience.unlabeled_weeks(name):
-            exit_close = calendar.closes(pd.DatetimeIndex([calendar.week(week)["exit_session"]]))[0]
-            if exit_close < pd.Timestamp(now):
-                yield dg.RunRequest(
-                    run_key=f"label-{name}-{week}", partition_key=f"{name}|{week}", tags={WEEKLY_TAG: week}
-                )
+def _under_way(instance: dg.DagsterInstance) -> bool:
+    """Tell whether a run of a refresh is queued or running."""
+    unfinished = [status for status in dg.DagsterRunStatus if status not in ENDED]
+    runs = instance.get_runs(dg.RunsFilter(statuses=unfinished))
+    return any(REFRESH_TAG in run.tags for run in runs)

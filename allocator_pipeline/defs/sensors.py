@@ -5,20 +5,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG, PARTITION_NAME_TAG
 
 from allocator_pipeline.config import BASELINES, FORECASTERS, OPPONENTS
 from allocator_pipeline.defs.partitions import Partitions, range_tags, split
 from allocator_pipeline.defs.promotion import pending_reports
 from allocator_pipeline.defs.publishing_sensor import publishing_sensor
 from allocator_pipeline.defs.resources import StoreResource
-from allocator_pipeline.defs.schedules import REFRESH_TAG, WEEKLY_TAG
+from allocator_pipeline.defs.schedules import REFRESH_TAG, has_closed
 from allocator_pipeline.defs.weekly_report_sensor import weekly_report_sensor
+from allocator_pipeline.defs.weekly_sensor import JUDGED_TAG, weekly_sensor
 from allocator_pipeline.market import calendar
 
 WATCHED = ("eval_reports", "paper_evaluations")
 BATCH = 200
-JUDGED_TAG = "allocator/judged"
-"""Asset and partition that a promotion was asked for by."""
 FEATURES_TAG = "allocator/features_run"
 """Run id of the features whose year a run refreshes: those that carry the same one are read by one panel."""
 
@@ -44,8 +44,8 @@ def sensors(jobs: Sequence[Any], partitions: Partitions) -> list[dg.SensorDefini
         minimum_interval_seconds=15,
         request_jobs=list(jobs),
         description="Carries a refresh on: market, then features, then forecasts, states and baselines, then the "
-        "forecast panel of that year and its summary; a label on to its paper evaluation and fine-tune; and a report "
-        "judged to its allocator's summary, then the comparison.",
+        "forecast panel of that year and its summary; and a report judged to its allocator's summary, then the "
+        "comparison.",
     )
     def next_stage(context: dg.RunStatusSensorContext):
         run = context.dagster_run
@@ -55,7 +55,7 @@ def sensors(jobs: Sequence[Any], partitions: Partitions) -> list[dg.SensorDefini
         ]
         return requests or dg.SkipReason("Nothing follows this run.")
 
-    return [promotion_sensor, next_stage, publishing_sensor, weekly_report_sensor]
+    return [promotion_sensor, next_stage, weekly_sensor(jobs, partitions), publishing_sensor, weekly_report_sensor]
 
 
 def promotion_requests(
@@ -120,25 +120,21 @@ def following(job: str, tags: Mapping[str, str], run_id: str) -> Iterator[dg.Run
     years = tags.get(REFRESH_TAG, "")
     if years and job == "market_job":
         later = [year for year in years.split(",") if year > tags["dagster/partition"]]
+        later = [year for year in later if has_closed(year, calendar.now())]  # one that begins has weeks, not prices
         if later:
-            yield _request("market_job", later[0], run_id, {REFRESH_TAG: years})
+            yield _request("market_job", later[0], run_id=run_id, tags={REFRESH_TAG: years})
         else:  # all years are there: the last week of one exits in the next
             for year in years.split(","):
-                yield _request("features_job", year, run_id, {REFRESH_TAG: year})
+                yield _request("features_job", year, run_id=run_id, tags={REFRESH_TAG: year})
     if years and job == "features_job":
-        for next_job, partition in _read_by_panel(years):
-            yield _request(next_job, partition, run_id, {REFRESH_TAG: years, FEATURES_TAG: run_id})
+        for next_job, *keys in _read_by_panel(years):
+            yield _request(next_job, *keys, run_id=run_id, tags={REFRESH_TAG: years, FEATURES_TAG: run_id})
     if years and job == "panel_job":
-        yield dg.RunRequest(job_name="panel_summary_job", run_key=f"panel_summary_job-{run_id}")
-    if WEEKLY_TAG in tags and job == "labeling_job":
-        allocator, week = split(tags["dagster/partition"])
-        coming = str(calendar.shift_week(week, 2).date())
-        yield _request("paper_job", f"{allocator}|{week}", run_id, {WEEKLY_TAG: week})
-        yield _request("finetuning_job", f"{allocator}|{coming}", run_id, {WEEKLY_TAG: week})
+        yield _request("panel_summary_job", run_id=run_id, tags={})
     if job == "promotion_job" and tags.get(JUDGED_TAG, "").startswith("eval_reports"):
-        yield _request("summary_job", tags["dagster/partition"], run_id, {})
+        yield _request("summary_job", tags["dagster/partition"], run_id=run_id, tags={})
     if job == "summary_job":
-        yield _request("comparison_job", None, run_id, {})
+        yield _request("comparison_job", run_id=run_id, tags={})
 
 
 def panel_requests(
@@ -152,8 +148,8 @@ def panel_requests(
         return
     year, refresh = tags[REFRESH_TAG], tags[FEATURES_TAG]
     wanted = dg.RunsFilter(tags={FEATURES_TAG: refresh}, statuses=[dg.DagsterRunStatus.SUCCESS])
-    done = {(run.job_name, run.tags["dagster/partition"]) for run in instance.get_runs(wanted)}
-    if done.issuperset(_read_by_panel(year)):
+    done = {(run.job_name, _first_key(run.tags)) for run in instance.get_runs(wanted)}
+    if done.issuperset((job, keys[0]) for job, *keys in _read_by_panel(year)):
         yield dg.RunRequest(
             job_name="panel_job",
             run_key=f"panel_job-{year}-{refresh}",
@@ -161,14 +157,24 @@ def panel_requests(
         )
 
 
-def _read_by_panel(year: str) -> list[tuple[str, str]]:
-    """Return the jobs and partitions that follow the features of a year, side by side."""
+def _read_by_panel(year: str) -> list[tuple[str, ...]]:
+    """Return the jobs that follow the features of a year, side by side, with their partition or first and last one."""
     return [
         *(("forecasts_job", f"{name}|{year}") for name in FORECASTERS),
-        *(("baselines_job", f"{name}|{year}") for name in BASELINES),
+        ("baselines_job", f"{BASELINES[0]}|{year}", f"{BASELINES[-1]}|{year}"),
         ("opponents_job", year),
     ]
 
 
-def _request(job: str, partition: str | None, run_id: str, tags: dict[str, str]) -> dg.RunRequest:
-    return dg.RunRequest(job_name=job, run_key=f"{job}-{partition}-{run_id}", partition_key=partition, tags=tags)
+def _first_key(tags: Mapping[str, str]) -> str | None:
+    return tags.get(PARTITION_NAME_TAG) or tags.get(ASSET_PARTITION_RANGE_START_TAG)
+
+
+def _request(job: str, *keys: str, run_id: str, tags: Mapping[str, str]) -> dg.RunRequest:
+    """Return the request for a run over one partition, those from a first to a last one, or none."""
+    return dg.RunRequest(
+        job_name=job,
+        run_key="-".join((job, *keys, run_id)),
+        partition_key=keys[0] if len(keys) == 1 else None,
+        tags={**tags, **(range_tags(*keys) if len(keys) == 2 else {})},
+    )

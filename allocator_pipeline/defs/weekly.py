@@ -7,8 +7,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from allocator_pipeline.config import ANCHOR, WEEKS_PER_YEAR, CostConfig, Fallback, GateConfig
 from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
@@ -87,9 +85,7 @@ def decide_week(
     )
     decided = decide(allocator, decider, states, week, portfolio, costs, given["attempt"])
     record = decision_record(decided, given["attempt"], served.fallback)
-    store.experience.check_decision(
-        record, pd.Timestamp.now("UTC")
-    )  # before anything shows weights that will be refused
+    store.experience.check_decision(record, calendar.now())  # before anything shows weights that will be refused
     return {
         "target_weights": dict(decided.target),
         "policy_version": decided.version,
@@ -101,6 +97,13 @@ def decide_week(
         "orders": [dict(order) for order in decided.orders],
         "record": asdict(record),
     }
+
+
+def made(week: str) -> str:
+    """Say whether a decision that is recorded now is in time, or late: then nobody could have followed it."""
+    opened = calendar.exchange().session_open(calendar.week(week)["execution_session"])
+    days = (calendar.now() - opened).total_seconds() / 86400
+    return f"late, {days:.1f} days after its execution, from what was known at its decision" if days > 0 else "in time"
 
 
 def _recorded(run: str, attempt: int, store: StoreResource) -> Decision | None:

@@ -5,13 +5,11 @@ import json
 import dagster as dg
 
 from allocator_pipeline.config import ALLOCATORS
-from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import StoreResource
-from allocator_pipeline.defs.schedules import WEEKLY_TAG
+from allocator_pipeline.defs.weekly_sensor import WEEKLY_TAG, allocators_of
 from allocator_pipeline.experience.records import run_id
 
 BATCH = 200
-PARTITION_TAG = "dagster/partition"
 WILL_RETRY_TAG = "dagster/will_retry"
 
 
@@ -67,7 +65,7 @@ def _decided(week: str, runs: list[dg.DagsterRun], store: StoreResource) -> list
     """Return who has decided a week, or nobody while a run or a repetition of one is still to end."""
     if any(not run.is_finished or _to_be_repeated(run, runs) for run in runs):
         return []
-    ran = {split(run.tags[PARTITION_TAG])[0] for run in runs}
+    ran = {name for run in runs for name in allocators_of(run.tags)}
     decided = [name for name in ALLOCATORS if store.experience.get(run_id(week, name)) is not None]
     waiting = [
         name

@@ -27,6 +27,11 @@ def exchange() -> exchange_calendars.ExchangeCalendar:
     return exchange_calendars.get_calendar("XNYS", start=f"{FIRST_YEAR}-01-01", end=f"{LAST_YEAR}-12-31", side="left")
 
 
+def now() -> pd.Timestamp:
+    """Return the present, in UTC: the one place that asks the clock."""
+    return pd.Timestamp.now("UTC")
+
+
 def sessions(first: date | str | pd.Timestamp, last: date | str | pd.Timestamp) -> pd.DatetimeIndex:
     """Return the sessions from ``first`` to ``last``, both included, as naive midnights (datetime64[us])."""
     every = exchange().sessions.as_unit("us")

@@ -8,7 +8,7 @@ with coefficient ``(p - b) / (1 - p b)``, which gives ``z`` the weekly autocorre
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import cached_property
 from typing import NamedTuple
 
@@ -155,7 +155,7 @@ class SimulatedMarket:
 
 
 def _closed_sessions(config: SimulatedConfig, now: pd.Timestamp | None) -> pd.DatetimeIndex:
-    now = pd.Timestamp(datetime.now(UTC)) if now is None else now
+    now = calendar.now() if now is None else now
     end = config.end or date(calendar.LAST_YEAR, 12, 31)
     days = calendar.sessions(config.start, end)
     if config.end is None:

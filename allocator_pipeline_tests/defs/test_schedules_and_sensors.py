@@ -5,14 +5,17 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+import pandas as pd
 import pytest
 
 from allocator_pipeline.config import ALLOCATORS, BASELINES, FORECASTERS, Settings
 from allocator_pipeline.defs import promotion
 from allocator_pipeline.defs.build import build_definitions
 from allocator_pipeline.defs.resources import StoreResource
-from allocator_pipeline.defs.schedules import REFRESH_TAG, WEEKLY_TAG
-from allocator_pipeline.defs.sensors import JUDGED_TAG, following, panel_requests, promotion_requests
+from allocator_pipeline.defs.schedules import REFRESH_TAG
+from allocator_pipeline.defs.sensors import following, panel_requests, promotion_requests
+from allocator_pipeline.defs.weekly_sensor import JUDGED_TAG
+from allocator_pipeline.market import calendar
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +55,7 @@ def test_a_static_markets_schedules_skip_and_say_why(sample, instance, name):
     ("day", "first", "years"),
     [
         ((2026, 1, 3), "2025", "2025,2026"),  # the first session of 2026 has closed
-        ((2027, 1, 2), "2026", "2026"),  # the first session of 2027 is on Monday
+        ((2027, 1, 2), "2026", "2026,2027"),  # 2027 has no session yet, but a week to decide
         ((2026, 6, 6), "2026", "2026"),
     ],
 )
@@ -78,8 +81,16 @@ def test_schedules_fire_at_the_hours_of_the_plan(sample):
     assert sample.resolve_schedule_def("monthly_training").default_status == dg.DefaultScheduleStatus.STOPPED
 
 
-def test_a_refresh_goes_on_stage_by_stage():
+def test_a_year_that_begins_without_a_session_has_features_and_no_prices(monkeypatch):
+    monkeypatch.setattr(calendar, "now", lambda: pd.Timestamp("2027-01-02 12:00", tz="UTC"))
+    tags = {REFRESH_TAG: "2026,2027", "dagster/partition": "2026"}
+    found = [(request.job_name, request.partition_key) for request in following("market_job", tags, "r1")]
+    assert found == [("features_job", "2026"), ("features_job", "2027")]
+
+
+def test_a_refresh_goes_on_stage_by_stage(monkeypatch):
     tags = {REFRESH_TAG: "2025,2026"}
+    monkeypatch.setattr(calendar, "now", lambda: pd.Timestamp("2026-01-03 12:00", tz="UTC"))
     (second,) = following("market_job", {**tags, "dagster/partition": "2025"}, "r1")
     assert (second.job_name, second.partition_key) == ("market_job", "2026")
     features = list(following("market_job", {**second.tags, "dagster/partition": "2026"}, "r2"))
@@ -87,9 +98,10 @@ def test_a_refresh_goes_on_stage_by_stage():
     later = list(following("features_job", features[1].tags, "r3"))
     assert [(r.job_name, r.partition_key) for r in later] == [
         *(("forecasts_job", f"{name}|2026") for name in FORECASTERS),
-        *(("baselines_job", f"{name}|2026") for name in BASELINES),
+        ("baselines_job", None),
         ("opponents_job", "2026"),
     ]
+    assert later[3].partition_key_range == dg.PartitionKeyRange(f"{BASELINES[0]}|2026", f"{BASELINES[-1]}|2026")
     assert list(following("market_job", {}, "by hand")) == []
 
 
@@ -106,7 +118,7 @@ def test_a_report_judged_is_summed_up_and_compared_and_a_stream_is_not():
 def test_a_refresh_ends_with_one_panel_of_its_year_and_the_summary(instance):
     tags = {REFRESH_TAG: "2026", "dagster/partition": "2026"}
     stages = [
-        dg.DagsterRun(request.job_name, tags={**request.tags, "dagster/partition": request.partition_key})
+        dg.DagsterRun(request.job_name, tags=run_tags(request))
         for request in following("features_job", tags, "features")
     ]
     names = (*FORECASTERS, "lightgbm", "toto")
@@ -129,7 +141,7 @@ def test_a_refresh_ends_with_one_panel_of_its_year_and_the_summary(instance):
 def test_a_stage_that_failed_leaves_the_panel_waiting_for_its_repetition(instance):
     tags = {REFRESH_TAG: "2026", "dagster/partition": "2026"}
     runs = [
-        dg.DagsterRun(request.job_name, tags={**request.tags, "dagster/partition": request.partition_key})
+        dg.DagsterRun(request.job_name, tags=run_tags(request))
         for request in following("features_job", tags, "features")
     ]
     for run in runs[1:]:
@@ -141,14 +153,13 @@ def test_a_stage_that_failed_leaves_the_panel_waiting_for_its_repetition(instanc
     assert len(list(panel_requests(instance, repeated.tags, FORECASTERS))) == 1
 
 
-def test_a_promotion_that_dies_is_tried_again(sample):
-    assert sample.resolve_job_def("promotion_job").tags["dagster/max_retries"] == "3"
+@pytest.mark.parametrize("name", ["promotion_job", "market_job", "labeling_job", "finetuning_job", "inference_job"])
+def test_a_run_of_the_week_that_dies_is_tried_again(sample, name):
+    assert sample.resolve_job_def(name).tags["dagster/max_retries"] == "3"
 
 
-def test_a_label_is_followed_by_its_paper_week_and_the_coming_fine_tune():
-    tags = {WEEKLY_TAG: "2022-12-05", "dagster/partition": "ppo_lstm|2022-12-05"}
-    found = {(r.job_name, r.partition_key) for r in following("labeling_job", tags, "r1")}
-    assert found == {("paper_job", "ppo_lstm|2022-12-05"), ("finetuning_job", "ppo_lstm|2022-12-19")}
+def run_tags(request):
+    return {**request.tags, **({"dagster/partition": request.partition_key} if request.partition_key else {})}
 
 
 class FakeReports:

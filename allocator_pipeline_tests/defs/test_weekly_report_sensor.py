@@ -10,13 +10,12 @@ import pytest
 from allocator_pipeline.config import CASH, Settings
 from allocator_pipeline.defs.build import build_definitions
 from allocator_pipeline.defs.resources import StoreResource
-from allocator_pipeline.defs.schedules import WEEKLY_TAG
 from allocator_pipeline.defs.weekly_report_sensor import (
-    PARTITION_TAG,
     WILL_RETRY_TAG,
     weekly_report_requests,
     weekly_report_sensor,
 )
+from allocator_pipeline.defs.weekly_sensor import WEEKLY_TAG
 from allocator_pipeline.experience.records import run_id
 from allocator_pipeline_tests.account.market import make_decision
 from allocator_pipeline_tests.registry.conftest import make_ruling
@@ -42,7 +41,7 @@ def store(tmp_path):
 
 
 def run(instance, name, status=Status.SUCCESS, week=WEEK, **more):
-    tags = {WEEKLY_TAG: week, PARTITION_TAG: f"{name}|{week}", **more.pop("tags", {})}
+    tags = {WEEKLY_TAG: week, "dagster/partition": f"{name}|{week}", **more.pop("tags", {})}
     return instance.add_run(dg.DagsterRun("inference_job", tags=tags, status=status, **more))
 
 
@@ -113,5 +112,7 @@ def test_weeks_caught_up_have_a_report_each_in_order_and_runs_by_hand_none(insta
         for name in LED:
             run(instance, name, week=week)
             decide(store, name, week)
-    instance.add_run(dg.DagsterRun("inference_job", tags={PARTITION_TAG: "ppo_lstm|2018-12-10"}, status=Status.SUCCESS))
+    instance.add_run(
+        dg.DagsterRun("inference_job", tags={"dagster/partition": "ppo_lstm|2018-12-10"}, status=Status.SUCCESS)
+    )
     assert [week for week, _ in asked(instance, store)[0]] == [WEEK, "2018-12-03"]

@@ -3,7 +3,6 @@
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 
 from allocator_pipeline.account.export import write_orders
 from allocator_pipeline.clients.alpaca import PaperBroker
@@ -19,9 +18,10 @@ from allocator_pipeline.defs.partitions import (
     states_by_week,
 )
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
-from allocator_pipeline.defs.weekly import decide_week, label_decision
+from allocator_pipeline.defs.weekly import decide_week, label_decision, made
 from allocator_pipeline.errors import ConfigurationError
 from allocator_pipeline.experience.records import Decision
+from allocator_pipeline.market import calendar
 
 OWNERS = ["team:portfolio"]
 ONE_RUN = dg.BackfillPolicy.single_run()  # weeks follow one another: the paper account is carried from each to the next
@@ -126,12 +126,13 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         values = {}
         for key in in_order(context.partition_keys):
             record = target_weights[key]["record"]
-            status = store.experience.record_decision(Decision(**record), now=pd.Timestamp.now("UTC"))
-            context.log.info(f"{record['run_id']}: {status}")
+            status = store.experience.record_decision(Decision(**record), now=calendar.now())
+            when = {"made": made(split(key)[1])} if status != "unchanged" else {}
+            context.log.info(f"{record['run_id']}: {status} {when.get('made', '')}")
             orders = previewed_orders(split(key)[0], record, store, market.settings.account)
             write_orders(store.orders, *split(key), orders)
             context.add_asset_metadata(
-                {"run_id": record["run_id"], "status": status, **_decision_facts(target_weights[key])},
+                {"run_id": record["run_id"], "status": status, **when, **_decision_facts(target_weights[key])},
                 partition_key=key,
             )
             values[key] = record

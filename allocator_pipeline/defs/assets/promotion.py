@@ -6,7 +6,7 @@ import dagster as dg
 
 from allocator_pipeline.defs.metadata import fields, markdown
 from allocator_pipeline.defs.partitions import Partitions
-from allocator_pipeline.defs.promotion import champion_badge, follow_order, history_table, judge_pending
+from allocator_pipeline.defs.promotion import champion_badge, follow_order, history_table, judge_pending, newest_paper
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.registry.ledger import FAILED
 from allocator_pipeline.registry.record import court_record, evidence_picture, gate_words
@@ -34,7 +34,7 @@ def promotion_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         group_name="promotion",
         owners=["team:risk"],
         kinds={"json"},
-        metadata=fields(allocator="string", verdicts="list of object"),
+        metadata=fields(allocator="string", verdicts="list of object", judged_through="string"),
         pool="promotion",
         deps=[dg.AssetDep("eval_reports", partition_mapping=dg.MultiToSingleDimensionPartitionMapping("allocator"))],
         description="Judges every report and paper stream of the allocator that has no verdict yet, in order, "
@@ -48,6 +48,7 @@ def promotion_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         values = {}
         for allocator in context.partition_keys:
             court = store.court(allocator, market.settings.gate)
+            through = newest_paper(allocator, store)
             fresh = judge_pending(court, store, market.settings.costs, context.log.info)
             ordered = follow_order(
                 court,
@@ -58,7 +59,11 @@ def promotion_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             )
             fresh += [ordered] if ordered is not None else []
             history, champion = court.log.history(), court.log.champion()
-            values[allocator] = {"allocator": allocator, "verdicts": [asdict(verdict) for verdict in history]}
+            values[allocator] = {
+                "allocator": allocator,
+                "verdicts": [asdict(verdict) for verdict in history],
+                "judged_through": through,
+            }
             context.add_asset_metadata(
                 {
                     "champion": champion.champion if champion else "none",

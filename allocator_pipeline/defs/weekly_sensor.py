@@ -1,0 +1,150 @@
+"""From what is due to runs: schedules ask for it at their hour, a sensor for what follows and for what was missed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+    WILL_RETRY_TAG,
+)
+
+from allocator_pipeline.config import ALLOCATORS
+from allocator_pipeline.defs.due import (
+    FINETUNING,
+    INFERENCE,
+    LABELING,
+    PAPER,
+    PROMOTION,
+    Step,
+    last_sunday,
+    next_step,
+    refreshed_for,
+)
+from allocator_pipeline.defs.partitions import Partitions, range_tags
+from allocator_pipeline.defs.resources import StoreResource
+from allocator_pipeline.market import calendar
+
+WEEKLY_TAG = "allocator/weekly"
+"""Week of the steps that a run makes."""
+JUDGED_TAG = "allocator/judged"
+"""Asset and partition that a promotion was asked for by."""
+
+GRACE = pd.Timedelta(minutes=5)
+"""Sunday's and Monday's schedules come first; the sensor sees what is due this much later."""
+
+
+def weekly_sensor(jobs: Sequence[Any], partitions: Partitions) -> dg.SensorDefinition:
+    """Return the sensor; it requests runs of the jobs given."""
+
+    @dg.sensor(
+        jobs=[job for job in jobs if job.name in (INFERENCE, LABELING, PAPER, FINETUNING)],
+        minimum_interval_seconds=15,
+        default_status=dg.DefaultSensorStatus.STOPPED if partitions.static else dg.DefaultSensorStatus.RUNNING,
+        description="Carries each allocator's weeks on, one step after the other: label, paper evaluation, fine-tune, "
+        "and on its Monday the decision; missed weeks in the same order. What failed is passed over and asked for "
+        "again on the next Sunday.",
+    )
+    def weekly_steps(context: dg.SensorEvaluationContext, store: StoreResource):
+        if partitions.static:
+            return dg.SkipReason(f"This market is static and ends on {partitions.last}: no new week falls due.")
+        requests = weekly_requests(context.instance, store, calendar.now() - GRACE)
+        return requests or dg.SkipReason("Nothing is due, or what is due is under way or waits for its data.")
+
+    return weekly_steps
+
+
+def weekly_requests(
+    instance: dg.DagsterInstance, store: StoreResource, now: pd.Timestamp, job: str | None = None
+) -> list[dg.RunRequest]:
+    """Return requests for what is due next of each allocator, if it is neither under way nor has failed this week.
+
+    Parameters
+    ----------
+    instance : DagsterInstance
+        Knows the runs.
+    store : StoreResource
+    now : Timestamp
+        With a time zone.
+    job : str, optional
+        Ask for runs of this job only.
+
+    Returns
+    -------
+    list of RunRequest
+        Allocators at the same job and week share a run where they are neighbours. Run keys name job, week and the
+        Sunday since which it is asked for.
+    """
+    since = last_sunday(now)
+    steps = (_step(allocator, instance, store, now, since) for allocator in ALLOCATORS)
+    wanted = [step for step in steps if step is not None and (job is None or step.job == job)]
+    return as_requests((step for step in wanted if refreshed_for(step, store)), since)
+
+
+def _step(
+    allocator: str, instance: dg.DagsterInstance, store: StoreResource, now: pd.Timestamp, since: pd.Timestamp
+) -> Step | None:
+    passed_over: set[tuple[str, str]] = set()
+    while (step := next_step(allocator, store, now, passed_over)) is not None:
+        record = last_run(instance, step)
+        again = record is None or record.create_timestamp < since
+        if record is not None and not _has_ended(record.dagster_run):
+            return None
+        if step.job == PROMOTION and again:
+            return None  # it has a sensor of its own, and is waited for
+        if again:
+            return step
+        passed_over.add((step.job, step.week))
+    return None
+
+
+def last_run(instance: dg.DagsterInstance, step: Step) -> dg.RunRecord | None:
+    """Return the newest run that was asked for to make a step, or None."""
+    tags = (
+        {JUDGED_TAG: f"paper_evaluations {step.allocator}|{step.week}"}
+        if step.job == PROMOTION
+        else {WEEKLY_TAG: step.week}
+    )
+    records = instance.get_run_records(dg.RunsFilter(job_name=step.job, tags=tags))
+    return next((record for record in records if step.allocator in allocators_of(record.dagster_run.tags)), None)
+
+
+def _has_ended(run: dg.DagsterRun) -> bool:
+    """Tell whether a run is over and will not be retried."""
+    return run.is_finished and (run.is_success or run.tags.get(WILL_RETRY_TAG, "false") != "true")
+
+
+def as_requests(steps: Iterable[Step], since: pd.Timestamp) -> list[dg.RunRequest]:
+    """Return run requests: one for each job, week and row of neighbouring allocators."""
+    place = ALLOCATORS.index
+    ordered = sorted(steps, key=lambda step: (step.job, step.week, place(step.allocator)))
+    rows = groupby(enumerate(ordered), key=lambda item: (item[1].job, item[1].week, place(item[1].allocator) - item[0]))
+    requests = []
+    for (job, week, _), row in rows:
+        keys = [step.partition for _, step in row]
+        requests.append(
+            dg.RunRequest(
+                job_name=job,
+                run_key=f"{job}-{keys[0]}-{keys[-1]}-{since:%Y-%m-%d}",
+                partition_key=keys[0] if len(keys) == 1 else None,
+                tags={WEEKLY_TAG: week, **(range_tags(keys[0], keys[-1]) if len(keys) > 1 else {})},
+            )
+        )
+    return requests
+
+
+def allocators_of(tags: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the allocators whose partitions a run makes."""
+    if PARTITION_NAME_TAG in tags:
+        return (tags[PARTITION_NAME_TAG].split("|")[0],)
+    ends = (
+        tags.get(name, "").split("|")[0] for name in (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)
+    )
+    first, last = (ALLOCATORS.index(name) if name else 0 for name in ends)
+    return ALLOCATORS[first : last + 1]

@@ -1,0 +1,48 @@
+"""Weeks of schedules, sensors and runs with failing reads and kills end as if undisturbed."""
+
+import random
+
+import pandas as pd
+import pytest
+
+from allocator_pipeline.errors import MarketDataError
+from allocator_pipeline.market.simulated import SimulatedMarket
+from allocator_pipeline_tests.soak.harness import Soak, end_of, soak, weeks_from_first
+from allocator_pipeline_tests.soak.operator import failing, next_event
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_twelve_weeks_with_failing_reads_and_two_kills_end_as_if_undisturbed(tmp_path):
+    found = soak(Soak(tmp_path / "base"), tmp_path, weeks=12, kills=2, share=0.05, seed=1)
+    assert len(found.killed_at) == 2
+    assert found.differing == []
+
+
+def test_the_simulated_days_are_those_of_the_schedules():
+    """Also where New York puts its clocks forward, on 2024-03-10."""
+    now, found = pd.Timestamp("2024-03-05", tz="UTC"), []
+    for _ in range(4):
+        now = next_event(now)
+        found.append(f"{now:%m-%d %H:%M}")
+    assert found == ["03-09 11:00", "03-10 14:00", "03-11 12:30", "03-16 10:00"]
+
+
+def test_a_share_of_reads_fails_and_none_afterwards(monkeypatch):
+    monkeypatch.setattr(SimulatedMarket, "prices", lambda self, year: year)
+    market = object.__new__(SimulatedMarket)
+    with failing(0.5, random.Random(0)):
+        outcomes = []
+        for year in range(200):
+            try:
+                outcomes.append(market.prices(year))
+            except (MarketDataError, TimeoutError) as error:
+                outcomes.append(type(error))
+    assert {MarketDataError, TimeoutError} < set(outcomes)
+    assert 60 < sum(isinstance(outcome, int) for outcome in outcomes) < 140
+    assert market.prices(7) == 7
+
+
+def test_so_many_weeks_end_two_sundays_after_the_last():
+    assert weeks_from_first(3) == ["2024-01-08", "2024-01-15", "2024-01-22"]
+    assert end_of(3) == pd.Timestamp("2024-02-05", tz="UTC")
