@@ -45,7 +45,7 @@ def imported(folder: Path) -> set[str]:
                 names |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 names.add((node.module or "").split(".")[0])
-    providers = packages_distributions()
+    providers = {"alpaca": ["alpaca-py"], **packages_distributions()}  # optional, so perhaps not here to be asked
     third_party = names - sys.stdlib_module_names - {"allocator_pipeline", "benchmarks"}
     return {canonicalize_name(provider) for name in third_party for provider in providers.get(name, [name])}
 

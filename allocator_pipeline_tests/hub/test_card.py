@@ -39,8 +39,9 @@ def test_an_unjudged_version_claims_nothing():
 
 
 def test_the_badge_is_shown(reports, verdicts):
-    item = verdicts["ppo_lstm"][1] | {"evidence": {"badge": {"verdict": "not_proven", "try": 3}}}
-    assert "| kept | not proven (try 3) |" in model_card(manifest_of(), None, [item])
+    badge = {"verdict": "not_proven", "try": 3, "sequence": 1, "position": 2, "proof": None}
+    item = verdicts["ppo_lstm"][1] | {"evidence": {"badge": badge}}
+    assert "| kept | not proven (try 3; 2 of 60 places used in sequence 1) |" in model_card(manifest_of(), None, [item])
 
 
 def test_text_from_elsewhere_cannot_break_the_table():

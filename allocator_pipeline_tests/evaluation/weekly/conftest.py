@@ -14,7 +14,7 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 
 def verdict() -> dict[str, Any]:
     """Return a verdict on a report."""
-    badge = {"verdict": "not_proven", "try": 3, "sequence": 1, "position": 3, "against": {}}
+    badge = {"verdict": "not_proven", "try": 3, "sequence": 1, "position": 3, "proof": None, "against": {}}
     return {
         "number": 2,
         "effective_week": "2019-02-04",
