@@ -96,7 +96,7 @@ class Chain(Generic[L]):
         names = sorted(path.name for path in self.folder.glob("[0-9]*.json")) if self.folder.is_dir() else []
         if names != [self._path(number).name for number in range(1, len(names) + 1)]:
             raise self._tampered(f"the files are {names[:20]}")
-        if head[0] == 0 and len(names) > 1:
+        if head[0] == 0 and len(names) > 1 and self._head()[0] == 0:  # else the first ones came in meanwhile
             raise self._tampered("head.json, which counts them, is gone")
         links: list[L] = []
         seal = GENESIS
@@ -164,9 +164,11 @@ class Chain(Generic[L]):
                     return False
                 if any(earlier.identity == link.identity for earlier in history):
                     return False
+                if history and self._head()[0] == 0:  # a process died between the first link and its head
+                    self._count(history[-1])
                 if not create_bytes(self._path(link.number), link.to_bytes()):
                     return False
-                write_bytes(self.folder / "head.json", canonical_json({"count": link.number, "sha256": link.sha256}))
+                self._count(link)
                 return True
         except (OSError, filelock.Timeout) as error:
             raise StorageError(
@@ -174,6 +176,9 @@ class Chain(Generic[L]):
                 todo="end the process that holds the lock or mend the disk, then run again.",
                 source=str(self.folder),
             ) from error
+
+    def _count(self, last: L) -> None:
+        write_bytes(self.folder / "head.json", canonical_json({"count": last.number, "sha256": last.sha256}))
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06d}.json"

@@ -9,6 +9,7 @@ import pytest
 
 from allocator_pipeline.atomic import canonical_json
 from allocator_pipeline.errors import ConflictError, CorruptArtifactError, UnsafeNameError
+from allocator_pipeline.registry import chain
 from allocator_pipeline.registry.chain import GENESIS
 from allocator_pipeline.registry.verdicts import Verdict, VerdictLog
 from allocator_pipeline_tests.registry.conftest import make_ruling
@@ -152,6 +153,21 @@ def test_a_head_may_be_one_link_behind_and_absent_beside_the_first_only(log: Ver
     assert log.history() == [first]
     head = log.append(make_ruling("s1", prior=first.champion), after=1)
     assert log.history() == [first, head]
+
+
+def test_two_deaths_before_a_head_leave_a_log(log: VerdictLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The head that the first death left out is made up for before a second link, whose own may be left out too."""
+    log.rule("a" * 64, lambda history: replace(make_ruling(), source_sha256="a" * 64))
+    (log.folder / "head.json").unlink()
+
+    def die(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(chain, "create_bytes", die)
+    with pytest.raises(KeyboardInterrupt):
+        log.rule("b" * 64, lambda history: replace(make_ruling(), source_sha256="b" * 64))
+    assert json.loads((log.folder / "head.json").read_bytes())["count"] == 1
+    assert len(log.history()) == 1
 
 
 def test_equal_verdicts_give_equal_bytes(tmp_path, log: VerdictLog) -> None:
