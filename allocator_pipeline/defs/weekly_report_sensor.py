@@ -3,6 +3,7 @@
 import json
 
 import dagster as dg
+from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from allocator_pipeline.config import ALLOCATORS
 from allocator_pipeline.defs.resources import StoreResource
@@ -10,7 +11,6 @@ from allocator_pipeline.defs.weekly_sensor import WEEKLY_TAG, allocators_of
 from allocator_pipeline.experience.records import run_id
 
 BATCH = 200
-WILL_RETRY_TAG = "dagster/will_retry"
 
 
 @dg.sensor(
