@@ -102,7 +102,7 @@ def duels_of(store: StoreResource, allocators: Sequence[str]) -> list[dict[str, 
 
     A stream of fewer than 26 weeks is left out.
     """
-    duels = []
+    duels, trials = [], max(len(store.ledger.history()), 1)
     for allocator in allocators:
         for verdict in store.verdicts(allocator).history():
             tests = verdict.evidence.get("duel")
@@ -118,5 +118,5 @@ def duels_of(store: StoreResource, allocators: Sequence[str]) -> list[dict[str, 
         if len(stream) >= MIN_JUDGED_WEEKS:
             challenger, champion = (stream[-1][side]["version"] for side in ("challenger", "champion"))
             net, other = (np.array([paper[side]["net"] for paper in stream]) for side in ("challenger", "champion"))
-            duels.append(duel(allocator, challenger, champion, net, other))
+            duels.append(duel(allocator, challenger, champion, net, other, trials))
     return duels

@@ -10,8 +10,9 @@ Shape of a comparison (JSON values only; equal inputs give an equal comparison):
     trials: what everything below reckons with: the ledger's count, or the years judged
     alike: {allocator: the first with the same returns in every week}, so that what is tested is counted once
     pairs: [{allocator, baseline, sharpe, baseline_sharpe, bootstrap: `significance.sharpe_difference`,
-             ledoit_wolf: `ledoit_wolf.sharpe_test`, verdict, words}]; both tests two-sided, None below 26 weeks
-    duels: [{allocator, challenger, champion, weeks, bootstrap, ledoit_wolf, verdict, words}]
+             ledoit_wolf: `ledoit_wolf.sharpe_test`, deflated: `deflated.deflated_gain`, verdict, words}]; both tests
+             two-sided, all None below 26 weeks, deflated None for a tie
+    duels: [{allocator, challenger, champion, weeks, bootstrap, ledoit_wolf, deflated, verdict, words}]
     deflated: {allocator: {sharpe, threshold, probability, trials}} or None; at least as many trials as there are
               members of all ensembles
     overfitting: `overfitting.overfitting_probability` of choosing one among recipes x seeds, unshrunk, with the number
@@ -30,12 +31,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from allocator_pipeline.config import BASELINES
-from allocator_pipeline.errors import ConflictError, NotEnoughDataError
+from allocator_pipeline.errors import ConflictError, NotEnoughDataError, WeightsError
 from allocator_pipeline.evaluation.allocator_summary import UNSHRUNK
 from allocator_pipeline.evaluation.comparison_words import comparison_words, duel_words, pair_words
-from allocator_pipeline.evaluation.deflated import deflated_sharpe
+from allocator_pipeline.evaluation.deflated import deflated_gain, deflated_sharpe
 from allocator_pipeline.evaluation.ledoit_wolf import sharpe_test
 from allocator_pipeline.evaluation.metrics import sharpe_ratio
 from allocator_pipeline.evaluation.overfitting import overfitting_probability
@@ -118,7 +120,7 @@ def evaluation_summary(
 
 def pair(allocator: str, baseline: str, net: np.ndarray, other: np.ndarray, trials: int) -> dict[str, Any]:
     """Compare an allocator's weekly net returns with a baseline's, both of shape (T,)."""
-    tested = _tested(net, other)
+    tested = _tested(net, other, trials)
     row = {
         "allocator": allocator,
         "baseline": baseline,
@@ -129,18 +131,21 @@ def pair(allocator: str, baseline: str, net: np.ndarray, other: np.ndarray, tria
     return {**row, "words": pair_words(row, len(net), trials)}
 
 
-def duel(allocator: str, challenger: str, champion: str, net: np.ndarray, other: np.ndarray) -> dict[str, Any]:
+def duel(
+    allocator: str, challenger: str, champion: str, net: np.ndarray, other: np.ndarray, trials: int
+) -> dict[str, Any]:
     """Compare a challenger's weekly net returns with the champion's over weeks that both had not seen."""
-    tested = _tested(net, other)
+    tested = _tested(net, other, trials)
     return _duel(allocator, challenger, champion, len(net), tested)
 
 
 def kept_duel(
     allocator: str, challenger: str, champion: str, weeks: int, tests: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Return the same of a duel whose tests, ``bootstrap`` and ``ledoit_wolf``, were made when it was judged."""
-    kept = {name: tests[name] for name in ("bootstrap", "ledoit_wolf")}
-    return _duel(allocator, challenger, champion, weeks, {**kept, "verdict": verdict_of(**kept)})
+    """Return the same of a duel whose tests were made when it was judged."""
+    verdict = verdict_of(tests["bootstrap"], tests["ledoit_wolf"])
+    kept = {name: tests.get(name) for name in ("bootstrap", "ledoit_wolf", "deflated")}
+    return _duel(allocator, challenger, champion, weeks, {**kept, "verdict": verdict})
 
 
 def _duel(allocator: str, challenger: str, champion: str, weeks: int, tested: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,14 +163,23 @@ def verdict_of(bootstrap: Mapping[str, Any] | None, ledoit_wolf: Mapping[str, An
     return "same"
 
 
-def _tested(net: np.ndarray, other: np.ndarray) -> dict[str, Any]:
-    """Test a difference both ways; series that are equal in every week tie, however few the weeks."""
+def _tested(net: np.ndarray, other: np.ndarray, trials: int) -> dict[str, Any]:
+    """Test a difference both ways and deflate it; series that are equal in every week tie, however few the weeks."""
     tie = float(np.abs(net - other).max()) <= TIE
     against = net if tie else other  # what rounding left is not tested
     bootstrap = _or_none(lambda: sharpe_difference(net, against))
     ledoit_wolf = _or_none(lambda: sharpe_test(net, against))
     verdict = "tie" if tie else verdict_of(bootstrap, ledoit_wolf)
-    return {"bootstrap": bootstrap, "ledoit_wolf": ledoit_wolf, "verdict": verdict}
+    deflated = None if tie else gain_after_tries(net, other, trials)
+    return {"bootstrap": bootstrap, "ledoit_wolf": ledoit_wolf, "deflated": deflated, "verdict": verdict}
+
+
+def gain_after_tries(net: ArrayLike, other: ArrayLike, trials: int) -> dict[str, Any] | None:
+    """Return `deflated_gain`; None for fewer than 26 weeks, and where a difference does not vary."""
+    try:
+        return deflated_gain(net, other, trials)
+    except (NotEnoughDataError, WeightsError):
+        return None
 
 
 def _common_weeks(summaries: Summaries) -> list[str]:

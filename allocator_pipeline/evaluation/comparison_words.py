@@ -13,7 +13,7 @@ def pair_words(row: Mapping[str, Any], weeks: int, trials: int) -> str:
     """Say how an allocator compares with a baseline.
 
     Such as ``"not distinguishable from HRP over 416 weeks: Sharpe difference -0.02, 95 % interval -0.30 to +0.20,
-    Ledoit-Wolf p 0.81, after 48 tries"``.
+    Ledoit-Wolf p 0.81, a gain above the luckiest of 48 worthless tries with probability 1 %, after 48 tries"``.
     """
     label = LABELS.get(row["baseline"], row["baseline"])
     if row["verdict"] == "tie":
@@ -153,9 +153,16 @@ def _numbers(row: Mapping[str, Any]) -> str:
     item, test = row["bootstrap"], row["ledoit_wolf"]
     if item is None:
         return ""
+    gain = row.get("deflated")
+    lucky = (
+        f", a gain above the luckiest of {_count(gain['trials'], 'worthless try', 'worthless tries')} with probability "
+        f"{100 * gain['probability']:.0f} %"
+        if gain
+        else ""
+    )
     return (
         f": Sharpe difference {plus(item['estimate'])}, 95 % interval {plus(item['low'])} to {plus(item['high'])}, "
-        f"Ledoit-Wolf p {_p_value(test)}"
+        f"Ledoit-Wolf p {_p_value(test)}{lucky}"
     )
 
 

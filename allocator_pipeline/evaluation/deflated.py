@@ -105,3 +105,50 @@ def deflated_sharpe(net: ArrayLike, trial_sharpes: ArrayLike, trials: int) -> di
         "skewness": skewness,
         "kurtosis": kurtosis,
     }
+
+
+def deflated_gain(net: ArrayLike, other: ArrayLike, trials: int) -> dict[str, Any]:
+    """Deflate what one series has earned above another, for the number of tries.
+
+    Parameters
+    ----------
+    net, other : array_like of float, shape (T,)
+        Weekly simple net returns of the same weeks, T >= 26.
+    trials : int
+        The true number of tries, at least 1.
+
+    Returns
+    -------
+    dict
+        ``ratio``, the information ratio: the Sharpe ratio of net less other, per root year; ``threshold``, what the
+        best of so many worthless tries would show; ``probability`` that the true ratio exceeds the threshold;
+        ``trials``.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If there are fewer than 26 weeks.
+    WeightsError
+        If a return is not finite, lengths differ, the two differ by a constant, or there is no try.
+
+    Notes
+    -----
+    Tries of other weeks and other rivals have no spread that could be measured for this pair. That of worthless ones
+    is known instead: over T weeks their ratios scatter by sqrt(52 / (T - 1)) (Lo 2002).
+    """
+    mine, theirs = checked_returns(net, other)
+    gain = mine - theirs
+    if trials < 1 or gain.std() < 1e-12:
+        raise WeightsError(
+            f"What one series earned above another does not vary, or there are {trials} tries.",
+            todo="pass two series that differ and the number of tries, at least 1.",
+        )
+    yearly = math.sqrt(WEEKS_PER_YEAR)
+    ratio, threshold = float(sharpe_ratio(gain)), expected_best(yearly / math.sqrt(len(gain) - 1), trials)
+    skewness, kurtosis = float(stats.skew(gain)), float(stats.kurtosis(gain, fisher=False))
+    return {
+        "ratio": ratio,
+        "threshold": threshold,
+        "probability": probability_above(ratio / yearly, threshold / yearly, len(gain), skewness, kurtosis),
+        "trials": trials,
+    }

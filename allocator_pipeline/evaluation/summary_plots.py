@@ -218,6 +218,7 @@ def significance_table(comparison: Mapping[str, Any]) -> str:
             "Sharpe difference [95 %]": signed(row["bootstrap"]),
             "bootstrap p": _p_value(row["bootstrap"]),
             "Ledoit-Wolf p": _p_value(row["ledoit_wolf"]),
+            "above luck": f"{row['deflated']['probability']:.3f}" if row["deflated"] else "-",
             "in words": row["words"],
         }
         for row in comparison["pairs"]

@@ -202,9 +202,12 @@ def _difference(item: Mapping[str, float]) -> str:
 def _duel(duel: Mapping[str, Any] | None, badge: Mapping[str, Any] | None) -> str:
     if not duel:
         return ""
+    gain = duel.get("deflated")
+    lucky = f"above the luckiest of all tries with probability {gain['probability']:.3f}; " if gain else ""
     return (
         f"Sharpe ratio less the champion's: {_difference(duel['bootstrap'])} (paired stationary bootstrap); p = "
-        f"{duel['ledoit_wolf']['p_value']:.3f} (Ledoit-Wolf, two-sided); {Tries((badge or {}).get('try') or 0).words()}"
+        f"{duel['ledoit_wolf']['p_value']:.3f} (Ledoit-Wolf, two-sided); {lucky}"
+        f"{Tries((badge or {}).get('try') or 0).words()}"
     )
 
 

@@ -16,6 +16,7 @@ from scipy import special
 
 from allocator_pipeline.config import MIN_JUDGED_WEEKS, GateConfig
 from allocator_pipeline.errors import ConflictError, NoChampionError
+from allocator_pipeline.evaluation.comparison import gain_after_tries
 from allocator_pipeline.evaluation.ledoit_wolf import sharpe_test
 from allocator_pipeline.evaluation.metrics import metrics
 from allocator_pipeline.evaluation.significance import sharpe_difference
@@ -76,7 +77,11 @@ def ruling_on_report(
     duel = None if before is None else _duel(documents["walk"])
     outcome, reason, evidence = judge_report(report, duel)
     outcome, reason = gated_outcome(outcome, reason, first=before is None, proven=proof is not None, gate=gate)
-    sides = None if before is None else (documents["walk"]["candidate"]["net"], documents["walk"]["champion"]["net"])
+    sides = (
+        None
+        if before is None
+        else {"challenger": documents["walk"]["candidate"]["net"], "champion": documents["walk"]["champion"]["net"]}
+    )
     return Ruling(
         kind="report",
         candidate=report["candidate"],
@@ -127,7 +132,7 @@ def ruling_on_stream(
     if before.champion != champion:
         outcome, reason = "kept", f"The stream challenged {champion}, which is champion no more."
     outcome, reason = gated_outcome(outcome, reason, first=False, proven=proof is not None, gate=gate)
-    sides = tuple([paper[side]["net"] for paper in papers] for side in ("challenger", "champion"))
+    sides = {side: [paper[side]["net"] for paper in papers] for side in ("challenger", "champion")}
     return Ruling(
         kind="stream",
         candidate=newest,
@@ -319,23 +324,24 @@ def badge(entry: Entry | None, proof: Entry | None) -> dict[str, Any]:
 
 
 def _made_with(
-    found: Mapping[str, Any], sides: Sequence[Sequence[float]] | None, gate: GateConfig, inputs: Mapping[str, str]
+    found: Mapping[str, Any], sides: Mapping[str, Sequence[float]] | None, gate: GateConfig, inputs: Mapping[str, str]
 ) -> dict[str, Any]:
     return {
         "badge": dict(found),
-        "duel": None if sides is None else _significance(*sides),
+        "duel": None if sides is None else _significance(sides["challenger"], sides["champion"], found["try"]),
         "gate": asdict(gate),
         "inputs": dict(inputs),
     }
 
 
-def _significance(candidate: Sequence[float], champion: Sequence[float]) -> dict[str, Any] | None:
-    """Test the Sharpe difference of candidate and champion; None below 26 weeks."""
+def _significance(candidate: Sequence[float], champion: Sequence[float], tries: int) -> dict[str, Any] | None:
+    """Test the Sharpe difference of candidate and champion, and deflate the gain for all tries; None below 26 weeks."""
     if len(candidate) < MIN_JUDGED_WEEKS:
         return None
     return {
         "bootstrap": sharpe_difference(candidate, champion),
         "ledoit_wolf": sharpe_test(candidate, champion),
+        "deflated": gain_after_tries(candidate, champion, tries),
     }
 
 

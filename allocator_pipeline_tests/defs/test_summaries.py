@@ -99,13 +99,13 @@ def test_a_stream_of_paper_weeks_is_a_duel_once_it_is_long_enough(store):
     assert duels_of(store, ["ppo_lstm", "sac_lstm"]) == []
     write_papers(store, WEEKS[:30])
     (found,) = duels_of(store, ["ppo_lstm", "sac_lstm"])
-    assert found == duel("ppo_lstm", "v2-29-ft", "v1", CHALLENGER[:30], CHAMPION[:30])
+    assert found == duel("ppo_lstm", "v2-29-ft", "v1", CHALLENGER[:30], CHAMPION[:30], 1)
     assert found["weeks"] == 30
 
 
 def test_a_verdict_that_carries_its_tests_is_a_duel_and_one_that_does_not_is_none(store):
-    tested = duel("ppo_lstm", "v2", "v1", CHALLENGER, CHAMPION)
-    tests = {name: tested[name] for name in ("bootstrap", "ledoit_wolf")}
+    tested = duel("ppo_lstm", "v2", "v1", CHALLENGER, CHAMPION, 1)
+    tests = {name: tested[name] for name in ("bootstrap", "ledoit_wolf", "deflated")}
     log = store.verdicts("ppo_lstm")
     common = {"kind": "report", "reason": "x", "effective_week": WEEKS[0], "source": "report:ppo_lstm|2020"}
     for number, (candidate, prior, evidence) in enumerate(

@@ -227,20 +227,25 @@ def test_nothing_to_compare_is_an_error(summaries):
 def test_a_duel_is_judged_alike_from_returns_and_from_kept_tests():
     champion = market(52)
     challenger = noisy(champion, 4)
-    found = duel("ppo_lstm", "v2", "v1", challenger, champion)
+    found = duel("ppo_lstm", "v2", "v1", challenger, champion, 12)
     assert found["verdict"] == "same"
     words = duel_words(found, 12)
     assert words.startswith("not distinguishable from the champion over 52 weeks: Sharpe difference ")
     assert words.endswith(", after 12 tries")
+    assert found["deflated"]["trials"] == 12
+    assert (
+        f"above the luckiest of 12 worthless tries with probability {100 * found['deflated']['probability']:.0f} %"
+        in words
+    )
     assert kept_duel("ppo_lstm", "v2", "v1", 52, found) == found
-    tie = duel("ppo_lstm", "v2", "v1", champion, champion)
+    tie = duel("ppo_lstm", "v2", "v1", champion, champion, 12)
     assert duel_words(tie, 12) == "identical to the champion in each of 52 weeks: a tie"
     assert kept_duel("ppo_lstm", "v2", "v1", 52, tie) == tie
 
 
 def test_duels_are_told_with_the_tries(summaries):
     champion = market(52)
-    found = evaluation_summary(summaries, duels=[duel("ppo_lstm", "v2", "v1", noisy(champion, 4), champion)])
+    found = evaluation_summary(summaries, duels=[duel("ppo_lstm", "v2", "v1", noisy(champion, 4), champion, 24)])
     assert found["duels"][0]["words"].endswith("after 24 tries")
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from allocator_pipeline.errors import NotEnoughDataError, WeightsError
-from allocator_pipeline.evaluation.deflated import deflated_sharpe, expected_best, probability_above
+from allocator_pipeline.evaluation.deflated import deflated_gain, deflated_sharpe, expected_best, probability_above
 
 
 def test_the_papers_example():
@@ -61,3 +61,39 @@ def test_what_cannot_be_deflated_is_refused():
         deflated_sharpe(net, [0.1], 5)
     with pytest.raises(NotEnoughDataError):
         deflated_sharpe(net[:20], [0.1], 1)
+
+
+def test_a_gain_over_another_is_deflated_by_what_worthless_tries_show():
+    """Of 40 worthless rivals the luckiest is hardly ever above luck; taken for the only one, it mostly seems to be."""
+    generator = np.random.default_rng(5)
+    fooled, naive = 0, 0
+    for _ in range(200):
+        market = generator.normal(0.002, 0.02, 260)
+        rivals = market + generator.normal(0.0, 0.004, (40, 260))
+        luckiest = rivals[(rivals - market).mean(axis=1).argmax()]
+        fooled += deflated_gain(luckiest, market, 40)["probability"] > 0.95
+        naive += deflated_gain(luckiest, market, 1)["probability"] > 0.95
+    assert fooled <= 6
+    assert naive >= 150
+
+
+def test_a_true_gain_is_found_and_one_try_is_a_test_of_the_mean():
+    generator = np.random.default_rng(6)
+    market = generator.normal(0.002, 0.02, 416)
+    better = market + generator.normal(0.001, 0.004, 416)
+    found = deflated_gain(better, market, 48)
+    assert found["probability"] > 0.95
+    assert found["ratio"] == pytest.approx(math.sqrt(52) * (better - market).mean() / (better - market).std(ddof=1))
+    assert deflated_gain(better, market, 1)["threshold"] == 0.0
+    gain = better - market
+    plain = stats.norm.cdf(gain.mean() / gain.std(ddof=1) * math.sqrt(415))
+    assert deflated_gain(better, market, 1)["probability"] == pytest.approx(plain, abs=0.01)
+
+
+def test_no_difference_cannot_be_deflated():
+    market = np.random.default_rng(7).normal(0.002, 0.02, 60)
+    for other, trials in ((market, 3), (market + 0.001, 3), (-market, 0)):
+        with pytest.raises(WeightsError, match="does not vary"):
+            deflated_gain(other, market, trials)
+    with pytest.raises(NotEnoughDataError):
+        deflated_gain(market[:25], -market[:25], 3)

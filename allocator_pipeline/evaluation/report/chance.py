@@ -108,16 +108,24 @@ def _pairs(pairs: Sequence[Pair], tries: Tries) -> str:
             difference(pair["bootstrap"]),
             _p(pair["bootstrap"]),
             _p(pair["ledoit_wolf"]),
+            _above_luck(pair),
             escape(_VERDICTS[pair["verdict"]].format(name)),
         ]
         for pair, name in zip(ordered, names, strict=True)
     ]
-    header = ["", "against", "Sharpe ratio less the baseline's", "p, bootstrap", "p, Ledoit-Wolf", "verdict"]
+    header = [
+        "",
+        "against",
+        "Sharpe ratio less the baseline's",
+        *_TESTS,
+        "verdict",
+    ]
     remark = (
         "Each line is a test of its own, two-sided. Bootstrap: paired stationary blocks of weeks. Ledoit-Wolf: the "
-        "studentised bootstrap of 2008, which keeps its size with fewer weeks."
+        "studentised bootstrap of 2008, which keeps its size with fewer weeks. Above luck: the probability that the "
+        "true gain over the other is more than the luckiest of all tries would show if none were worth anything."
     )
-    return table(header, body, classes, text=[1, 5]) + note(remark)
+    return table(header, body, classes, text=[1, 6]) + note(remark)
 
 
 def _p(test: Mapping[str, Any] | None) -> str:
@@ -145,6 +153,7 @@ def _duel_table(duels: Sequence[Pair], tries: Tries) -> str:
             difference(duel["bootstrap"]),
             _p(duel["bootstrap"]),
             _p(duel["ledoit_wolf"]),
+            _above_luck(duel),
             escape(_VERDICTS[duel["verdict"]].format("the champion")),
         ]
         for duel in duels
@@ -154,11 +163,18 @@ def _duel_table(duels: Sequence[Pair], tries: Tries) -> str:
         "challenger",
         "weeks",
         "Sharpe ratio less the champion's",
-        "p, bootstrap",
-        "p, Ledoit-Wolf",
+        *_TESTS,
         "verdict",
     ]
-    return table(header, body, text=[1, 6])
+    return table(header, body, text=[1, 7])
+
+
+_TESTS = ("p, bootstrap", "p, Ledoit-Wolf", "above luck")
+
+
+def _above_luck(row: Pair) -> str:
+    gain = row["deflated"]
+    return "" if gain is None else f"{100 * gain['probability']:.0f} %"
 
 
 def _deflated(comparison: Comparison, summaries: Summaries) -> str:

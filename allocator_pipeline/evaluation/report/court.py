@@ -203,5 +203,7 @@ def _duel(duel: Mapping[str, Any] | None, badge: Badge | None) -> str:
         return ""
     test = duel.get("ledoit_wolf")
     p = f"<small>p {p_value(test['p_value'])}</small>" if test else ""
+    gain = duel.get("deflated")
+    lucky = f"<small>above luck {100 * gain['probability']:.0f} %</small>" if gain else ""
     tries = "" if badge and badge["verdict"] != "none" else Tries(0).html()
-    return f"{difference(duel['bootstrap'])}{p}{tries}"
+    return f"{difference(duel['bootstrap'])}{p}{lucky}{tries}"

@@ -46,7 +46,11 @@ def badge():
 def judged(verdicts, badge):
     """Return the verdicts of the first allocator with badges and the tests of a duel."""
     first, second = verdicts["ppo_lstm"]
-    duel = {"bootstrap": {"estimate": 0.03, "low": -0.12, "high": 0.2}, "ledoit_wolf": {"p_value": 0.61}}
+    duel = {
+        "bootstrap": {"estimate": 0.03, "low": -0.12, "high": 0.2},
+        "ledoit_wolf": {"p_value": 0.61},
+        "deflated": {"ratio": 0.1, "threshold": 0.8, "probability": 0.24, "trials": 9},
+    }
     return {
         "ppo_lstm": [
             first | {"evidence": {"badge": badge()}},

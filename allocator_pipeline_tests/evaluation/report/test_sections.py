@@ -39,7 +39,7 @@ def test_every_pair_has_both_p_values_and_a_verdict_in_words(significance, compa
     assert sum("identical to equal weight in every week" in line for line in lines) == 1
     for table in shown.found(tag="table")[:2]:
         heads = [cell.text for cell in table.found(tag="thead")[0].found(tag="th")]
-        assert {"p, bootstrap", "p, Ledoit-Wolf", "verdict"} <= set(heads)
+        assert {"p, bootstrap", "p, Ledoit-Wolf", "above luck", "verdict"} <= set(heads)
 
 
 def test_what_knows_how_many_were_tried_is_shown(significance, comparison):
@@ -57,7 +57,7 @@ def test_what_knows_how_many_were_tried_is_shown(significance, comparison):
 def test_too_few_weeks_for_tests_leave_a_page(significance, comparison):
     changed = copy.deepcopy(comparison)
     for pair in changed["pairs"]:
-        pair |= {"bootstrap": None, "ledoit_wolf": None, "verdict": "unknown"}
+        pair |= {"bootstrap": None, "ledoit_wolf": None, "deflated": None, "verdict": "unknown"}
     changed |= {"duels": [], "deflated": None, "overfitting": None, "superiority": {}, "confidence_set": None}
     text = significance(changed).text
     assert "too few weeks to compare with HRP" in text
