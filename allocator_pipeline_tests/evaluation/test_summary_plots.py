@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from allocator_pipeline.evaluation.comparison import evaluation_summary
+from allocator_pipeline.evaluation.interval_plot import differences_picture
 from allocator_pipeline.evaluation.plots import line_picture
 from allocator_pipeline.evaluation.report.estimates import Tries
 from allocator_pipeline.evaluation.summary_plots import sentences, significance_table, summary_pictures
@@ -92,6 +93,24 @@ def test_the_significance_table_has_a_line_for_every_pair(summary):
         assert row["words"] in line
         assert f"{row['ledoit_wolf']['p_value']:.3f}" in line
     assert sentences(["a", "b"]) == "- a\n- b"
+
+
+def test_every_difference_is_drawn_between_the_ends_of_its_interval(summary):
+    compared = evaluation_summary({"ppo_lstm": summary})
+    picture = differences_picture(compared)
+    svg = drawn(picture)
+    rows = [row for row in compared["pairs"] if row["bootstrap"] and row["verdict"] != "tie"]
+    points = svg.findall("{*}circle")
+    bars = [line for line in svg.findall("{*}line") if line.get("stroke-width")]
+    assert len(points) == len(bars) == len(rows) > 0
+    for point, bar in zip(points, bars, strict=True):
+        assert float(bar.get("x1")) <= float(point.get("cx")) <= float(bar.get("x2"))
+    ratio = [row["bootstrap"]["estimate"] for row in rows]
+    places = [float(point.get("cx")) for point in points]
+    assert np.corrcoef(ratio, places)[0, 1] > 0.999
+    assert picture.endswith(f"after {compared['trials']} tries; an interval that holds zero shows no difference.")
+    nothing = differences_picture({**compared, "pairs": []})
+    assert nothing.startswith("Nothing differs")
 
 
 def test_nothing_that_shows_a_sharpe_ratio_is_without_interval_tries_and_baselines(summary):

@@ -10,6 +10,7 @@ from allocator_pipeline.defs.models import stored_policy
 from allocator_pipeline.defs.partitions import SAME_ALLOCATOR, Partitions
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.defs.summaries import duels_of, judged_years, recipes_of, tries_of
+from allocator_pipeline.evaluation.interval_plot import differences_picture
 from allocator_pipeline.evaluation.report.estimates import Tries
 from allocator_pipeline.evaluation.summary_plots import sentences, significance_table, summary_pictures
 
@@ -117,6 +118,7 @@ def summary_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         context.add_output_metadata(
             {
                 "in_words": dg.MetadataValue.md(sentences(value["words"])),
+                "differences": dg.MetadataValue.md(differences_picture(value)),
                 "significance": dg.MetadataValue.md(significance_table(value)),
                 "tries": value["trials"],
             }
