@@ -250,9 +250,19 @@ def table_bytes(table: pd.DataFrame) -> bytes:
     """Serialise a table to parquet; equal tables give equal bytes."""
     buffer = io.BytesIO()
     table.to_parquet(buffer, engine="pyarrow", index=False, compression="zstd")
+    _give_back()
     return buffer.getvalue()
 
 
 def table_from_bytes(payload: bytes) -> pd.DataFrame:
     """Read back what `table_bytes` wrote."""
-    return pd.read_parquet(io.BytesIO(payload), engine="pyarrow")
+    table = pd.read_parquet(io.BytesIO(payload), engine="pyarrow")
+    _give_back()
+    return table
+
+
+def _give_back() -> None:
+    """Return to the system what reading or writing a table took: pyarrow keeps as much as the table itself."""
+    import pyarrow  # not before a table needs it
+
+    pyarrow.default_memory_pool().release_unused()

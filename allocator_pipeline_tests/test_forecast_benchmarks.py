@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from allocator_pipeline.forecasters.inputs import CONTEXT
-from benchmarks import forecasting, window_loop
+from benchmarks import forecast_memory, forecasting, window_loop
 from benchmarks.forecasting import (
     backfill,
     fit,
@@ -153,6 +153,15 @@ def test_memory_over_what_was_held_is_seen():
         pytest.skip("the kernel does not tell")
     assert 60 < seen < 80
     assert kept.any()
+
+
+def test_the_table_that_memory_is_measured_on_holds_the_years_of_a_chain(tmp_path):
+    forecast_memory.write(str(tmp_path / "prices"), "15")
+    stored = forecast_memory.Stored(tmp_path / "prices")
+    table = stored[next(iter(stored))]
+    assert sorted(table["date"].dt.year.unique()) == list(range(forecast_memory.FIRST, forecast_memory.LAST + 1))
+    assert table["symbol"].nunique() == 15
+    assert table[["open", "high", "low", "volume"]].notna().all(axis=None)
 
 
 def test_a_back_fill_forecasts_every_week_of_every_stock():

@@ -16,6 +16,7 @@ from torch import nn
 from allocator_pipeline.config import FORECAST_TRAINING_YEARS, N_STOCKS
 from allocator_pipeline.forecasters.base import Forecaster, ForecasterConfig, reproducible
 from allocator_pipeline.forecasters.chains import chain_start, fit_chain
+from allocator_pipeline.forecasters.descent import parameter_groups
 from allocator_pipeline.forecasters.inputs import CONTEXT, build_inputs
 from allocator_pipeline.forecasters.models import new_forecaster
 from allocator_pipeline.forecasters.network import NetworkForecaster
@@ -102,7 +103,9 @@ def fit_by_windows(fresh: NetworkForecaster, data: Material, batch: int, steps: 
     days, stocks = targets.isfinite().nonzero(as_tuple=True)
     with reproducible(seed):
         network = fresh.build().train()
-        optimiser = torch.optim.AdamW(fresh._groups(network), lr=config.learning_rate, fused=True)
+        optimiser = torch.optim.AdamW(
+            parameter_groups(network, config.weight_decay), lr=config.learning_rate, fused=True
+        )
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=steps)
         for _ in range(steps):
             chosen = torch.randint(len(days), (batch,))

@@ -73,8 +73,7 @@ def training_fold(year: int, prices: pd.DataFrame, has_open: bool, channels: Seq
     NotEnoughDataError
         If fewer than `MIN_TRAINING_DAYS` days or 15 symbols hold targets.
     """
-    bars = panel.training_bars(prices, year)
-    prices_panel = panel.price_panel(bars, has_open, fields=fields_of(channels))
+    prices_panel = panel.price_panel(panel.training_bars(prices, year), has_open, fields=fields_of(channels))
     features = inputs.build_inputs(prices_panel, channels)
     first = calendar.first_decision_of_year(year) - pd.DateOffset(years=FORECAST_TRAINING_YEARS)
     learnt = features.usable & (prices_panel.dates >= np.datetime64(first, "D"))[:, None]

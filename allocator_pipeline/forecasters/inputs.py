@@ -87,8 +87,8 @@ def outlook(returns: np.ndarray) -> np.ndarray:
 
     The exponential of `outlook_terms`, each times its weight in `OUTLOOK`; the week has five sessions.
     """
-    weighted = [weight * term for weight, term in zip(OUTLOOK.values(), outlook_terms(returns), strict=True)]
-    return np.sqrt(HORIZON) * np.exp(np.sum(weighted, axis=0))
+    weighted = sum(weight * term for weight, term in zip(OUTLOOK.values(), outlook_terms(returns), strict=True))
+    return np.sqrt(HORIZON) * np.exp(weighted)
 
 
 def outlook_terms(returns: np.ndarray) -> list[np.ndarray]:
@@ -163,8 +163,8 @@ def build_inputs(prices: PricePanel, channels: Sequence[str]) -> Inputs:
     returns = daily_returns(prices.close)
     sigma = volatility(returns)
     relative, observed = demean(scale(returns, day_before(sigma)))
-    layers = []
-    for name in channels:
+    layers = np.empty((*returns.shape, len(channels)), dtype=np.float32)
+    for at, name in enumerate(channels):
         base, days = definitions.parts(name)
         if base == "return":
             values, seen = relative, observed
@@ -172,8 +172,8 @@ def build_inputs(prices: PricePanel, channels: Sequence[str]) -> Inputs:
             values, seen = demean(_daily(base, prices, sigma))
         if days is not None:
             values, _ = demean(definitions.cumulated(np.where(seen, values, np.nan), days))
-        layers.append(values)
-    return Inputs(np.stack(layers, axis=-1).astype(np.float32), often(observed), outlook(returns))
+        layers[..., at] = values
+    return Inputs(layers, often(observed), outlook(returns))
 
 
 def often(observed: np.ndarray) -> np.ndarray:

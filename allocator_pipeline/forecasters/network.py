@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from itertools import pairwise
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -23,7 +24,14 @@ from allocator_pipeline.forecasters.base import (
     not_fitted,
     reproducible,
 )
+from allocator_pipeline.forecasters.descent import Descent
 from allocator_pipeline.forecasters.inputs import CONTEXT
+
+STOCKS_AT_ONCE = 50
+"""Stocks that the network is run over together: a step over more is taken in parts.
+
+What a network keeps for the way back grows with the stocks; so much stays near the processor's caches.
+"""
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,12 @@ class NetworkConfig(ForecasterConfig):
     """Decoupled weight decay (AdamW) of the weight matrices."""
     gradient_clip: float = 1.0
     """Largest norm of a gradient."""
+
+
+def parts(stocks: int) -> list[slice]:
+    """Split stocks into the fewest parts of at most `STOCKS_AT_ONCE`, as equal as can be."""
+    count = -(-stocks // STOCKS_AT_ONCE)
+    return [slice(first, last) for first, last in pairwise(stocks * edge // count for edge in range(count + 1))]
 
 
 @dataclass
@@ -85,12 +99,11 @@ class NetworkForecaster(Forecaster):
         with reproducible(seed):
             network = (self.build() if start is None else self.load(start)._fitted()).train()
             steps = -(-len(starts) // config.chunks_per_step) * epochs
-            optimiser = torch.optim.AdamW(self._groups(network), lr=config.learning_rate, fused=True)
-            schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=steps)
+            descent = Descent(network, steps, config.learning_rate, config.weight_decay, config.gradient_clip)
             self.losses_ = []
             for epoch in range(epochs):
                 order = starts[torch.randperm(len(starts))]
-                loss = self._epoch(network, windows, wanted, order, optimiser, schedule)
+                loss = self._epoch(network, windows, wanted, order, descent)
                 self.losses_.append(loss)
                 if progress is not None:
                     progress(f"{self.name}: epoch {epoch + 1}/{epochs}, loss {loss:.4f}")
@@ -103,33 +116,21 @@ class NetworkForecaster(Forecaster):
         windows: torch.Tensor,
         wanted: torch.Tensor,
         order: torch.Tensor,
-        optimiser: torch.optim.Optimizer,
-        schedule: torch.optim.lr_scheduler.LRScheduler,
+        descent: Descent,
     ) -> float:
-        weights = list(network.parameters())  # walking over the modules for them at every step costs as much as a layer
         total, count = 0.0, 0
         for batch in order.split(self.config.chunks_per_step):
-            target = wanted[batch].flatten(0, 1)
-            known = ~target.isnan()
-            error = network(windows[batch].flatten(0, 1), self._unread) - target
-            known_count = int(known.sum())
-            loss = torch.where(known, error, 0.0).square().sum() / max(known_count, 1)
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(weights, self.config.gradient_clip)
-            optimiser.step()
-            schedule.step()
-            total, count = total + float(loss.detach()) * known_count, count + known_count
+            targets = wanted[batch]
+            known_count = int(targets.isfinite().sum())
+            for part in parts(windows.shape[1]):
+                target = targets[:, part].flatten(0, 1)
+                error = network(windows[:, part][batch].flatten(0, 1), self._unread) - target
+                loss = torch.where(target.isnan(), 0.0, error).square().sum() / max(known_count, 1)
+                descent.add(loss)
+                total += float(loss.detach()) * known_count
+            descent.step()
+            count += known_count
         return total / max(count, 1)
-
-    def _groups(self, network: nn.Module) -> list[dict[str, Any]]:
-        """Weight decay pulls matrices to zero; biases, norms and learned positions are left alone."""
-        free = [p for name, p in network.named_parameters() if p.ndim < 2 or name.endswith("position")]
-        decayed = [p for name, p in network.named_parameters() if not (p.ndim < 2 or name.endswith("position"))]
-        return [
-            {"params": decayed, "weight_decay": self.config.weight_decay},
-            {"params": free, "weight_decay": 0.0},
-        ]
 
     @property
     def _unread(self) -> int:
@@ -159,9 +160,11 @@ class NetworkForecaster(Forecaster):
         result = np.full(values.shape[:2], np.nan)
         windows = self._windows(values)
         rows = np.arange(self.config.chunk)[self._read]
+        stock_parts = parts(values.shape[1])
         with reproducible(0), torch.inference_mode():
             for start in self._starts(len(values)).tolist():
-                result[start + rows] = network(windows[start], self._unread).T.numpy()
+                for part in stock_parts:
+                    result[start + rows, part] = network(windows[start, part], self._unread).T.numpy()
         return result
 
     def predict(self, windows: np.ndarray) -> np.ndarray:
@@ -179,7 +182,7 @@ class NetworkForecaster(Forecaster):
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return the fitted weights by name."""
-        return {name: value.detach().contiguous() for name, value in self._fitted().state_dict().items()}
+        return {name: value.detach().clone() for name, value in self._fitted().state_dict().items()}
 
     def load(self, tensors: Tensors) -> Self:
         """Take over stored weights."""

@@ -70,8 +70,8 @@ class SequenceDropout(nn.Module):
         """Map (B, S, width) to (B, S, width)."""
         if not self.training:
             return tokens
-        kept = torch.rand(tokens.shape[0], 1, tokens.shape[2]) >= self.share
-        return tokens * (kept / (1.0 - self.share))
+        kept = torch.rand(tokens.shape[0], 1, tokens.shape[2]).ge_(self.share)
+        return tokens * kept.div_(1.0 - self.share)
 
 
 @lru_cache(maxsize=8)
@@ -137,8 +137,8 @@ class Layer(nn.Module):
     @staticmethod
     def _with_block_before(tokens: torch.Tensor, first: int) -> torch.Tensor:
         """Return each block from ``first`` on behind the one before it, (B, heads, blocks - first, 2 band, size)."""
-        padded = tokens[:, :, first - 1 :] if first else nn.functional.pad(tokens, (0, 0, 0, 0, 1, 0))
-        return torch.cat([padded[:, :, :-1], padded[:, :, 1:]], dim=-2)
+        before = tokens[:, :, first - 1 : -1] if first else nn.functional.pad(tokens, (0, 0, 0, 0, 1, -1))
+        return torch.cat([before, tokens[:, :, first:]], dim=-2)
 
 
 class PatchTSTNetwork(nn.Module):

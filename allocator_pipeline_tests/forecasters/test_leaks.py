@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from allocator_pipeline.config import N_STOCKS, QUANTILES
-from allocator_pipeline.forecasters import inputs, panel, patchtst
+from allocator_pipeline.forecasters import inputs, network, panel, patchtst
 from allocator_pipeline.forecasters.chains import fit_chain
 from allocator_pipeline.forecasters.channels import fields_of
 from allocator_pipeline.forecasters.lstm import LSTMForecaster, LSTMNetwork
@@ -80,6 +80,12 @@ def test_no_forecast_reads_ahead(name, cut, market, universe):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_no_warm_start_reads_ahead(name, market, universe):
     assert leaks(name, SHORT_WEEK, market, universe, warm=True) == set()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_forecast_reads_ahead_where_stocks_are_taken_in_parts(name, market, universe, monkeypatch):
+    monkeypatch.setattr(network, "STOCKS_AT_ONCE", 4)
+    assert leaks(name, SHORT_WEEK, market, universe) == set()
 
 
 @pytest.mark.slow
@@ -166,10 +172,10 @@ def test_it_catches_instance_norm_over_a_chunk(name, market, universe, monkeypat
     clean = CLASSES[name].build
 
     def leaky(self):
-        network = clean(self)
-        plain = network.forward
-        network.forward = lambda x, skip=0: plain((x - x.mean(2, keepdim=True)) / (x.std(2, keepdim=True) + 1e-6), skip)
-        return network
+        built = clean(self)
+        plain = built.forward
+        built.forward = lambda x, skip=0: plain((x - x.mean(2, keepdim=True)) / (x.std(2, keepdim=True) + 1e-6), skip)
+        return built
 
     monkeypatch.setattr(CLASSES[name], "build", leaky)
     assert leaks(name, SHORT_WEEK, market, universe) == {"score"}

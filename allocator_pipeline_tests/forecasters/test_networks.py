@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from allocator_pipeline.errors import CorruptArtifactError, NotEnoughDataError
+from allocator_pipeline.forecasters import network as networks
 from allocator_pipeline.forecasters.base import Forecaster, reproducible
+from allocator_pipeline.forecasters.descent import Descent, parameter_groups
 from allocator_pipeline.forecasters.models import CLASSES
 from allocator_pipeline.forecasters.patchtst import Layer, PatchTSTConfig, SequenceDropout, lags
 from allocator_pipeline_tests.forecasters.conftest import SMALL
@@ -181,6 +183,103 @@ def test_windows_are_views(name):
     chunk = SMALL[name].chunk
     assert windows.shape == (301 - chunk, 6, CHANNELS, chunk)
     assert np.shares_memory(windows.numpy(), values)
+
+
+@pytest.mark.parametrize(
+    ("stocks", "sizes"), [(1, [1]), (15, [15]), (50, [50]), (51, [25, 26]), (100, [50, 50]), (500, [50] * 10)]
+)
+def test_many_stocks_are_taken_in_equal_parts_and_few_in_one(stocks, sizes):
+    parts = networks.parts(stocks)
+    assert [part.stop - part.start for part in parts] == sizes
+    assert [row for part in parts for row in range(stocks)[part]] == list(range(stocks))
+
+
+def gradients(name: str, at_once: int) -> tuple[list[torch.Tensor], list[float]]:
+    """Return the gradient of every step of a training without dropout, in parts of so many stocks, and its losses."""
+    start = fitted(name).tensors()
+    generator = torch.Generator().manual_seed(7)
+    start["head.weight"] = torch.randn(start["head.weight"].shape, generator=generator)  # it passes gradients on
+    seen = []
+
+    class Watched(Descent):
+        def step(self) -> None:
+            seen.append(self._gradient.clone())
+            super().step()
+
+    random = np.random.default_rng(6)
+    values, targets = random.standard_normal((300, 6, CHANNELS)).astype(np.float32), random.standard_normal((300, 6))
+    targets[:, :2] = np.nan  # a part without any target, and parts of unequal weight
+    targets[:200, 3] = np.nan
+    still = {"learning_rate": 1e-12} | ({"dropout": 0.0} if name == "patchtst" else {})
+    config = dataclasses.replace(SMALL[name], **still)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(networks, "Descent", Watched)
+        patch.setattr(networks, "STOCKS_AT_ONCE", at_once)
+        losses = CLASSES[name](config).fit(values, targets, start=start).losses_
+    return seen, losses
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("at_once", [1, 2, 4])
+def test_a_step_in_parts_has_the_gradient_of_the_whole(name, at_once):
+    whole, losses = gradients(name, 6)
+    split, losses_split = gradients(name, at_once)
+    assert len(whole) == len(split) > 0
+    for mine, all_at_once in zip(split, whole, strict=True):
+        assert (all_at_once.abs() > 1e-4).float().mean() > 0.9
+        torch.testing.assert_close(mine, all_at_once, rtol=1e-4, atol=1e-5)
+    assert losses_split == pytest.approx(losses, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_scores_do_not_depend_on_the_parts(name, monkeypatch):
+    forecaster = fitted(name)
+    values = np.random.default_rng(2).standard_normal((300, 7, CHANNELS)).astype(np.float32)
+    whole = forecaster.scores(values)
+    monkeypatch.setattr(networks, "STOCKS_AT_ONCE", 3)
+    np.testing.assert_allclose(forecaster.scores(values), whole, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_training_of_one_part_is_the_plain_one(name):
+    """Against the loss, optimiser, schedule and clipping as torch has them, weight by weight."""
+    config, stocks = SMALL[name], 15
+    random = np.random.default_rng(8)
+    values = random.standard_normal((300, stocks, CHANNELS)).astype(np.float32)
+    targets = random.standard_normal((300, stocks))
+    targets[random.random(targets.shape) < 0.3] = np.nan
+    ours = CLASSES[name](config).fit(values, targets, seed=4)
+    windows = ours._windows(values)
+    wanted = torch.from_numpy(targets.astype(np.float32)).unfold(0, config.chunk, 1)[..., ours._read]
+    starts = ours._starts(300)
+    with reproducible(4):
+        plain = ours.build().train()
+        groups = parameter_groups(plain, config.weight_decay)
+        optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+        steps = -(-len(starts) // config.chunks_per_step)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=steps)
+        for batch in starts[torch.randperm(len(starts))].split(config.chunks_per_step):
+            target = wanted[batch].flatten(0, 1)
+            known = target.isfinite()
+            loss = (plain(windows[batch].flatten(0, 1), ours._unread)[known] - target[known]).square().mean()
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(plain.parameters(), config.gradient_clip)
+            optimiser.step()
+            schedule.step()
+    for key, tensor in plain.state_dict().items():
+        torch.testing.assert_close(ours.tensors()[key], tensor, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_state_shares_nothing_with_the_network(name):
+    forecaster = fitted(name)
+    state = forecaster.tensors()
+    before = {key: tensor.clone() for key, tensor in state.items()}
+    with torch.no_grad():
+        for weight in forecaster.network_.parameters():
+            weight.fill_(7.0)
+    assert all(torch.equal(state[key], before[key]) for key in before)
 
 
 @pytest.mark.parametrize("name", NAMES)
