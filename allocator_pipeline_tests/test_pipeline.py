@@ -264,6 +264,19 @@ def test_the_summary_walks_as_the_newest_report_did_and_is_compared_with_every_b
     assert compared["trials"] >= 2
 
 
+def test_policies_that_no_report_has_judged_are_not_looked_at(honest):
+    """Trained anew: were they summed up first, they would be seen and no try counted."""
+    assets, key = honest.store.assets, f"{ALLOCATOR}|2016"
+    known, shown = assets.read("trained_policies", key), assets.digest("allocator_summary", ALLOCATOR)
+    assets.write(
+        "trained_policies", key, {**known, "version": assets.read("trained_policies", f"{ALLOCATOR}|2017")["version"]}
+    )
+    with pytest.raises(AllocatorError, match=rf"(?s)not judged.*decide 2017.*eval_reports of 2017, {LAST} first"):
+        honest.materialize(("allocator_summary",), ALLOCATOR, ALLOCATOR)
+    assets.write("trained_policies", key, known)
+    assert assets.digest("allocator_summary", ALLOCATOR) == shown
+
+
 def test_a_recipe_from_another_seed_is_walked_beside_it_and_is_no_try_and_no_candidate(honest):
     store, keys = honest.store, [f"{ALLOCATOR}|2016", f"{ALLOCATOR}|2017"]
     candidates, tries = store.models.versions(ALLOCATOR), len(store.ledger.history())

@@ -33,7 +33,8 @@ class ReportInputs:
     decisions : dict
         Allocator -> its last decision: ``week``, ``version``, ``target`` and ``turnover``.
     summaries : dict
-        Allocator -> its summary over all judged years, as far as they are made.
+        Allocator -> its summary over all judged years, as far as there is one of the policies that its latest report
+        judges.
     comparison : dict or None
         The comparison of all allocators, if it is made.
     """
@@ -83,9 +84,12 @@ def latest_inputs(store: StoreResource) -> ReportInputs:
             for name, key in _newest(store, "target_weights").items()
         },
         summaries={
-            name: store.assets.read("allocator_summary", name)
-            for name in reports
+            name: summary
+            for name, report in reports.items()
             if store.assets.has("allocator_summary", name)
+            # one of policies before a new training would put two of them on one page
+            and (summary := store.assets.read("allocator_summary", name))["versions"]
+            == report["walk_forward"].get("versions")
         },
         comparison=_only(store, "evaluation_summary"),
     )

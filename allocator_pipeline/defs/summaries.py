@@ -14,6 +14,7 @@ from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.storage import Partitioned
 from allocator_pipeline.errors import MissingPartitionError
 from allocator_pipeline.evaluation.comparison import duel, kept_duel
+from allocator_pipeline.evaluation.judged import check_judged
 from allocator_pipeline.registry.ledger import Entry
 from allocator_pipeline.registry.rules import current_stream
 
@@ -21,20 +22,32 @@ if TYPE_CHECKING:
     from allocator_pipeline.allocators.policy import Policy
 
 
-def judged_years(eval_reports: Partitioned, allocator: str) -> list[int]:
-    """Return the years that the newest report of an allocator walks through.
+def judged_policies(
+    eval_reports: Partitioned, trained_policies: Mapping[str, Mapping[str, Any]], allocator: str
+) -> dict[int, Mapping[str, Any]]:
+    """Return the trained policies of the years of an allocator's newest report, which has judged these very ones.
+
+    Returns
+    -------
+    dict of int to dict
+        By policy year: the values of ``trained_policies``; that of y-1 decides y.
 
     Raises
     ------
     MissingPartitionError
-        If there is no report.
+        If there is no report, or a policy is absent.
+    ConflictError
+        If a policy was trained anew since: its report comes first, which counts the look as a try.
     """
     stored = [key for key in eval_reports.stored() if split(key)[0] == allocator]
     if not stored:
         raise MissingPartitionError(
             f"There is no report of {allocator} to sum up.", todo="materialise eval_reports of a year first."
         )
-    return list(eval_reports[max(stored)]["walk_forward"]["years"])
+    report = eval_reports[max(stored)]
+    trained = {year - 1: trained_policies[f"{allocator}|{year - 1}"] for year in report["walk_forward"]["years"]}
+    check_judged(report, {year: value["version"] for year, value in trained.items()})
+    return trained
 
 
 def recipes_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from allocator_pipeline.artifact import Identity
 from allocator_pipeline.config import Settings, forecaster_of
@@ -14,7 +14,7 @@ from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.storage import Partitioned
 from allocator_pipeline.errors import AllocatorError
 from allocator_pipeline.portfolio.objective import Objective
-from allocator_pipeline.registry.artifacts import LoadedArtifact
+from allocator_pipeline.registry.artifacts import ArtifactStore, LoadedArtifact
 from allocator_pipeline.registry.tries import count_failure
 from allocator_pipeline.training.progress import Progress
 
@@ -51,6 +51,24 @@ def replicate_name(allocator: str, seed: int) -> str:
     It is no allocator's: nothing that judges, serves or uploads an allocator's versions ever finds one there.
     """
     return f"{allocator}-seed-{seed}"
+
+
+def seen_as_replicates(models: ArtifactStore, values: Mapping[int, Mapping[str, Any]]) -> list[int]:
+    """Return the judged years whose policy is stored as a replicate too: what it earned may have been seen uncounted.
+
+    Parameters
+    ----------
+    models : ArtifactStore
+    values : mapping of int to dict
+        By policy year: the values of ``trained_policies``; that of y-1 decides y.
+    """
+    return [year + 1 for year, value in sorted(values.items()) if _seen(models, value)]
+
+
+def _seen(models: ArtifactStore, value: Mapping[str, Any]) -> bool:
+    manifest = models.load(value["name"], value["version"]).manifest
+    name, config = replicate_name(manifest["name"], manifest["config"]["seed"]), manifest["config"]
+    return models.has(Identity(manifest["kind"], name, manifest["cutoff"], config, manifest["data_sha256"]))
 
 
 def train_years(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from allocator_pipeline.config import CostConfig
+from allocator_pipeline.errors import ConflictError
 from allocator_pipeline.evaluation.walk_forward import (
     check_out_of_sample,
     check_policy_years,
@@ -91,3 +92,34 @@ def served(policy: Policy) -> Policy:
 def unshrunk(policy: Policy) -> Policy:
     """Return the policy with all of its tilt."""
     return policy.unshrunk()
+
+
+def check_judged(report: Mapping[str, Any], versions: Mapping[int, str]) -> None:
+    """Refuse to look at policies that a report has not judged: the ledger has not counted that look as a try.
+
+    Parameters
+    ----------
+    report : mapping
+        The newest of the allocator, as `walk_forward.eval_report` returns it.
+    versions : mapping of int to str
+        By policy year: what is to be looked at. The policy of y-1 decides the weeks of y.
+
+    Raises
+    ------
+    ConflictError
+        Naming the years that other policies decided in the report.
+    """
+    judged = report["walk_forward"].get("versions", {})
+    others = [year + 1 for year, version in sorted(versions.items()) if judged.get(str(year + 1)) != version]
+    if others:
+        last = report["year"]
+        raise ConflictError(
+            f"The report of {last} has not judged the policies that are to decide {_listed(others)}, so that no try "
+            "counts the look at them.",
+            todo=f"materialise eval_reports of {_listed(sorted({*others, last}))} first: that records the try.",
+            source=f"eval_reports {report['allocator']}|{last}",
+        )
+
+
+def _listed(years: Sequence[int]) -> str:
+    return ", ".join(map(str, years))

@@ -14,7 +14,7 @@ Shape of a report (JSON values only; equal inputs give an equal report)::
     first_week, last_week, last_exit (ISO dates of all that was read), costs {...},
     purge {words, label_weeks, embargo_weeks, gap_days: {year: days from last exit trained on to first decision}},
     market, universe, execution, notes and whatever else the context states,
-    year_only, walk_forward: {years: [...], series: {name: {...}}}
+    year_only, walk_forward: {years: [...], versions: {year: version that decided it}, series: {name: {...}}}
 
 The series ``policy`` (the candidate; in earlier years its predecessors), the reference policies and the baselines each
 hold::
@@ -138,6 +138,7 @@ def eval_report(
         **frozen,
         **rivals,
     }
+    decided_by = {str(y + 1): label for y, (label, _) in sorted(policies.items())}
     return {
         **dict(context),
         "format": FORMAT,
@@ -149,8 +150,12 @@ def eval_report(
         "last_exit": iso(weeks["exit_session"].iloc[-1]),
         "costs": asdict(costs),
         "purge": _purge(policies, weeks),
-        "year_only": {"years": [year], "series": _series(alone, states[this_year], costs)},
-        "walk_forward": {"years": years, "series": _series(through, states, costs)},
+        "year_only": {
+            "years": [year],
+            "versions": {str(year): version},
+            "series": _series(alone, states[this_year], costs),
+        },
+        "walk_forward": {"years": years, "versions": decided_by, "series": _series(through, states, costs)},
     }
 
 

@@ -71,6 +71,7 @@ def case(verdict: Verdict) -> str:
                 ("Numbers", _numbers(evidence)),
                 ("Duel", _duel(evidence.get("duel"), evidence.get("badge"))),
                 ("Evidence over all tries", _evidence(evidence.get("badge"))),
+                ("Seen before", _seen(evidence.get("seen_as_replicates"))),
                 ("Gate in force", gate_words(evidence.get("gate"))),
                 ("Seals", _seals(verdict)),
             ]
@@ -226,6 +227,16 @@ def _evidence(badge: Mapping[str, Any] | None) -> str:
     ]
     stands = [f"proven by try {badge['proof']}, which stands"] if badge.get("proof") not in (None, badge["try"]) else []
     return "; ".join([f"{place}, {BADGES[badge['verdict']]}", *stands, *scores])
+
+
+def _seen(years: Sequence[int] | None) -> str:
+    """Say which judged years were decided by policies that `seed_policies` had shown, without a try."""
+    if not years:
+        return ""
+    return (
+        f"the policies that decide {', '.join(map(str, years))} are stored as replicates too; where their seed was "
+        "chosen by what these showed, the evidence carries that choice and the threshold does not"
+    )
 
 
 def _seals(verdict: Verdict) -> str:

@@ -94,6 +94,7 @@ def ruling_on_report(
         evidence={
             **evidence,
             "universe": report.get("universe"),
+            "seen_as_replicates": report.get("seen_as_replicates", []),
             **_made_with(badge(entry, proof), sides, gate, inputs),
         },
     )

@@ -47,6 +47,12 @@ def test_the_latest_of_everything_is_read_and_what_is_missing_is_none(store, mad
     assert inputs.comparison == made.comparison()
 
 
+def test_a_summary_of_policies_before_a_new_training_is_not_shown_beside_the_report_of_the_new_ones(store, made):
+    summary = made.summaries[ALLOCATOR]
+    store.assets.write("allocator_summary", ALLOCATOR, {**summary, "versions": {**summary["versions"], "2016": "v1"}})
+    assert latest_inputs(store).summaries == {}
+
+
 def test_without_any_report_it_says_what_to_do(tmp_path):
     with pytest.raises(MissingPartitionError, match="materialise eval_reports"):
         latest_inputs(StoreResource(root=str(tmp_path)))

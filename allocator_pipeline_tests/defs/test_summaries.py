@@ -9,9 +9,9 @@ from allocator_pipeline.artifact import Artifact, Identity
 from allocator_pipeline.defs.models import reference
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.storage import Partitioned
-from allocator_pipeline.defs.summaries import duels_of, judged_years, recipes_of, tries_of
-from allocator_pipeline.defs.training import replicate_name
-from allocator_pipeline.errors import MissingPartitionError
+from allocator_pipeline.defs.summaries import duels_of, judged_policies, recipes_of, tries_of
+from allocator_pipeline.defs.training import replicate_name, seen_as_replicates
+from allocator_pipeline.errors import ConflictError, MissingPartitionError
 from allocator_pipeline.evaluation.comparison import duel
 from allocator_pipeline.market.calendar import weeks_of_year
 from allocator_pipeline.registry.ledger import Try
@@ -37,14 +37,42 @@ def write_papers(store, weeks):
         store.assets.write("paper_evaluations", f"ppo_lstm|{week}", {"allocator": "ppo_lstm", "week": week, **paper})
 
 
-def test_the_newest_report_says_which_years_are_judged(store):
+def write_report(store, allocator, versions):
+    year = max(versions)
+    walk = {"years": sorted(versions), "versions": {str(one): version for one, version in versions.items()}}
+    store.assets.write(
+        "eval_reports", f"{allocator}|{year}", {"allocator": allocator, "year": year, "walk_forward": walk}
+    )
+
+
+def test_the_newest_report_says_which_policies_are_judged(store):
     keys = [f"{name}|{year}" for name in ("ppo_lstm", "sac_lstm") for year in (2019, 2020, 2021)]
     reports = Partitioned(store.assets, "eval_reports", keys)
+    trained = {f"ppo_lstm|{year}": {"version": f"v{year}"} for year in (2018, 2019, 2020)}
     with pytest.raises(MissingPartitionError, match="no report of ppo_lstm"):
-        judged_years(reports, "ppo_lstm")
-    for key, years in {"ppo_lstm|2019": [2019], "ppo_lstm|2020": [2019, 2020], "sac_lstm|2021": [2021]}.items():
-        store.assets.write("eval_reports", key, {"walk_forward": {"years": years}})
-    assert judged_years(reports, "ppo_lstm") == [2019, 2020]
+        judged_policies(reports, trained, "ppo_lstm")
+    write_report(store, "ppo_lstm", {2019: "v2018"})
+    write_report(store, "ppo_lstm", {2019: "v2018", 2020: "v2019"})
+    write_report(store, "sac_lstm", {2021: "v2020"})
+    assert judged_policies(reports, trained, "ppo_lstm") == {year: {"version": f"v{year}"} for year in (2018, 2019)}
+
+
+def test_policies_trained_anew_are_not_looked_at_before_their_report_counts_as_a_try(store):
+    reports = Partitioned(store.assets, "eval_reports", [f"dpg_lstm|{year}" for year in (2019, 2020, 2021)])
+    trained = {f"dpg_lstm|{year}": {"version": f"v{year}"} for year in (2018, 2019, 2020)}
+    write_report(store, "dpg_lstm", {2019: "v2018", 2020: "v2019", 2021: "v2020"})
+    anew = {**trained, "dpg_lstm|2018": {"version": "v2018-7"}, "dpg_lstm|2019": {"version": "v2019-7"}}
+    with pytest.raises(ConflictError, match=r"(?s)report of 2021 .*2019, 2020.*eval_reports of 2019, 2020, 2021 first"):
+        judged_policies(reports, anew, "dpg_lstm")
+    write_report(store, "dpg_lstm", {2019: "v2018-7"})  # that of an old year alone is not enough
+    with pytest.raises(ConflictError, match="no try"):
+        judged_policies(reports, anew, "dpg_lstm")
+    write_report(store, "dpg_lstm", {2019: "v2018-7", 2020: "v2019-7", 2021: "v2020"})
+    assert judged_policies(reports, anew, "dpg_lstm")[2018]["version"] == "v2018-7"
+    store.assets.write("eval_reports", "dpg_lstm|2021", {"allocator": "dpg_lstm", "year": 2021, "walk_forward": {
+        "years": [2019, 2020, 2021]}})  # fmt: skip
+    with pytest.raises(ConflictError, match="no try"):  # one from before reports said it
+        judged_policies(reports, trained, "dpg_lstm")
 
 
 @pytest.fixture
@@ -78,6 +106,15 @@ def test_replicates_count_where_they_differ_from_what_was_trained_in_nothing_but
     assert store.models.versions("ppo_lstm") == sorted(value["version"] for value in trained.values())
     mixed = {**trained, 2020: keep(store, policy, "ppo_lstm", 2020, 5)}
     assert recipes_of(store, mixed, inputs, "ppo_lstm")[0] is None
+
+
+def test_a_policy_that_was_shown_as_a_replicate_is_told_from_one_that_was_not(store, policy):
+    trained = {year: keep(store, policy, "dpg_lstm", year, 7) for year in (2018, 2019, 2020)}
+    assert seen_as_replicates(store.models, trained) == []
+    keep(store, policy, replicate_name("dpg_lstm", 7), 2019, 7)
+    keep(store, policy, replicate_name("dpg_lstm", 7), 2018, 7, data="b")  # of other states
+    keep(store, policy, replicate_name("dpg_lstm", 8), 2020, 8)  # of another seed
+    assert seen_as_replicates(store.models, trained) == [2020]  # the policy of 2019 decides 2020
 
 
 def test_tries_are_counted_by_allocator_and_in_their_sequence(store):

@@ -231,6 +231,7 @@ class MadeUpSummaries:
                 "last_exit": self.last_exit,
                 "walk_forward": {
                     "years": self.years,
+                    "versions": summary["versions"],
                     "series": {name: series(name) for name in ("policy", *BASELINES)},
                 },
             }

@@ -110,6 +110,10 @@ def test_year_y_is_decided_by_the_policy_of_the_year_before(report_of):
     report = report_of(policies=policies)
     assert report["candidate"] == VERSIONS[2017]
     assert report["walk_forward"]["years"] == [2016, 2017, 2018]
+    versions = report["walk_forward"]["versions"]
+    assert list(versions) == ["2016", "2017", "2018"]
+    assert versions["2018"] == report["candidate"] == report["year_only"]["versions"]["2018"]
+    assert len(set(versions.values())) == 3
     for year, (_, policy) in policies.items():
         assert {str(seen.week)[:4] for seen in policy.seen} == {str(year + 1)}
 

@@ -62,6 +62,13 @@ def test_first_cases_and_roll_backs_read_as_what_they_are(heard) -> None:
     assert f"former champion `{back.candidate}` v. champion `{back.prior}`" in told
 
 
+def test_a_candidate_that_was_shown_as_a_replicate_is_said_to_have_been(judge, report_on) -> None:
+    shown = judge(report_on(2016, (0,), seen_as_replicates=[2016]))
+    assert shown.evidence["seen_as_replicates"] == [2016]
+    assert "**Seen before:** the policies that decide 2016 are stored as replicates too" in case(shown)
+    assert "Seen before" not in case(judge(report_on(2017, (1,))))
+
+
 def test_a_stream_reads_as_one(stream, court) -> None:
     verdict = promotion.promote_from_stream(court, stream(26, -0.001), rivals)
     assert verdict is not None

@@ -23,6 +23,7 @@ from allocator_pipeline.defs.partitions import (
 )
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.defs.storage import Partitioned
+from allocator_pipeline.defs.training import seen_as_replicates
 from allocator_pipeline.evaluation.plots import drawdown_picture, growth_picture, report_table
 from allocator_pipeline.evaluation.report.estimates import Tries
 
@@ -84,6 +85,7 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             universe="string",
             notes="list of string",
             purge="object",
+            seen_as_replicates="list of int",
             year_only="object",
             walk_forward="object",
         ),
@@ -109,15 +111,13 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         for key in context.partition_keys:
             allocator, text = split(key)
             year = int(text)
-            policies = {
-                y: stored_policy(store, trained_policies[f"{allocator}|{y}"]) for y in _judged(trained_policies, key)
-            }
-            years = [y + 1 for y in policies]
+            trained = {y: trained_policies[f"{allocator}|{y}"] for y in _judged(trained_policies, key)}
+            years = [y + 1 for y in trained]
             frozen = f"{allocator}|{years[0] - 1}"
             values[key] = eval_report(
                 allocator=allocator,
                 year=year,
-                policies=policies,
+                policies={y: stored_policy(store, value) for y, value in trained.items()},
                 states=states_of_years(state_tensors, allocator, years),
                 baselines={name: Scheduled(pd.concat([weights(f"{name}|{y}") for y in years])) for name in BASELINES},
                 reference=(
@@ -126,7 +126,7 @@ def evaluation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
                     else {}
                 ),
                 costs=market.settings.costs,
-                context=market.context,
+                context={**market.context, "seen_as_replicates": seen_as_replicates(store.models, trained)},
             )
             entry = count_report(store.court(allocator), values[key])  # before anybody sees what it says
             context.log.info(f"report {key}: judged {len(years)} years, try {entry.number} of the ledger")

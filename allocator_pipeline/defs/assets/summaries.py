@@ -9,7 +9,7 @@ from allocator_pipeline.defs.metadata import fields, series_numbers
 from allocator_pipeline.defs.models import stored_policy
 from allocator_pipeline.defs.partitions import SAME_ALLOCATOR, Partitions
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
-from allocator_pipeline.defs.summaries import duels_of, judged_years, recipes_of, tries_of
+from allocator_pipeline.defs.summaries import duels_of, judged_policies, recipes_of, tries_of
 from allocator_pipeline.evaluation.interval_plot import differences_picture
 from allocator_pipeline.evaluation.report.estimates import Tries
 from allocator_pipeline.evaluation.summary_plots import sentences, significance_table, summary_pictures
@@ -48,7 +48,8 @@ def summary_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         ),
         description="The deep look at an allocator over all judged years: what is served beside all of the tilt, the "
         "whole recipe from other seeds, each member of the ensemble alone, forecasts shuffled among the stocks, "
-        "calendar years, rolling Sharpe ratio, levels of costs, and what the latest policy responds to.",
+        "calendar years, rolling Sharpe ratio, levels of costs, and what the latest policy responds to. Policies that "
+        "the newest report has not judged are refused: their report comes first and counts as a try.",
         **GROUP,
     )
     def allocator_summary(
@@ -66,8 +67,8 @@ def summary_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
 
         values, tries = {}, Tries(len(store.ledger.history()))
         for name in context.partition_keys:
-            years = judged_years(eval_reports, name)
-            trained = {year - 1: trained_policies[f"{name}|{year - 1}"] for year in years}
+            trained = judged_policies(eval_reports, trained_policies, name)
+            years = [year + 1 for year in trained]
             seed, replicates = recipes_of(store, trained, seed_policies, name)
             values[name] = summarise(
                 name,
