@@ -83,7 +83,10 @@ def _prune(asked: argparse.Namespace, opened: partial[Court], market_dir: Path) 
 
 
 def _verify(asked: argparse.Namespace, opened: partial[Court], market_dir: Path) -> str:
-    tables = [verification(opened(name), needed_versions(market_dir, name)) for name in _allocators(asked)]
+    tables = [
+        verification(opened(name), needed_versions(market_dir, name), market_dir / "assets")
+        for name in _allocators(asked)
+    ]
     return _text(verified(pd.concat(tables, ignore_index=True)))
 
 
@@ -125,5 +128,5 @@ def _parser() -> argparse.ArgumentParser:
     pruned = command("prune", _prune, "remove old versions that nothing needs; shows what it would do")
     pruned.add_argument("--keep", type=int, default=KEEP, help=f"newest versions that stay (default {KEEP})")
     pruned.add_argument("--apply", action="store_true", help="remove them")
-    command("verify", _verify, "read every sha256, seal and log", every=True)
+    command("verify", _verify, "read every sha256, seal and log, and what rests on the logs", every=True)
     return parser

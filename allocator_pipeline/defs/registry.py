@@ -78,10 +78,16 @@ def prune_versions(context: dg.OpExecutionContext, config: PruneConfig, store: S
     context.add_output_metadata({"would_remove": markdown(pd.DataFrame(planned.remove)), "would_keep": markdown(kept)})
 
 
-@dg.op(out=dg.Out(dg.Nothing), description="Reads every sha256, seal and log; fails if one does not verify.")
+@dg.op(
+    out=dg.Out(dg.Nothing),
+    description="Reads every sha256, seal and log, and what rests on the logs; fails if anything does not verify.",
+)
 def verify_registry(context: dg.OpExecutionContext, store: StoreResource):
     """Verify, and show what was read."""
-    tables = [verification(store.court(name), needed_versions(Path(store.root), name)) for name in ALLOCATORS]
+    tables = [
+        verification(store.court(name), needed_versions(Path(store.root), name), store.assets.root)
+        for name in ALLOCATORS
+    ]
     table = verified(pd.concat(tables, ignore_index=True))
     context.add_output_metadata({"verified": len(table), "results": markdown(table)})
 

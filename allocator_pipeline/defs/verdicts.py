@@ -14,6 +14,7 @@ from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.defs.storage import Partitioned
 from allocator_pipeline.errors import AllocatorError, CorruptArtifactError
 from allocator_pipeline.portfolio.state import StateTensors
+from allocator_pipeline.registry.anchors import check_anchors
 from allocator_pipeline.registry.replay import DIFFERS, replay
 
 COLUMNS = ["allocator", "number", "source", "result", "why"]
@@ -54,7 +55,10 @@ def _stored_states(store: StoreResource, allocator: str, weeks: Sequence[str]) -
 
 
 def verify(store: StoreResource, costs: CostConfig) -> pd.DataFrame:
-    """Return `replayed`, or raise a CorruptArtifactError that names the first verdict that differs."""
+    """Return `replayed`, or raise a CorruptArtifactError that names the first verdict that differs.
+
+    It is raised as well where something is stored whose link of a log is gone (`registry.anchors`).
+    """
     table = replayed(store, costs)
     differing = table[table["result"] == DIFFERS]
     if len(differing):
@@ -65,6 +69,8 @@ def verify(store: StoreResource, costs: CostConfig) -> pd.DataFrame:
             todo="restore the registry folder from a backup, or find out who has edited it.",
             source=str(store.root),
         )
+    for allocator in ALLOCATORS:
+        check_anchors(store.court(allocator), store.assets.root)
     return table
 
 
@@ -91,7 +97,7 @@ def main() -> int:
     Returns
     -------
     int
-        Exit status: 1 if a verdict differs or a log is damaged.
+        Exit status: 1 if a verdict differs, a log is damaged, or what rests on it is stored without its link.
     """
     try:
         settings = Settings.from_env()

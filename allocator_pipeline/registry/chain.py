@@ -1,8 +1,10 @@
 """An append-only log of files: numbered, created exclusively, chained by hash, verified on every read.
 
 `registry.verdicts` and `registry.ledger` say what a link holds. Every link carries the seal of the one before, and
-``head.json`` counts them, so that nothing can be edited, removed, moved or slipped in without being noticed. The head
-is written after its link: it may be one behind, and absent beside a single link, but never beside more.
+``head.json`` counts them, so that nothing can be edited, moved, slipped in or removed without being noticed, but for
+one thing: the last links taken away together with their head leave a valid log that is shorter. What rests on these
+links tells then (`registry.anchors`). The head is written after its link: it may be one behind, and absent beside a
+single link, but never beside more.
 """
 
 from __future__ import annotations
@@ -90,7 +92,7 @@ class Chain(Generic[L]):
         Raises
         ------
         CorruptArtifactError
-            If a link was changed, removed, moved or slipped in.
+            If a link was changed, moved, slipped in, or removed without the head.
         """
         head = self._head()  # first: a link appended meanwhile is then one more than the head counts, never fewer
         names = sorted(path.name for path in self.folder.glob("[0-9]*.json")) if self.folder.is_dir() else []

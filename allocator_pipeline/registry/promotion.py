@@ -28,7 +28,7 @@ from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline.portfolio.state import StateTensors
 from allocator_pipeline.registry.artifacts import ArtifactStore, LoadedArtifact
 from allocator_pipeline.registry.court import Court
-from allocator_pipeline.registry.ledger import Entry
+from allocator_pipeline.registry.ledger import Entry, Try
 from allocator_pipeline.registry.rules import current_stream
 from allocator_pipeline.registry.rulings import (
     check_stream,
@@ -97,8 +97,13 @@ def count_report(court: Court, report: Mapping[str, Any]) -> Entry:
     MissingPartitionError, CorruptArtifactError
         If a baseline or the candidate's artefact is absent, or a log or the artefact does not verify.
     """
+    return court.count(try_of_report(court, report))
+
+
+def try_of_report(court: Court, report: Mapping[str, Any]) -> Try:
+    """Return the try that a report is, as `count_report` records it; the errors are the same."""
     candidate = court.artifacts.load(court.log.allocator, report["candidate"])
-    return court.count(report_try(report, candidate.manifest, effective_week(report["last_exit"])))
+    return report_try(report, candidate.manifest, effective_week(report["last_exit"]))
 
 
 def promote_from_report(court: Court, report: Mapping[str, Any], states: StateTensors, costs: CostConfig) -> Verdict:

@@ -8,7 +8,6 @@ same training makes the same version again.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Collection, Mapping, Sequence
@@ -16,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from allocator_pipeline.atomic import canonical_json, read_published, sha256
+from allocator_pipeline.atomic import canonical_json, sha256
 from allocator_pipeline.config import MIN_JUDGED_WEEKS, WEEKS_PER_YEAR
 from allocator_pipeline.errors import ConfigurationError, StorageError
 from allocator_pipeline.paths import inside
 from allocator_pipeline.registry.chain import Chain, Link, seal_of
 from allocator_pipeline.registry.court import Court
+from allocator_pipeline.registry.partitions import stored_partitions
 from allocator_pipeline.registry.verdicts import Verdict
 
 KEEP = WEEKS_PER_YEAR
@@ -100,10 +100,9 @@ def named_by_partitions(assets: Path, allocator: str) -> set[str]:
         If a partition does not verify.
     """
     return {
-        str(json.loads(read_published(pointer)[0])[field])
+        str(value[field])
         for asset, field in NAMING.items()
-        for pointer in inside(assets, asset).glob(f"{allocator}+*.json")
-        if not pointer.name.endswith(".payload.json")
+        for value in stored_partitions(assets, asset, allocator).values()
     }
 
 

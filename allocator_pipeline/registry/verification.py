@@ -1,13 +1,15 @@
-"""Every sha256, seal and log of an allocator read and checked, and whatever is wrong named."""
+"""Every sha256, seal and log of an allocator read and checked, what rests on the logs looked up in them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 
 import pandas as pd
 
 from allocator_pipeline.config import ANCHOR
 from allocator_pipeline.errors import AllocatorError, CorruptArtifactError
+from allocator_pipeline.registry.anchors import anchors
 from allocator_pipeline.registry.catalogue import VERIFIED
 from allocator_pipeline.registry.court import Court
 from allocator_pipeline.registry.pruning import prune_log
@@ -16,7 +18,7 @@ from allocator_pipeline.registry.replay import ELSEWHERE
 COLUMNS = ["allocator", "what", "name", "result"]
 
 
-def verification(court: Court, needed: Collection[str]) -> pd.DataFrame:
+def verification(court: Court, needed: Collection[str], assets: Path) -> pd.DataFrame:
     """Read everything that is stored about an allocator.
 
     Parameters
@@ -24,14 +26,16 @@ def verification(court: Court, needed: Collection[str]) -> pd.DataFrame:
     court : Court
     needed : collection of str
         Versions that decisions and stored partitions name.
+    assets : Path
+        Folder of the market's asset partitions.
 
     Returns
     -------
     DataFrame
         ``allocator``, ``what``, ``name`` and ``result``: "verified", or what is wrong. A version that was champion or
-        is needed and is absent is a row too.
+        is needed and is absent is a row too, and so is everything that rests on a link of a log.
     """
-    rows = [[court.log.allocator, *row] for row in _checks(court, needed)]
+    rows = [[court.log.allocator, *row] for row in _checks(court, needed, assets)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -48,7 +52,7 @@ def verified(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _checks(court: Court, needed: Collection[str]) -> Iterator[tuple[str, str, str]]:
+def _checks(court: Court, needed: Collection[str], assets: Path) -> Iterator[tuple[str, str, str]]:
     name = court.log.allocator
     logs: dict[str, Callable[[], object]] = {
         "verdicts": court.log.history,
@@ -64,6 +68,8 @@ def _checks(court: Court, needed: Collection[str]) -> Iterator[tuple[str, str, s
     inputs = [verdict.evidence.get("inputs", {}).items() for verdict in history]
     for digest in sorted({digest for each in inputs for what, digest in each if what not in ELSEWHERE}):
         yield "input", digest[:12], _result(court.inputs.read, digest)
+    if results["verdicts"] == results["tries"] == VERIFIED:
+        yield from ((what, key, missing or VERIFIED) for what, key, missing in anchors(court, assets))
 
 
 def _result(read: Callable[..., object], *names: str) -> str:

@@ -11,6 +11,8 @@ from allocator_pipeline.errors import CorruptArtifactError
 from allocator_pipeline.registry.verification import verification, verified
 from allocator_pipeline_tests.registry.conftest import best_and_worst
 
+ASSETS = Path("no-partitions")
+
 
 @pytest.fixture
 def judged(court, judge, report_on):
@@ -19,13 +21,13 @@ def judged(court, judge, report_on):
 
 
 def wrong(court, needed=()) -> dict[str, str]:
-    table = verification(court, needed)
+    table = verification(court, needed, ASSETS)
     return {row["name"]: row["result"] for _, row in table.iterrows() if row["result"] != "verified"}
 
 
 def test_whole_stores_verify(court, judged) -> None:
-    table = verified(verification(court, {"equal_weight", judged[0].champion}))
-    assert table["what"].value_counts().to_dict() == {"input": 5, "log": 3, "version": 2}
+    table = verified(verification(court, {"equal_weight", judged[0].champion}, ASSETS))
+    assert table["what"].value_counts().to_dict() == {"input": 5, "log": 3, "verdict": 2, "version": 2}
 
 
 def test_each_damage_is_named(court, judged, artifacts: object, tmp_path: Path) -> None:
@@ -41,10 +43,10 @@ def test_each_damage_is_named(court, judged, artifacts: object, tmp_path: Path) 
     found = wrong(court, {"v2019-12-30-needed"})
     assert set(found) == {first, second, walk[:12], "v2019-12-30-needed"}
     with pytest.raises(CorruptArtifactError, match=r"4 of \d+ things"):
-        verified(verification(court, {"v2019-12-30-needed"}))
+        verified(verification(court, {"v2019-12-30-needed"}, ASSETS))
     (court.log.folder / "000001.json").write_bytes(b"{}")
     assert "not what was written" in wrong(court)["verdicts"]
 
 
 def test_an_empty_registry_verifies(court) -> None:
-    assert len(verified(verification(court, set()))) == 3
+    assert len(verified(verification(court, set(), ASSETS))) == 3

@@ -1,0 +1,95 @@
+"""What rests on the logs and lies outside them, so that a log whose end was cut is noticed.
+
+A log without its last links, and with the head of that time, is a valid log: nothing in it tells that there was more.
+What was made from it does. A stored report has its try in the ledger; so has every verdict on a report or a stream; and
+the stored values of `promoted_policies` and `promotion_history` name the links that there were. Whoever removes all of
+these as well, and the summaries that count the tries, leaves nothing to notice; only a copy of both ``head.json``
+elsewhere tells then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from allocator_pipeline.errors import AllocatorError, CorruptArtifactError
+from allocator_pipeline.registry.chain import Link
+from allocator_pipeline.registry.court import Court
+from allocator_pipeline.registry.partitions import stored_partitions
+from allocator_pipeline.registry.promotion import try_of_report
+
+
+def anchors(court: Court, assets: Path) -> Iterator[tuple[str, str, str]]:
+    """Look for the link of everything that is stored about an allocator and rests on one.
+
+    Parameters
+    ----------
+    court : Court
+    assets : Path
+        Folder of the market's asset partitions.
+
+    Yields
+    ------
+    tuple of (str, str, str)
+        What, name, and which link is missing; empty if none is.
+
+    Raises
+    ------
+    CorruptArtifactError
+        If a log is not what was written, or a partition does not verify.
+    """
+    name, history, tries = court.log.allocator, court.log.history(), court.ledger.history()
+    identities, seals = {entry.identity for entry in tries}, {entry.sha256 for entry in tries}
+    for verdict in history:
+        named = verdict.evidence.get("inputs", {}).get("entry")
+        missing = named is not None and named not in seals
+        yield "verdict", str(verdict.number), "it rests on a try that the ledger does not hold" if missing else ""
+    for key, report in stored_partitions(assets, "eval_reports", name).items():
+        yield "report", key.replace("|", " "), _counted(court, report, identities)
+    for key, value in stored_partitions(assets, "promoted_policies", name).items():
+        yield "promoted_policies", key, _beginning(value["verdicts"], history, "verdict")
+    for key, value in stored_partitions(assets, "promotion_history", name).items():
+        yield (
+            "promotion_history",
+            key,
+            _beginning(value["cases"], history, "verdict") or _beginning(value["tries"], tries, "try"),
+        )
+    for key, value in stored_partitions(assets, "evaluation_summary", "all").items():
+        count = value["tries"]["count"]
+        few = f"it was made after {count} tries, and the ledger holds {len(tries)}" if count > len(tries) else ""
+        yield "evaluation_summary", key, few
+
+
+def check_anchors(court: Court, assets: Path) -> None:
+    """Raise a CorruptArtifactError that names the first thing whose link is missing; see `anchors`."""
+    for what, name, missing in anchors(court, assets):
+        if missing:
+            raise CorruptArtifactError(
+                f"The {what} {name} of {court.log.allocator} is stored, but {missing}.",
+                todo="restore the registry folder from a backup; a report without a try is counted when it is made "
+                "again.",
+                source=str(court.log.folder.parent),
+            )
+
+
+def _counted(court: Court, report: Mapping[str, Any], identities: set[str]) -> str:
+    try:
+        attempt = try_of_report(court, report)
+    except AllocatorError as error:
+        return f"its try cannot be looked for: {error.problem}"
+    return "" if attempt.identity in identities else "the ledger holds no try of it"
+
+
+def _beginning(named: Sequence[Mapping[str, Any]], links: Sequence[Link], what: str) -> str:
+    """Return which of some links, told by number and fields or seal, are not those of a log; empty if all are."""
+    for told in named:
+        number = told["number"]
+        if number > len(links):
+            return f"it names {what} {number}, and the log ends with number {len(links)}"
+        link = links[number - 1]
+        same = told["sha256"] == link.sha256 if "sha256" in told else told == asdict(link)
+        if not same:
+            return f"{what} {number} of the log is not the one that it names"
+    return ""
