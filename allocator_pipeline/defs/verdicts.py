@@ -32,8 +32,8 @@ def replayed(store: StoreResource, costs: CostConfig) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``allocator``, ``number``, ``source``, ``result`` ("same", "differs", "inputs absent" or "walk not remade") and
-        ``why``.
+        ``allocator``, ``number``, ``source``, ``result`` ("same", "differs", "inputs absent", "walk not remade" or "of
+        another version") and ``why``.
 
     Raises
     ------
@@ -66,7 +66,8 @@ def verify(store: StoreResource, costs: CostConfig) -> pd.DataFrame:
         raise CorruptArtifactError(
             f"{len(differing)} of {len(table)} verdicts are not what their inputs lead to; number {first['number']} on "
             f"{first['allocator']}: {first['why']}.",
-            todo="restore the registry folder from a backup, or find out who has edited it.",
+            todo="find out what has changed: the verdict, what it was made from, or the code that makes it; if it is "
+            "one of the first two, restore the registry folder from a backup.",
             source=str(store.root),
         )
     for allocator in ALLOCATORS:
@@ -84,7 +85,8 @@ def replay_verdicts(context: dg.OpExecutionContext, market: MarketResource, stor
 
 
 @dg.job(
-    description="Replay every verdict of every allocator: the same again, different, inputs absent, or walk not remade."
+    description="Replay every verdict of every allocator: the same again, different, inputs absent, walk not remade, "
+    "or made by another version, so that it cannot be compared in full."
 )
 def replay_verdicts_job():
     """Replay the verdicts on demand."""

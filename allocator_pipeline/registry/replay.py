@@ -3,8 +3,9 @@
 Thresholds are drawn anew, tests run anew, a report's metrics computed anew from its weekly returns. Where the stored
 state tensors are still those that a verdict on a report names, candidate and champion walk its year anew; where these
 are others or gone, the finding says so. Earlier years of a report, its baselines, and papers and baselines of a stream
-are taken as they were kept. Numbers may differ by 1e-6 of their size, which is what another processor's rounding makes
-of them; what somebody has edited by less, its hash tells.
+are taken as they were kept. A verdict of another format (`registry.verdict_format`) is compared in what both formats
+have, and called one of another version if it is the same there. Numbers may differ by 1e-6 of their size, which is what
+another processor's rounding makes of them; what somebody has edited by less, its hash tells.
 """
 
 from __future__ import annotations
@@ -33,9 +34,11 @@ from allocator_pipeline.registry.rulings import (
     ruling_on_stream,
 )
 from allocator_pipeline.registry.tries import report_try, stream_try
+from allocator_pipeline.registry.verdict_format import FORMAT, format_of, places_apart
 from allocator_pipeline.registry.verdicts import Ruling, Verdict
 
 SAME, DIFFERS, ABSENT, NOT_WALKED = "same", "differs", "inputs absent", "walk not remade"
+OTHER_VERSION = "of another version"
 ELSEWHERE = ("states", "entry")
 """Inputs that are not kept among the documents: state tensors, by hash alone, and the entry of the ledger."""
 
@@ -58,10 +61,11 @@ class Finding:
         Of the verdict.
     source : str
         What was judged.
-    status : {"same", "differs", "inputs absent", "walk not remade"}
-        The last: the same from the kept inputs, but the walk among them had to be taken as it was kept.
+    status : {"same", "differs", "inputs absent", "walk not remade", "of another version"}
+        The last but one: the same from the kept inputs, but the walk among them had to be taken as it was kept. The
+        last: the same as far as it can be compared, which is not in full.
     why : str
-        What differs or is absent; empty for the same.
+        What differs, is absent or cannot be compared; empty for the same.
     """
 
     number: int
@@ -117,11 +121,19 @@ def _again(court: Court, verdict: Verdict, before: Sequence[Verdict], tries: Seq
     if isinstance(ruling, str):
         return found(DIFFERS, ruling)
     made = json.loads(canonical_json(asdict(ruling)))
-    names = [item.name for item in fields(Ruling)]
-    differing = [place for name in names for place in _differences(made[name], getattr(verdict, name), name)]
+    stored, number = {item.name: getattr(verdict, item.name) for item in fields(Ruling)}, format_of(verdict.evidence)
+    left_out, common = places_apart(number), number > FORMAT
+    differing = [
+        place for name in stored for place in _differences(made[name], stored[name], name, left_out, common=common)
+    ]
     if differing := differing + misstated:
         return found(DIFFERS, f"made again, it has another {', '.join(differing)}")
-    return found(*walks.again(documents, inputs["states"])) if "walk" in documents else found(SAME)
+    status, why = walks.again(documents, inputs["states"]) if "walk" in documents else (SAME, "")
+    if number == FORMAT or status == DIFFERS:
+        return found(status, why)
+    apart = "what only one of them has" if common else ", ".join(sorted(left_out))
+    told = f"its format is {number}, that of this version {FORMAT}: not compared is {apart}"
+    return found(OTHER_VERSION, f"{told}; {why}" if why else told)
 
 
 class _Walks:
@@ -213,10 +225,22 @@ def _unlike(court: Court, attempt: Try, entry: Entry, tries: Sequence[Entry]) ->
     return f"made again, it has another {', '.join(differing)}" if differing else ""
 
 
-def _differences(made: Any, stored: Any, place: str) -> list[str]:
-    """Return the places at which two JSON values differ by more than rounding."""
-    if isinstance(made, dict) and isinstance(stored, dict) and made.keys() == stored.keys():
-        return [each for name in made for each in _differences(made[name], stored[name], f"{place}.{name}")]
+def _differences(
+    made: Any, stored: Any, place: str, left_out: frozenset[str] = frozenset(), *, common: bool = False
+) -> list[str]:
+    """Return the places at which two JSON values differ by more than rounding.
+
+    Left out are the places named, and if only what is ``common`` counts, those that one of the two lacks.
+    """
+    if isinstance(made, dict) and isinstance(stored, dict):
+        both, names = made.keys() & stored.keys(), {name: f"{place}.{name}" for name in {**made, **stored}}
+        alone = [inner for name, inner in names.items() if name not in both and inner not in left_out]
+        return ([] if common else alone) + [
+            each
+            for name, inner in names.items()
+            if name in both and inner not in left_out
+            for each in _differences(made[name], stored[name], inner, left_out, common=common)
+        ]
     if isinstance(made, list) and isinstance(stored, list) and len(made) == len(stored):
         unlike = any(_differences(one, other, place) for one, other in zip(made, stored, strict=True))
         return [place] if unlike else []

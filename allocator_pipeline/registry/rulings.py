@@ -24,6 +24,7 @@ from allocator_pipeline.market import calendar
 from allocator_pipeline.registry.gate import gated_outcome
 from allocator_pipeline.registry.ledger import Entry, proof_of
 from allocator_pipeline.registry.rules import Duel, judge_report, judge_stream
+from allocator_pipeline.registry.verdict_format import FORMAT
 from allocator_pipeline.registry.verdicts import Ruling, Verdict, latest_by
 
 NO_BADGE: Mapping[str, Any] = {
@@ -328,6 +329,7 @@ def _made_with(
     found: Mapping[str, Any], sides: Mapping[str, Sequence[float]] | None, gate: GateConfig, inputs: Mapping[str, str]
 ) -> dict[str, Any]:
     return {
+        "format": FORMAT,
         "badge": dict(found),
         "duel": None if sides is None else _significance(sides["challenger"], sides["champion"], found["try"]),
         "gate": asdict(gate),

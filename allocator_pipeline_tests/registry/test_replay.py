@@ -18,10 +18,12 @@ from allocator_pipeline.registry.chain import GENESIS
 from allocator_pipeline.registry.court import Court
 from allocator_pipeline.registry.replay import Finding, replay
 from allocator_pipeline.registry.rulings import ruling_on_report
+from allocator_pipeline.registry.verdict_format import FORMAT, SINCE
 from allocator_pipeline.registry.verdicts import Verdict
 from allocator_pipeline_tests.registry.conftest import COSTS, STATES, best_and_worst, make_ruling, rivals
 
 ALL = concatenate(list(STATES.values()))
+ORDER = ("after", "reason", "version", "week")
 
 
 @pytest.fixture
@@ -59,6 +61,90 @@ def test_every_kind_of_verdict_can_be_made_again(heard) -> None:
     assert kinds == ["report", "stream", "report", "rollback"]
     assert statuses(heard) == ["same"] * 4
     assert statuses(replace(heard, gate=GateConfig(True, True))) == ["same"] * 4  # each by the gate of its time
+
+
+def older(evidence: dict) -> dict:
+    """Return the evidence as the first format had it."""
+    found = {name: value for name, value in evidence.items() if name not in ("format", "seen_as_replicates")}
+    if evidence["duel"]:
+        found["duel"] = {name: value for name, value in evidence["duel"].items() if name != "deflated"}
+    return found
+
+
+def test_a_verdict_of_an_older_format_is_one_of_another_version_and_no_edited_one(heard) -> None:
+    third = heard.log.history()[2]
+    rewrite(heard, 3, evidence=older(third.evidence))
+    found = again(heard)[2]
+    assert found.status == "of another version"
+    assert found.why == (
+        f"its format is 1, that of this version {FORMAT}: not compared is evidence.duel.deflated, evidence.format, "
+        "evidence.seen_as_replicates"
+    )
+    assert "no states were given" in replay(heard)[2].why
+    other_method = {**third.evidence["duel"], "deflated": {"probability": 0.5}}  # as another version computed it
+    rewrite(heard, 3, evidence={**older(third.evidence), "duel": other_method})
+    assert statuses(heard) == ["same", "same", "of another version", "same"]
+
+
+@pytest.mark.parametrize("number", [1, 99])
+def test_another_format_hides_no_edit_of_what_both_have(heard, number) -> None:
+    evidence = {**heard.log.history()[2].evidence, "format": number, "candidate": {"sharpe": 9.0}}
+    rewrite(heard, 3, evidence=evidence)
+    found = again(heard)[2]
+    assert (found.status, "evidence.candidate.sharpe" in found.why) == ("differs", True)
+
+
+def test_what_an_older_format_had_may_not_be_absent(heard) -> None:
+    evidence = older(heard.log.history()[2].evidence)
+    del evidence["duel"]["ledoit_wolf"]
+    rewrite(heard, 3, evidence=evidence)
+    assert again(heard)[2].why == "made again, it has another evidence.duel.ledoit_wolf"
+
+
+def test_a_newer_format_is_compared_in_what_both_have(heard) -> None:
+    rewrite(heard, 3, evidence={**heard.log.history()[2].evidence, "format": 99, "new": 1})
+    found = again(heard)[2]
+    assert (found.status, "not compared is what only one of them has" in found.why) == ("of another version", True)
+
+
+def places(value: object, place: str = "evidence") -> set[str]:
+    """Return the places of a JSON value, down to where names are those of inputs or baselines, or may be absent."""
+    if not isinstance(value, dict) or place in ("evidence.inputs", "evidence.badge.against", "evidence.duel.deflated"):
+        return {place}
+    return {each for name, inner in value.items() for each in places(inner, f"{place}.{name}")}
+
+
+def test_no_field_comes_or_goes_without_a_new_format(heard) -> None:
+    """If this fails, raise `verdict_format.FORMAT`, name the place in `SINCE`, then change what is expected here."""
+    report, stream, order = (heard.log.history()[at].evidence for at in (2, 1, 3))
+    metrics = [
+        "cagr",
+        "cvar",
+        "drawdown_weeks",
+        "hit_rate",
+        "max_drawdown",
+        "sharpe",
+        "sortino",
+        "turnover",
+        "volatility",
+        "weeks",
+    ]
+    bootstrap = ["block_weeks", "draws", "estimate", "high", "level", "low", "p_value"]
+    ledoit_wolf = ["block_weeks", "draws", "estimate", "p_value", "standard_error", "t"]
+    common = {f"evidence.{name}" for name in ("format", "badge.against", "inputs")}
+    common |= {f"evidence.badge.{name}" for name in ("position", "proof", "sequence", "try", "verdict")}
+    common |= {f"evidence.gate.{name}" for name in ("proof_to_promote", "proof_to_serve")}
+    judged = {f"evidence.{name}" for name in ("baselines", "first_week", "last_week", "metric", "weeks")}
+    judged.add("evidence.duel.deflated")
+    judged |= {f"evidence.{side}.{metric}" for side in ("candidate", "champion") for metric in metrics}
+    judged |= {f"evidence.duel.bootstrap.{name}" for name in bootstrap}
+    judged |= {f"evidence.duel.ledoit_wolf.{name}" for name in ledoit_wolf}
+    walked = {f"evidence.walk_forward.{name}" for name in ("equal_weight", "hrp", "policy", "years")}
+    of_report = {"evidence.universe", "evidence.seen_as_replicates"}
+    assert (FORMAT, max(SINCE)) == (2, 2)
+    assert places(report) == common | judged | walked | of_report
+    assert places(stream) == common | judged
+    assert places(order) == common | {"evidence.duel", *(f"evidence.{name}" for name in ORDER)}
 
 
 def test_a_changed_input_is_found(heard) -> None:
