@@ -13,12 +13,11 @@ try there. What a verdict was made from is kept, so that `registry.replay` can m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from allocator_pipeline.allocators.base import Allocator
 from allocator_pipeline.atomic import canonical_json, sha256
 from allocator_pipeline.config import MIN_JUDGED_WEEKS, CostConfig
 from allocator_pipeline.errors import ConflictError, NoChampionError, NotEnoughDataError
@@ -39,6 +38,9 @@ from allocator_pipeline.registry.rulings import (
 )
 from allocator_pipeline.registry.tries import report_try, stream_try
 from allocator_pipeline.registry.verdicts import Ruling, Verdict, VerdictLog, latest_by
+
+if TYPE_CHECKING:
+    from allocator_pipeline.allocators.policy import Policy
 
 Rivals = Callable[[Sequence[str]], tuple[dict[str, list[float]], str]]
 """From weeks to the baselines' net returns in them, and the sha256 of the states they walked."""
@@ -192,7 +194,7 @@ def promote_from_stream(court: Court, papers: Sequence[Mapping[str, Any]], rival
     return verdict
 
 
-def policy_of(artifact: LoadedArtifact) -> Allocator:
+def policy_of(artifact: LoadedArtifact) -> Policy:
     """Build the policy that an artefact holds."""
     from allocator_pipeline.allocators.policy import Policy  # imports torch
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
+from allocator_pipeline.allocators.baselines import EqualWeight
+from allocator_pipeline.allocators.policy import Shrinkage
 from allocator_pipeline.atomic import canonical_json
 from allocator_pipeline.config import CostConfig
 from allocator_pipeline.evaluation import forgetting as module
@@ -22,8 +24,27 @@ TUNED = "2018-06-04"
 CUTOFF = "2016-12-27"
 
 
-def measured(states, first_tuned=TUNED, champion=(0, 1, 2), finetuned=(3, 4)):
-    return forgetting(Tilted(champion), Tilted(finetuned), states, first_tuned, CUTOFF, COSTS)
+@dataclass
+class Shrunk(Tilted):
+    """Some slots, of which a share is served, the rest being equal weight."""
+
+    share: float = 1.0
+
+    @property
+    def shrinkage(self):
+        return Shrinkage(share=self.share)
+
+    def unshrunk(self):
+        return Tilted(self.slots)
+
+    def target_weights(self, observation):
+        equal = EqualWeight(COSTS).target_weights(observation)
+        return equal + self.share * (super().target_weights(observation) - equal)
+
+
+def measured(states, first_tuned=TUNED, champion=(0, 1, 2), finetuned=(3, 4), share=1.0, cutoff=CUTOFF):
+    both = (Shrunk(champion, share=share), Shrunk(finetuned, share=share))
+    return forgetting(*both, states, first_tuned, cutoff, COSTS)
 
 
 def test_both_walk_the_weeks_before_the_tuned_ones(states):
@@ -43,6 +64,26 @@ def test_what_is_in_sample_is_said(states):
     assert found["in_sample"] == 51  # the last exit on or before 2016-12-27 is that of the week of 2016-12-19
     assert "51 of these weeks are in sample for both" in found["words"]
     assert re.search(r"less its champion's is [-+]\d\.\d\d \[[-+]\d\.\d\d,[-+]\d\.\d\d\] \(95 %\)", found["words"])
+
+
+def test_weeks_that_the_champion_never_learnt_from_show_nothing_of_what_was_forgotten(states):
+    found = measured(states, cutoff="2015-12-28")
+    assert found["in_sample"] == 0
+    assert "learnt from none of these weeks: this shows nothing of what was forgotten" in found["words"]
+    assert "this shows what was forgotten" not in found["words"]
+
+
+def test_where_nothing_is_served_the_unshrunk_policies_are_compared(states):
+    whole, none = measured(states), measured(states, share=0.0)
+    assert none["shares"] == {"champion": 0.0, "finetuned": 0.0}
+    assert none["difference"] == {"sharpe": 0.0, "cagr": 0.0}
+    assert none["unshrunk"] == {name: whole[name] for name in ("champion", "finetuned", "difference")}
+    assert none["unshrunk"]["difference"]["sharpe"] != 0.0
+    assert "nothing of either tilt is served, and both are equal weight; unshrunk, the difference" in none["words"]
+    assert "less its champion's" not in none["words"]
+    half = measured(states, share=0.5)
+    assert half["unshrunk"] == none["unshrunk"]
+    assert half["difference"] != half["unshrunk"]["difference"]
 
 
 def test_equal_policies_have_forgotten_nothing(states):
@@ -77,6 +118,6 @@ def test_at_most_five_years_are_walked(states, monkeypatch):
 def test_too_few_older_weeks_are_said_to_be_few(states, first_tuned):
     found = measured(states, first_tuned)
     assert found["weeks"] < 26
-    assert found["champion"] is found["difference"] is None
+    assert found["champion"] is found["difference"] is found["unshrunk"] is None
     assert "26 are needed" in found["words"]
     assert set(found) == set(measured(states))
