@@ -11,6 +11,7 @@ from allocator_pipeline.config import ALLOCATORS
 from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.errors import MissingPartitionError
+from allocator_pipeline.evaluation.comparison import FORMAT as COMPARISON_FORMAT
 from allocator_pipeline.evaluation.report.court import badges, table_note, tries_so_far
 from allocator_pipeline.evaluation.report.document import html_report
 from allocator_pipeline.evaluation.summary import findings, format_table, summary_table
@@ -36,7 +37,7 @@ class ReportInputs:
         Allocator -> its summary over all judged years, as far as there is one of the policies that its latest report
         judges.
     comparison : dict or None
-        The comparison of all allocators, if it is made.
+        The comparison of all allocators, if it is made and of the format that this version reads.
     """
 
     reports: dict[str, dict[str, Any]]
@@ -91,7 +92,7 @@ def latest_inputs(store: StoreResource) -> ReportInputs:
             and (summary := store.assets.read("allocator_summary", name))["versions"]
             == report["walk_forward"].get("versions")
         },
-        comparison=_only(store, "evaluation_summary"),
+        comparison=_comparison(store),
     )
 
 
@@ -116,6 +117,12 @@ def _newest(store: StoreResource, asset: str) -> dict[str, str]:
 def _only(store: StoreResource, asset: str) -> dict[str, Any] | None:
     """Return the one partition of an asset, or None while it is not made."""
     return store.assets.read(asset, "all") if store.assets.has(asset, "all") else None
+
+
+def _comparison(store: StoreResource) -> dict[str, Any] | None:
+    """Return the comparison, or None while it is not made, or made by a version that meant something else by it."""
+    found = _only(store, "evaluation_summary")
+    return found if found and found["format"] == COMPARISON_FORMAT else None
 
 
 def _decision(value: dict[str, Any], week: str) -> dict[str, Any]:

@@ -120,8 +120,8 @@ def duels_of(store: StoreResource, allocators: Sequence[str]) -> list[dict[str, 
         for verdict in store.verdicts(allocator).history():
             tests = verdict.evidence.get("duel")
             if tests and verdict.prior:
-                weeks = verdict.evidence["weeks"]
-                duels.append(kept_duel(allocator, verdict.candidate, verdict.prior, weeks, tests))
+                weeks, tried = verdict.evidence["weeks"], verdict.evidence["badge"]["try"]
+                duels.append(kept_duel(allocator, verdict.candidate, verdict.prior, weeks, tried, tests))
         papers = [
             store.assets.read("paper_evaluations", key)
             for key in store.assets.keys("paper_evaluations")

@@ -12,9 +12,11 @@ Shape of a comparison (JSON values only; equal inputs give an equal comparison):
     pairs: [{allocator, baseline, sharpe, baseline_sharpe, bootstrap: `significance.sharpe_difference`,
              ledoit_wolf: `ledoit_wolf.sharpe_test`, deflated: `deflated.deflated_gain`, verdict, words}]; both tests
              two-sided, all None below 26 weeks, deflated None for a tie
-    duels: [{allocator, challenger, champion, weeks, bootstrap, ledoit_wolf, deflated, verdict, words}]
-    deflated: {allocator: {sharpe, threshold, probability, trials}} or None; at least as many trials as there are
-              members of all ensembles
+    duels: [{allocator, challenger, champion, weeks, trials, bootstrap, ledoit_wolf, deflated, verdict, words}], trials
+           being the tries when it was judged
+    deflated: {allocator and equal_weight: {sharpe, benchmark, probability, trials}} or None; at least as many trials as
+              there are members of all ensembles. The benchmark is the best expected of tries that earn nothing; the
+              threshold of a pair's ``deflated`` is another number: the best expected gain over that rival
     overfitting: `overfitting.overfitting_probability` of choosing one among recipes x seeds, unshrunk, with the number
                  of recipes and the allocators whose seeds are ``whole_recipes`` (the others' are members), or None
     superiority: {baseline: `superiority.superior_ability` of the allocators}, empty below 26 weeks
@@ -33,7 +35,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from allocator_pipeline.config import BASELINES
+from allocator_pipeline.config import ANCHOR, BASELINES
 from allocator_pipeline.errors import ConflictError, NotEnoughDataError, WeightsError
 from allocator_pipeline.evaluation.allocator_summary import UNSHRUNK
 from allocator_pipeline.evaluation.comparison_words import comparison_words, duel_words, pair_words
@@ -46,7 +48,7 @@ from allocator_pipeline.evaluation.significance import sharpe_difference
 from allocator_pipeline.evaluation.superiority import confidence_set, superior_ability
 from allocator_pipeline.evaluation.walk_forward import POLICY
 
-FORMAT = 1
+FORMAT = 2
 LEVEL = 0.05
 
 NO_TRIES: Mapping[str, Any] = {"count": 0, "sequence": 0, "position": 0, "by_allocator": {}}
@@ -100,8 +102,8 @@ def evaluation_summary(
             for name in summaries
             for baseline in baselines
         ],
-        "duels": [{**row, "words": duel_words(row, trials)} for row in duels],
-        "deflated": _or_none(lambda: _deflated(policies, members, trials)),
+        "duels": [{**row, "words": duel_words(row)} for row in duels],
+        "deflated": _or_none(lambda: _deflated({**policies, **_anchor(baselines)}, members, trials)),
         "overfitting": _or_none(
             lambda: {
                 **overfitting_probability(_columns(summaries, weeks, _seeds)),
@@ -136,20 +138,23 @@ def duel(
 ) -> dict[str, Any]:
     """Compare a challenger's weekly net returns with the champion's over weeks that both had not seen."""
     tested = _tested(net, other, trials)
-    return _duel(allocator, challenger, champion, len(net), tested)
+    return _duel(allocator, challenger, champion, len(net), trials, tested)
 
 
 def kept_duel(
-    allocator: str, challenger: str, champion: str, weeks: int, tests: Mapping[str, Mapping[str, Any]]
+    allocator: str, challenger: str, champion: str, weeks: int, trials: int, tests: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Return the same of a duel whose tests were made when it was judged."""
+    """Return the same of a duel whose tests were made when it was judged, after so many tries."""
     verdict = verdict_of(tests["bootstrap"], tests["ledoit_wolf"])
     kept = {name: tests.get(name) for name in ("bootstrap", "ledoit_wolf", "deflated")}
-    return _duel(allocator, challenger, champion, weeks, {**kept, "verdict": verdict})
+    return _duel(allocator, challenger, champion, weeks, trials, {**kept, "verdict": verdict})
 
 
-def _duel(allocator: str, challenger: str, champion: str, weeks: int, tested: Mapping[str, Any]) -> dict[str, Any]:
-    return {"allocator": allocator, "challenger": challenger, "champion": champion, "weeks": weeks, **tested}
+def _duel(
+    allocator: str, challenger: str, champion: str, weeks: int, trials: int, tested: Mapping[str, Any]
+) -> dict[str, Any]:
+    sides = {"allocator": allocator, "challenger": challenger, "champion": champion}
+    return {**sides, "weeks": weeks, "trials": trials, **tested}
 
 
 def verdict_of(bootstrap: Mapping[str, Any] | None, ledoit_wolf: Mapping[str, Any] | None) -> str:
@@ -235,16 +240,21 @@ def _seeds(summary: Mapping[str, Any]) -> list[Sequence[float]]:
     return [walk["unshrunk_net"] for walk in summary["recipes"]["walks"]] or _members(summary)
 
 
-def _deflated(policies: Mapping[str, np.ndarray], members: np.ndarray, trials: int) -> dict[str, dict[str, Any]]:
+def _anchor(baselines: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return equal weight, if it is among the baselines: it shows what is high without any skill."""
+    return {name: net for name, net in baselines.items() if name == ANCHOR}
+
+
+def _deflated(served: Mapping[str, np.ndarray], members: np.ndarray, trials: int) -> dict[str, dict[str, Any]]:
     """Deflate what is served; the members of all, unshrunk, say how far tries spread, which shrinkage would hide."""
     spread = sharpe_ratio(members.T)
     several = len(spread) > 1
     found = {}
-    for name, net in policies.items():
+    for name, net in served.items():
         item = deflated_sharpe(net, spread if several else [], max(trials, len(spread)) if several else 1)
         found[name] = {
             "sharpe": float(sharpe_ratio(net)),
-            "threshold": item["benchmark"],
+            "benchmark": item["benchmark"],
             "probability": item["probability"],
             "trials": item["trials"],
         }

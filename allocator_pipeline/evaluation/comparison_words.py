@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from allocator_pipeline.config import ANCHOR
-from allocator_pipeline.evaluation.summary import LABELS, beside_the_tested, plus
+from allocator_pipeline.evaluation.summary import LABELS, beside_the_tested, in_order, plus
 
 
 def pair_words(row: Mapping[str, Any], weeks: int, trials: int) -> str:
     """Say how an allocator compares with a baseline.
 
     Such as ``"not distinguishable from HRP over 416 weeks: Sharpe difference -0.02, 95 % interval -0.30 to +0.20,
-    Ledoit-Wolf p 0.81, a gain above the luckiest of 48 worthless tries with probability 1 %, after 48 tries"``.
+    Ledoit-Wolf p 0.81, a gain above the luckiest of as many worthless tries with probability 1 %, after 48 tries"``.
     """
     label = LABELS.get(row["baseline"], row["baseline"])
     if row["verdict"] == "tie":
@@ -24,12 +24,12 @@ def pair_words(row: Mapping[str, Any], weeks: int, trials: int) -> str:
     )
 
 
-def duel_words(row: Mapping[str, Any], trials: int) -> str:
-    """Say how a challenger compares with the champion."""
+def duel_words(row: Mapping[str, Any]) -> str:
+    """Say how a challenger compares with the champion, after as many tries as there were when it was judged."""
     if row["verdict"] == "tie":
         return f"identical to the champion in each of {row['weeks']} weeks: a tie"
     told = f"{_verdict(row['verdict'], 'the champion')} over {row['weeks']} weeks{_numbers(row)}"
-    return f"{told}, after {_count(trials, 'try', 'tries')}"
+    return f"{told}, after {_count(row['trials'], 'try', 'tries')}"
 
 
 def comparison_words(result: Mapping[str, Any]) -> list[str]:
@@ -62,15 +62,32 @@ def _by_baseline(result: Mapping[str, Any]) -> list[str]:
             if group:
                 parts.append(f"{words}: {', '.join(group)}")
         test = result["superiority"].get(baseline)
-        best = (
-            f" The best of {test['compared']} is "
-            f"{'better' if test['p_value'] <= 0.05 else 'not better'} than it by more than chance explains "
-            f"(SPA p {_p_value(test)})."
-            if test and test["best"] and test["compared"] > 1
-            else ""
-        )
+        best = _best(test) if test and test["compared"] > 1 else ""
         sentences.append(f"Against {label}, Sharpe ratio less its own: {'; '.join(parts)}.{best}")
     return sentences
+
+
+def _best(test: Mapping[str, Any]) -> str:
+    """Say what the SPA test found, nothing where all are identical to the baseline."""
+    if not tested(test):
+        return ""
+    if test["best"] in test["ties"]:
+        return f" None of {test['compared']} is above it{of_which(test)}."
+    verdict = "better" if test["p_value"] <= 0.05 else "not better"
+    return (
+        f" The best of {test['compared']}{of_which(test)} is {verdict} than it by more than chance explains "
+        f"(SPA p {_p_value(test)})."
+    )
+
+
+def tested(test: Mapping[str, Any]) -> int:
+    """Return how many of those compared in an SPA test are no ties."""
+    return int(test["compared"]) - len(test["ties"])
+
+
+def of_which(test: Mapping[str, Any]) -> str:
+    """Return what those compared are, where some are ties: ``" (1 tested, 5 ties)"``."""
+    return f" ({tested(test)} tested, {_count(len(test['ties']), 'tie', 'ties')})" if test["ties"] else ""
 
 
 _GROUPS = {
@@ -107,10 +124,13 @@ def _chance(result: Mapping[str, Any]) -> list[str]:
 def _deflated(deflated: Mapping[str, Mapping[str, Any]], trials: int) -> str:
     first = next(iter(deflated.values()))
     seeds = ", each seed counted as one" if first["trials"] > trials else ""
-    each = ", ".join(f"{name} {100 * item['probability']:.0f} %" for name, item in deflated.items())
+    each = ", ".join(
+        f"{LABELS.get(name, name)} {100 * item['probability']:.0f} %" for name, item in in_order(deflated).items()
+    )
     return (
         f"Deflated for {_count(first['trials'], 'try', 'tries')}{seeds}: the probability that the true Sharpe ratio is "
-        f"above what the luckiest of so many worthless ones would show: {each}. Above luck is not above a baseline."
+        f"above the best to be expected of so many tries that earn nothing: {each}. In a rising market it is high "
+        "without any skill, of which only the differences to the baselines speak."
     )
 
 
@@ -126,11 +146,16 @@ def candidates_words(item: Mapping[str, Any]) -> str:
     return f"{item['columns']} recipes and seeds ({kind}; unshrunk)"
 
 
+def luck_words(item: Mapping[str, Any]) -> str:
+    """Say how often the pick would be at or below the median by luck alone: ``"52 % is pure luck"``."""
+    return f"{100 * item['by_luck']:.0f} % is pure luck"
+
+
 def _overfitting(item: Mapping[str, Any]) -> str:
     return (
-        f"Whoever picks the best of the {candidates_words(item)} on one half of the weeks finds it below "
-        f"the median in the other half in {100 * item['probability']:.0f} % of {item['splits']} splits (50 % is pure "
-        "luck)."
+        f"Whoever picks the best of the {candidates_words(item)} on one half of the weeks finds it at or "
+        f"below the median in the other half in {100 * item['probability']:.0f} % of {item['splits']} splits "
+        f"({luck_words(item)})."
     )
 
 
@@ -155,8 +180,7 @@ def _numbers(row: Mapping[str, Any]) -> str:
         return ""
     gain = row.get("deflated")
     lucky = (
-        f", a gain above the luckiest of {_count(gain['trials'], 'worthless try', 'worthless tries')} with probability "
-        f"{100 * gain['probability']:.0f} %"
+        f", a gain above the luckiest of as many worthless tries with probability {100 * gain['probability']:.0f} %"
         if gain
         else ""
     )

@@ -34,7 +34,9 @@ def overfitting_probability(returns: ArrayLike, spells: int = SPELLS) -> dict[st
     Returns
     -------
     dict
-        ``probability`` (share of halves whose best column ranks at or below the median in the other half), ``logit``
+        ``probability`` (share of halves whose best column ranks at or below the median in the other half), ``by_luck``
+        (what it would be on average if no column had an edge: 1/2 of an even number of columns, (N + 1) / 2N of an odd
+        one, in which the median column counts), ``logit``
         (mean of ``log(w / (1 - w))``, w the relative rank; positive is good), ``in_sample`` and ``out_of_sample`` (mean
         annualised Sharpe ratio of the chosen column in its own half and in the other), ``loss_probability`` (share of
         halves whose chosen column has a negative Sharpe ratio in the other), ``columns``, ``splits`` and ``weeks``.
@@ -69,6 +71,7 @@ def overfitting_probability(returns: ArrayLike, spells: int = SPELLS) -> dict[st
     rank = (below + 0.5 * (tied + 1)) / (matrix.shape[1] + 1)
     return {
         "probability": float((rank <= 0.5).mean()),
+        "by_luck": (matrix.shape[1] + 1) // 2 / matrix.shape[1],
         "logit": float(np.log(rank / (1 - rank)).mean()),
         "in_sample": float(chosen_by[rows, best].mean()),
         "out_of_sample": float(outcome.mean()),

@@ -48,8 +48,8 @@ def superior_ability(
     -------
     dict
         ``p_value`` (consistent), ``lower`` and ``upper`` (its bounds; the upper one is White's reality check), ``best``
-        (name of the greatest studentised difference, None if all equal the benchmark), ``compared`` (how many) and
-        ``block_weeks``.
+        (name of the greatest studentised difference), ``compared`` (how many), ``ties`` (names of those that equal the
+        benchmark in every week; the others are tested) and ``block_weeks``.
 
     Raises
     ------
@@ -62,6 +62,9 @@ def superior_ability(
     -----
     `arch` uses its standard errors to recentre, not in the statistic. Differences are divided by theirs beforehand,
     which makes the statistic Hansen's studentised one.
+
+    A tie's difference is 0 in every draw. It cannot be divided by its error and is not passed on; but where everything
+    else lies below the benchmark, it is the best, and the statistic is 0: no draw lies below that, so that p is 1.
     """
     from arch.bootstrap import SPA
 
@@ -69,10 +72,14 @@ def superior_ability(
     gains = _yearly(series) - _yearly(reference)
     error = np.sqrt(long_run_variance(gains))
     varies = error > 1e-12
-    if not varies.any():
-        return {"p_value": 1.0, "lower": 1.0, "upper": 1.0, "best": None, "compared": len(names), "block_weeks": 1}
     scaled = gains[varies] / error[varies, None]
-    best = int(scaled.mean(axis=1).argmax())
+    score = np.zeros(len(names))
+    score[varies] = scaled.mean(axis=1)
+    best = names[int(score.argmax())]
+    ties = [name for name, differs in zip(names, varies, strict=True) if not differs]
+    found = {"best": best, "compared": len(names), "ties": ties}
+    if best in ties:
+        return {"p_value": 1.0, "lower": 1.0, "upper": 1.0, **found, "block_weeks": 1}
     block = max(block_length(row) for row in scaled)
     test = SPA(np.zeros(len(reference)), -scaled.T, block_size=block, reps=draws, seed=seed)
     test.compute()
@@ -80,8 +87,7 @@ def superior_ability(
         "p_value": float(test.pvalues["consistent"]),
         "lower": float(test.pvalues["lower"]),
         "upper": float(test.pvalues["upper"]),
-        "best": [name for name, kept in zip(names, varies, strict=True) if kept][best],
-        "compared": len(names),
+        **found,
         "block_weeks": block,
     }
 

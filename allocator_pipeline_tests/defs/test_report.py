@@ -53,6 +53,11 @@ def test_a_summary_of_policies_before_a_new_training_is_not_shown_beside_the_rep
     assert latest_inputs(store).summaries == {}
 
 
+def test_a_comparison_of_another_version_is_not_shown(store, made):
+    store.assets.write("evaluation_summary", "all", {**made.comparison(), "format": 1})
+    assert latest_inputs(store).comparison is None
+
+
 def test_without_any_report_it_says_what_to_do(tmp_path):
     with pytest.raises(MissingPartitionError, match="materialise eval_reports"):
         latest_inputs(StoreResource(root=str(tmp_path)))

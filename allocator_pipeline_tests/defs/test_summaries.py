@@ -141,12 +141,16 @@ def test_a_stream_of_paper_weeks_is_a_duel_once_it_is_long_enough(store):
 
 
 def test_a_verdict_that_carries_its_tests_is_a_duel_and_one_that_does_not_is_none(store):
-    tested = duel("ppo_lstm", "v2", "v1", CHALLENGER, CHAMPION, 1)
+    tested = duel("ppo_lstm", "v2", "v1", CHALLENGER, CHAMPION, 5)
     tests = {name: tested[name] for name in ("bootstrap", "ledoit_wolf", "deflated")}
     log = store.verdicts("ppo_lstm")
     common = {"kind": "report", "reason": "x", "effective_week": WEEKS[0], "source": "report:ppo_lstm|2020"}
     for number, (candidate, prior, evidence) in enumerate(
-        [("v1", None, {}), ("v2", "v1", {"weeks": len(WEEKS), "duel": tests}), ("v3", "v1", {"duel": None})]
+        [
+            ("v1", None, {}),
+            ("v2", "v1", {"weeks": len(WEEKS), "badge": {"try": 5}, "duel": tests}),
+            ("v3", "v1", {"duel": None}),
+        ]
     ):
         outcome = "promoted" if prior is None else "kept"
         ruling = Ruling(

@@ -245,6 +245,7 @@ class MadeUpSummaries:
             "challenger": "v2018-06-29-chal01-ft",
             "champion": "v2017-12-26-cham01",
             "weeks": 27,
+            "trials": 12,
             "bootstrap": {"estimate": 0.12, "low": -0.4, "high": 0.61, "p_value": 0.62},
             "ledoit_wolf": {"p_value": 0.58},
             "deflated": {"ratio": 0.2, "threshold": 1.1, "probability": 0.17, "trials": 12},

@@ -142,7 +142,7 @@ def test_the_ledgers_count_rules_where_there_is_one(summaries, compared):
     tries = {"count": 130, "sequence": 3, "position": 10, "by_allocator": {"ppo_lstm": 130}}
     many = evaluation_summary(summaries, tries)
     assert many["trials"] == many["deflated"]["sac_lstm"]["trials"] == 130
-    assert many["deflated"]["sac_lstm"]["threshold"] > compared["deflated"]["sac_lstm"]["threshold"]
+    assert many["deflated"]["sac_lstm"]["benchmark"] > compared["deflated"]["sac_lstm"]["benchmark"]
     assert "after 130 tries (recorded in the ledger)" in many["words"][0]
     assert pair_of(many, "sac_lstm")["words"].endswith("after 130 tries")
 
@@ -176,7 +176,10 @@ def test_the_words_hold_no_number_without_its_interval_tries_and_baselines(compa
     assert "not distinguishable: sac_lstm (" in words
     assert "above by more than chance explains: dpg_lstm (" in words
     assert "95 % " in words
-    assert "The best of 3 is better than it by more than chance explains (SPA p " in words
+    assert "The best of 3 (2 tested, 1 tie) is better than it by more than chance explains (SPA p " in words
+    assert "The best of 3 is better than it by more than chance explains (SPA p " in words  # than HRP
+    assert "at or below the median" in words
+    assert "splits (56 % is pure luck)." in words  # of nine columns
     assert "comparisons at 95 % (1 is a tie): if nothing differed at all" in words
     assert "Deflated for 24 tries" in words
     assert "model confidence set, 95 %" in words
@@ -229,24 +232,52 @@ def test_a_duel_is_judged_alike_from_returns_and_from_kept_tests():
     challenger = noisy(champion, 4)
     found = duel("ppo_lstm", "v2", "v1", challenger, champion, 12)
     assert found["verdict"] == "same"
-    words = duel_words(found, 12)
+    words = duel_words(found)
     assert words.startswith("not distinguishable from the champion over 52 weeks: Sharpe difference ")
     assert words.endswith(", after 12 tries")
     assert found["deflated"]["trials"] == 12
-    assert (
-        f"above the luckiest of 12 worthless tries with probability {100 * found['deflated']['probability']:.0f} %"
-        in words
-    )
-    assert kept_duel("ppo_lstm", "v2", "v1", 52, found) == found
+    lucky = f"luckiest of as many worthless tries with probability {100 * found['deflated']['probability']:.0f} %"
+    assert lucky in words
+    assert kept_duel("ppo_lstm", "v2", "v1", 52, 12, found) == found
     tie = duel("ppo_lstm", "v2", "v1", champion, champion, 12)
-    assert duel_words(tie, 12) == "identical to the champion in each of 52 weeks: a tie"
-    assert kept_duel("ppo_lstm", "v2", "v1", 52, tie) == tie
+    assert duel_words(tie) == "identical to the champion in each of 52 weeks: a tie"
+    assert kept_duel("ppo_lstm", "v2", "v1", 52, 12, tie) == tie
 
 
-def test_duels_are_told_with_the_tries(summaries):
+def test_duels_are_told_with_the_tries_of_their_own_time_and_no_other_number_of_tries(summaries):
     champion = market(52)
-    found = evaluation_summary(summaries, duels=[duel("ppo_lstm", "v2", "v1", noisy(champion, 4), champion, 24)])
-    assert found["duels"][0]["words"].endswith("after 24 tries")
+    tries = {**NO_TRIES, "count": 48}
+    early = duel("ppo_lstm", "v2", "v1", noisy(champion, 4), champion, 3)
+    found = evaluation_summary(summaries, tries, [early])["duels"][0]
+    assert found["trials"] == found["deflated"]["trials"] == 3
+    assert re.findall(r"(\d+) (?:worthless )?tr(?:y|ies)", found["words"]) == ["3"]
+
+
+def test_equal_weight_is_deflated_beside_the_policies_that_are_no_better(summaries, compared):
+    """A policy that is equal weight in every week shows no skill by a probability that equal weight has as well."""
+    deflated = compared["deflated"]
+    assert list(deflated) == ["ppo_lstm", "sac_lstm", "dpg_lstm", "equal_weight"]
+    assert deflated["equal_weight"]["probability"] == pytest.approx(deflated["ppo_lstm"]["probability"])
+    assert deflated["equal_weight"]["benchmark"] == deflated["ppo_lstm"]["benchmark"]
+    assert "threshold" not in deflated["ppo_lstm"]  # that of a gain over a rival is another number
+    (told,) = [sentence for sentence in compared["words"] if sentence.startswith("Deflated")]
+    assert f"equal weight {100 * deflated['equal_weight']['probability']:.0f} %" in told
+    assert "without any skill, of which only the differences to the baselines speak" in told
+
+
+def test_the_best_of_ties_and_of_what_is_below_is_a_tie():
+    equal = market()
+    ties = {name: made_up(equal, noisy(equal, 2), {"equal_weight": equal}, [noisy(equal, 3)] * 2) for name in "ab"}
+    below = made_up(noisy(equal, 5, gain=-0.001), noisy(equal, 6), {"equal_weight": equal}, [noisy(equal, 7)] * 2)
+    found = evaluation_summary({**ties, "c": below})
+    test = found["superiority"]["equal_weight"]
+    assert (test["best"], test["ties"], test["p_value"]) == ("a", ["a", "b"], 1.0)
+    words = "\n".join(found["words"])
+    assert "None of 3 is above it (1 tested, 2 ties)." in words
+    above = made_up(noisy(equal, 5, gain=0.004), noisy(equal, 6), {"equal_weight": equal}, [noisy(equal, 7)] * 2)
+    words = "\n".join(evaluation_summary({**ties, "c": above})["words"])
+    assert "The best of 3 (1 tested, 2 ties) is better than it by more than chance explains (SPA p " in words
+    assert "SPA" not in "\n".join(evaluation_summary(ties)["words"])
 
 
 def test_what_has_the_same_returns_is_tested_once(summaries):

@@ -40,6 +40,13 @@ def test_choosing_among_noise_is_overfitting_about_half_of_the_time():
     )
 
 
+@pytest.mark.parametrize(("columns", "expected"), [(2, 1 / 2), (3, 2 / 3), (9, 5 / 9), (12, 1 / 2), (21, 11 / 21)])
+def test_what_luck_alone_makes_of_it_depends_on_whether_the_number_of_columns_is_odd(columns, expected):
+    chances = [overfitting_probability(noise(seed, columns=columns), spells=8) for seed in range(60)]
+    assert [found["by_luck"] for found in chances] == pytest.approx([expected] * len(chances))
+    assert np.mean([found["probability"] for found in chances]) == pytest.approx(expected, abs=0.09)
+
+
 def test_skill_is_not_overfitting():
     returns = noise(2)
     returns[:, 3] += 0.01

@@ -47,10 +47,20 @@ def test_the_poor_do_not_hide_the_good():
 
 def test_a_tie_is_not_superior():
     market, others = series(4)
-    assert superior_ability(market, {"copy": market})["p_value"] == 1.0
-    assert superior_ability(market, {"copy": market})["best"] is None
+    only = superior_ability(market, {"copy": market, "again": market})
+    assert (only["p_value"], only["best"], only["compared"], only["ties"]) == (1.0, "copy", 2, ["copy", "again"])
     alone, with_copy = superior_ability(market, others), superior_ability(market, others | {"copy": market})
-    assert with_copy == alone | {"compared": 6}
+    assert alone["ties"] == []
+    assert with_copy == alone | {"compared": 6, "ties": ["copy"]}
+
+
+def test_a_tie_is_better_than_what_is_below():
+    market, others = series(4)
+    poor = {"poor": others["s0"] - 0.004, "copy": market}
+    found = superior_ability(market, poor)
+    assert (found["best"], found["ties"], found["compared"]) == ("copy", ["copy"], 2)
+    assert found["lower"] == found["p_value"] == found["upper"] == 1.0
+    assert superior_ability(market, {"poor": poor["poor"]})["best"] == "poor"
 
 
 def test_the_confidence_set_holds_the_best_and_excludes_the_poor():

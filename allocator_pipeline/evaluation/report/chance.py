@@ -9,9 +9,9 @@ from typing import Any
 
 from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation import charts
-from allocator_pipeline.evaluation.comparison_words import candidates_words
+from allocator_pipeline.evaluation.comparison_words import candidates_words, luck_words, of_which, tested
 from allocator_pipeline.evaluation.page import table
-from allocator_pipeline.evaluation.report.estimates import Sharpe, Tries, difference, sharpe_charts
+from allocator_pipeline.evaluation.report.estimates import FIXED_RULE, Sharpe, Tries, difference, sharpe_charts
 from allocator_pipeline.evaluation.report.results import mark
 from allocator_pipeline.evaluation.report.section import (
     Comparison,
@@ -20,6 +20,7 @@ from allocator_pipeline.evaluation.report.section import (
     absent,
     bullets,
     folded,
+    longest,
     note,
 )
 from allocator_pipeline.evaluation.summary import LABELS, Reports, Row, findings, in_order, in_words, p_value, percent
@@ -50,15 +51,17 @@ def significance(
             _differences(tries),
             _pairs(principal, tries),
             folded("Against the other baselines", _pairs(others, tries)) if others else "",
-            _duels(comparison["duels"], tries),
+            _duels(comparison["duels"]),
             "<h3>Allowing for how many were tried</h3>",
             _deflated(comparison, summaries),
             _superiority(comparison),
             _confidence_set(comparison),
             folded("Every comparison in words", f'<div class="words">{bullets(comparison["words"])}</div>'),
             note(
-                "Deflated Sharpe ratio: the probability that the true one lies above what the luckiest of so many "
-                "worthless tries would show; below 95 % it is no evidence. SPA: whether the best of all is better than "
+                "Deflated Sharpe ratio: the probability that the true one lies above the benchmark, which is the best "
+                "to be expected of so many tries that earn nothing, spread like the members of the ensembles. Below "
+                "95 % it is no evidence of earning anything; above, it is none of skill, for a rising market lifts "
+                "equal weight as well, which has a row of its own. SPA: whether the best of all is better than "
                 "a baseline, knowing how many were compared. Model confidence set: all that may be the best. These "
                 "know of the allocators, and the first of the seeds of their ensembles too. The fixed reference recipe "
                 "is in none of them and not among the tries."
@@ -132,21 +135,21 @@ def _p(test: Mapping[str, Any] | None) -> str:
     return "<small>too few weeks</small>" if test is None else p_value(test.get("p_value"))
 
 
-def _duels(duels: Sequence[Pair], tries: Tries) -> str:
+def _duels(duels: Sequence[Pair]) -> str:
     if not duels:
         return f"<h3>Challenger and champion</h3>{note('None has 26 common weeks yet.')}"
     differ = [duel for duel in duels if duel["verdict"] != "tie"]
     same = [duel for duel in duels if duel["verdict"] == "tie"]
-    shown = _duel_table(differ, tries) if differ else ""
+    shown = _duel_table(differ) if differ else ""
     if same:
-        shown += folded(f"{len(same)} more, identical in every week", _duel_table(same, tries))
+        shown += folded(f"{len(same)} more, identical in every week", _duel_table(same))
     return f"<h3>Challenger and champion</h3>{shown}"
 
 
-def _duel_table(duels: Sequence[Pair], tries: Tries) -> str:
+def _duel_table(duels: Sequence[Pair]) -> str:
     body = [
         [
-            f"<strong>{escape(duel['allocator'])}</strong>{tries.html()}",
+            f"<strong>{escape(duel['allocator'])}</strong>{Tries(duel['trials']).html()}",
             f"<code>{escape(duel['challenger'])}</code><br><small>against "
             f"<code>{escape(duel['champion'])}</code></small>",
             f"{duel['weeks']}",
@@ -179,23 +182,27 @@ def _above_luck(row: Pair) -> str:
 
 def _deflated(comparison: Comparison, summaries: Summaries) -> str:
     body = []
-    for allocator, item in in_order(comparison["deflated"] or {}).items():
-        beside = {
-            pair["baseline"]: pair["baseline_sharpe"]
-            for pair in comparison["pairs"]
-            if pair["allocator"] == allocator and pair["baseline"] in PRINCIPAL_BASELINES
-        }
-        interval = summaries[allocator]["series"]["policy"]["interval"] if allocator in summaries else None
+    baselines = {pair["baseline"]: pair["baseline_sharpe"] for pair in comparison["pairs"]}
+    for name, item in in_order(comparison["deflated"] or {}).items():
+        beside = {rule: baselines[rule] for rule in PRINCIPAL_BASELINES if rule in baselines and rule != name}
+        interval = _interval(name, summaries)
+        tries = FIXED_RULE if name in baselines else Tries(item["trials"])
         body.append(
             [
-                f"<strong>{escape(allocator)}</strong>",
-                Sharpe(item["sharpe"], interval, Tries(item["trials"]), beside).html(),
-                f"{item['threshold']:.2f}",
+                f"<strong>{escape(LABELS.get(name, name))}</strong>",
+                Sharpe(item["sharpe"], interval, tries, beside).html(),
+                f"{item['benchmark']:.2f}",
                 percent(item["probability"]),
             ]
         )
-    header = ["", "net Sharpe ratio", "luckiest of as many worthless tries", "deflated Sharpe ratio"]
+    header = ["", "net Sharpe ratio", "benchmark: best of as many tries that earn nothing", "deflated Sharpe ratio"]
     return table(header, body) if body else note("Too few weeks to deflate a Sharpe ratio.")
+
+
+def _interval(name: str, summaries: Summaries) -> Mapping[str, Any] | None:
+    """Return the interval of a policy, or of a baseline, which the longest summary holds."""
+    series = summaries[name]["series"] if name in summaries else longest(summaries)["series"] if summaries else {}
+    return series.get("policy" if name in summaries else name, {}).get("interval")
 
 
 def _overfitting(comparison: Comparison) -> list[str]:
@@ -204,8 +211,8 @@ def _overfitting(comparison: Comparison) -> list[str]:
         return []
     return [
         f"Probability of backtest overfitting {percent(found['probability'], 0)}: so often the recipe and seed that do "
-        f"best in one half of the weeks are below the median of all {candidates_words(found)} in the other. Half is "
-        "pure luck."
+        f"best in one half of the weeks are at or below the median of all {candidates_words(found)} in the other; "
+        f"{luck_words(found)}."
     ]
 
 
@@ -213,14 +220,20 @@ def _superiority(comparison: Comparison) -> str:
     body = [
         [
             f"<strong>better than {escape(LABELS.get(baseline, baseline))}?</strong>",
-            escape(test["best"] or "all are identical to it"),
-            f"{test['compared']}",
+            escape(_best(test)),
+            f"{test['compared']}{of_which(test)}",
             p_value(test["p_value"]),
             f"{p_value(test['lower'])} to {p_value(test['upper'])}",
         ]
         for baseline, test in in_order(comparison["superiority"]).items()
     ]
     return table(["SPA test", "best", "of", "p", "bounds of p"], body, text=[1]) if body else ""
+
+
+def _best(test: Mapping[str, Any]) -> str:
+    if not tested(test):
+        return "all are identical to it"
+    return "a tie: none is above it" if test["best"] in test["ties"] else str(test["best"])
 
 
 def _confidence_set(comparison: Comparison) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -52,6 +53,35 @@ def test_what_knows_how_many_were_tried_is_shown(significance, comparison):
         "not distinguishable from the champion",
     ):
         assert words in text, words
+
+
+def test_equal_weight_has_a_deflated_sharpe_ratio_beside_the_policies(significance, comparison):
+    shown = significance(comparison)
+    (table,) = [one for one in shown.found(tag="table") if "deflated Sharpe ratio" in one.text]
+    lines = body_rows(table)
+    assert len(lines) == len(SUMMARISED) + 1
+    assert lines[-1].startswith("equal weight")
+    assert "a fixed rule" in lines[-1]
+    assert "above, it is none of skill" in shown.text
+    assert "luckiest of as many" not in table.text
+
+
+def test_the_spa_test_says_how_many_were_tested_and_how_many_tie(significance, comparison):
+    (table,) = [one for one in significance(comparison).found(tag="table") if "SPA test" in one.text]
+    line = next(line for line in body_rows(table) if "equal weight" in line)
+    assert f"{len(SUMMARISED)} ({len(SUMMARISED) - 1} tested, 1 tie)" in line
+    poor = copy.deepcopy(comparison)
+    poor["superiority"]["equal_weight"] |= {"best": "sac_patchtst", "p_value": 1.0}
+    (table,) = [one for one in significance(poor).found(tag="table") if "SPA test" in one.text]
+    assert "a tie: none is above it" in next(line for line in body_rows(table) if "equal weight" in line)
+
+
+def test_a_duel_stands_beside_the_tries_of_its_own_time(significance, comparison):
+    changed = copy.deepcopy(comparison)
+    changed["duels"][0] |= {"trials": 3}
+    (table,) = [one for one in significance(changed).found(tag="table") if "challenger" in one.text]
+    (line,) = body_rows(table)
+    assert re.findall(r"after (\d+) tr", line) == ["3"]
 
 
 def test_too_few_weeks_for_tests_leave_a_page(significance, comparison):
