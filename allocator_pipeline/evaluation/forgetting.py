@@ -18,7 +18,7 @@ import pandas as pd
 from allocator_pipeline.config import MIN_JUDGED_WEEKS, CostConfig
 from allocator_pipeline.evaluation.metrics import metrics
 from allocator_pipeline.evaluation.significance import sharpe_difference
-from allocator_pipeline.evaluation.summary import signed
+from allocator_pipeline.evaluation.summary import paired_with, signed
 from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline.portfolio.state import StateTensors
@@ -71,7 +71,7 @@ def forgetting(
     served, apart = _compared(both, older, costs)
     unshrunk, apart_unshrunk = _compared({name: one.unshrunk() for name, one in both.items()}, older, costs)
     as_served = (
-        f"the fine-tune's Sharpe ratio less its champion's is {signed(apart)} (95 %) as served"
+        f"the fine-tune's Sharpe ratio less its champion's is {_told(apart)} as served"
         if any(shares.values())
         else "nothing of either tilt is served, and both are equal weight"
     )
@@ -84,7 +84,7 @@ def forgetting(
         "unshrunk": unshrunk,
         "shares": shares,
         "words": f"On the {count} weeks before those it was tuned on, {as_served}; unshrunk, the difference of Sharpe "
-        f"ratios is {signed(apart_unshrunk)} (95 %). {_in_sample(int(seen))}, and counts as no try.",
+        f"ratios is {_told(apart_unshrunk)}. {_in_sample(int(seen))}, and counts as no try.",
     }
 
 
@@ -97,6 +97,13 @@ def _compared(
     found = {name: {key: values[key] for key in NUMBERS} for name, values in measured.items()}
     difference = {key: found["finetuned"][key] - found["champion"][key] for key in NUMBERS}
     return {**found, "difference": difference}, sharpe_difference(runs["finetuned"].net, runs["champion"].net)
+
+
+def _told(difference: Mapping[str, Any]) -> str:
+    """Return a difference with its interval, or that there is none."""
+    if paired_with(difference) == "tie":
+        return "none, since the two are equal in every week"
+    return f"{signed(difference)} (95 %)"
 
 
 def _in_sample(seen: int) -> str:

@@ -87,7 +87,9 @@ def test_where_nothing_is_served_the_unshrunk_policies_are_compared(states):
 
 
 def test_equal_policies_have_forgotten_nothing(states):
-    assert measured(states, finetuned=(0, 1, 2))["difference"] == {"sharpe": 0.0, "cagr": 0.0}
+    found = measured(states, finetuned=(0, 1, 2))
+    assert found["difference"] == {"sharpe": 0.0, "cagr": 0.0}
+    assert found["words"].count("none, since the two are equal in every week") == 2
 
 
 def test_nothing_from_the_tuned_weeks_on_is_read(states):
