@@ -194,7 +194,7 @@ def _response_rows(moved: Mapping[str, float], parts: Mapping[str, float] | None
 
 
 def placebo_words(summary: Summary) -> str:
-    """Say what the policy earns when each week's forecasts are shuffled among the stocks."""
+    """Say what the policy earns when the stocks have exchanged their forecasts."""
     placebo = summary["placebo"]
     drawn = [row["unshrunk_sharpe"] for row in placebo["draws"]]
     served = [row["sharpe"] for row in placebo["draws"]]
