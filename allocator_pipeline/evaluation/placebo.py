@@ -1,7 +1,7 @@
 """What a policy earns when its forecasts are someone else's: the stocks exchange them, for all weeks alike.
 
-A draw is one permutation of the 15 slots. So the policy sees the same 15 paths of forecasts, each whole: their level and
-spread in every week, how long a forecast lasts, how they move together, and with that about as much turnover. What is
+A draw is one permutation of the 15 slots. So the policy sees the same 15 paths of forecasts, each whole: their level
+and spread in every week, how long a forecast lasts, how they move together, and so about as much turnover. What is
 destroyed is which stock a path speaks of, and what it has in common with that stock's other signals. A permutation
 anew each week would destroy the forecasts' persistence as well, and make a policy that trades little look skilled.
 """

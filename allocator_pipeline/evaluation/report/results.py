@@ -124,7 +124,8 @@ def every_metric(allocators: Sequence[str], summaries: Summaries, tries: Tries) 
     remark = (
         "Over all judged years, net of costs, holdings carried from year to year. Worst weeks won: of the worst 5 % "
         "of equal weight's weeks, the share in which a series did better. CVaR: mean of its own worst 5 %. "
-        "Break-even: the cost of a unit of turnover at which the CAGR is equal weight's; empty where there is none. "
+        "Break-even: the cost of a unit of turnover at which the CAGR is equal weight's; empty where there is none, "
+        "and the section on costs says why. "
         "Herfindahl index: sum of squared weights, from 1/16. Unshrunk: the same policy with its whole tilt, which "
         "nobody is served."
     )

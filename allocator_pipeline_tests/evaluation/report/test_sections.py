@@ -150,6 +150,19 @@ def test_costs_have_levels_break_even_and_an_interval_where_they_are_charged(mad
     assert served["y"] == sorted(served["y"], reverse=True)
 
 
+def test_without_a_break_even_the_page_says_on_which_side_a_series_stays(made):
+    changed = copy.deepcopy(made.summaries)
+    for name, growth in (("policy", 0.05), ("unshrunk", -0.05)):
+        series = changed["ppo_lstm"]["series"][name]
+        series["metrics"]["break_even_bps"] = None
+        series["cost_levels"]["0"]["cagr"] += growth
+    rows = body_rows(parsed(conduct.trading(SUMMARISED, changed, TRIES).body).found(tag="table")[0])
+    assert rows[0].endswith("ahead at any cost")
+    assert rows[1].endswith("not ahead even without costs")
+    own = next(row for row in rows if row.startswith("equal weight"))
+    assert own.endswith("%")
+
+
 def test_a_response_without_gradients_shows_permutations(made):
     found = made.summaries["ppo_lstm"]["response"] | {"integrated_gradients": None}
     figure = side_by_side.response("ppo_lstm", found, "features")
