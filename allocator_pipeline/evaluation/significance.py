@@ -59,7 +59,7 @@ def sharpe_interval(net: ArrayLike, *, draws: int = DRAWS, seed: int = SEED) -> 
     (series,) = checked_returns(net)
     block = block_length(sharpe_influence(series))
     picks = resampled_weeks(len(series), block, draws, seed)
-    return _summary(float(sharpe_ratio(series)), sharpe_ratio(series[picks]), block)
+    return interval_of_draws(float(sharpe_ratio(series)), sharpe_ratio(series[picks]), block)
 
 
 def sharpe_difference(net: ArrayLike, other: ArrayLike, *, draws: int = DRAWS, seed: int = SEED) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def sharpe_difference(net: ArrayLike, other: ArrayLike, *, draws: int = DRAWS, s
     estimate = float(sharpe_ratio(first) - sharpe_ratio(second))
     sample = sharpe_ratio(first[picks]) - sharpe_ratio(second[picks])
     further = np.count_nonzero(np.abs(sample - estimate) >= abs(estimate))
-    return {**_summary(estimate, sample, block), "p_value": (1 + further) / (1 + draws)}
+    return {**interval_of_draws(estimate, sample, block), "p_value": (1 + further) / (1 + draws)}
 
 
 def ratio_interval(
@@ -130,7 +130,7 @@ def ratio_interval(
     influence = (above - estimate * below) / below.mean()  # first-order term of the delta method
     block = block_length(influence)
     picks = resampled_weeks(len(above), block, draws, seed)
-    return _summary(estimate, above[picks].sum(axis=1) / below[picks].sum(axis=1), block)
+    return interval_of_draws(estimate, above[picks].sum(axis=1) / below[picks].sum(axis=1), block)
 
 
 def sharpe_influence(net: np.ndarray) -> np.ndarray:
@@ -211,7 +211,8 @@ def resampled_weeks(count: int, block: int, draws: int, seed: int, kind: Blocks 
     return picks
 
 
-def _summary(estimate: float, sample: np.ndarray, block: int) -> dict[str, Any]:
+def interval_of_draws(estimate: float, sample: np.ndarray, block: int) -> dict[str, Any]:
+    """Return an estimate with the interval that bootstrap draws of it, shape (draws,), span in blocks of some weeks."""
     low, high = np.quantile(sample, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return {
         "estimate": estimate,

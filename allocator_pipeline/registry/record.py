@@ -11,6 +11,7 @@ from typing import Any
 from allocator_pipeline.evaluation.evidence import TRIES
 from allocator_pipeline.evaluation.plots import line_picture
 from allocator_pipeline.evaluation.report.estimates import Tries
+from allocator_pipeline.registry.growth import apart, growth_words
 from allocator_pipeline.registry.ledger import BASELINES, FAILED, NOT_PROVEN, PROVEN, SCORED, TIE, Entry
 from allocator_pipeline.registry.rules import WORDS
 from allocator_pipeline.registry.verdicts import Verdict
@@ -185,12 +186,17 @@ def _numbers(evidence: Mapping[str, Any]) -> str:
         scores = badge.get("against", {}) if metric == "sharpe" else {}
         rivals = [f"{WORDS[name]} {walked[name]:.4f}{_scored(scores.get(name))}" for name in evidence["baselines"]]
         years = f"{walked['years'][0]} to {walked['years'][-1]}"
-        told.append(", ".join([f"{years}: recipe {walked['policy']:.4f}", *rivals]))
+        recipe = growth_words(evidence["growth"]) if evidence.get("growth") else f"{walked['policy']:.4f}"
+        told.append(", ".join([f"{years}: recipe {recipe}", *rivals]))
+    elif evidence.get("growth"):
+        told.append(f"CAGR over the weeks tried {growth_words(evidence['growth'])}")
     return f"{'; '.join(told)}; {Tries(badge.get('try') or 0).words()}" if told else ""
 
 
 def _apart(evidence: Mapping[str, Any], metric: str) -> str:
-    """Return the interval of candidate less champion, which was drawn for the Sharpe ratio only."""
+    """Return candidate less champion with its interval, by the metric that decides."""
+    if (growth := evidence.get("growth")) and growth["champion"]:
+        return f" (difference {apart(growth['champion'])})"
     return f" ({_difference(evidence['duel']['bootstrap'])})" if metric == "sharpe" and evidence.get("duel") else ""
 
 
