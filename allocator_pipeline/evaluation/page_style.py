@@ -52,7 +52,8 @@ td small, th small { color:var(--faint); font-size:12.5px; }
 code { font:12.5px ui-monospace,"DejaVu Sans Mono",Menlo,monospace; }
 .badge { font-weight:600; white-space:nowrap; } .promoted, .rolled_back { color:var(--good); }
 .kept { color:var(--bad); }
-.beside, .difference small, th .tries, td > .tries, .difference + small { display:block; line-height:1.35; }
+.beside, .difference small, .growth small, th .tries, td > .tries, .difference + small {
+  display:block; line-height:1.35; }
 .insufficient, .waiting { color:var(--wait); }
 .chart { background:var(--card); border:1px solid var(--rule); border-radius:8px; padding:10px; margin:14px 0;
   min-width:0; }

@@ -13,7 +13,7 @@ from allocator_pipeline.config import CASH
 from allocator_pipeline.errors import MissingPartitionError, NotEnoughDataError
 from allocator_pipeline.evaluation.placebo import least_p, placebo_p
 from allocator_pipeline.evaluation.response import FEATURES
-from allocator_pipeline.evaluation.summary_plots import placebo_words
+from allocator_pipeline.evaluation.summary_tables import placebo_words
 from allocator_pipeline.evaluation.walk_forward import eval_report
 from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline_tests.evaluation.conftest import CONTEXT, VERSIONS, Tilted

@@ -41,12 +41,14 @@ def trading(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Se
     body += note(
         "Above: one-way turnover, mean of 13 weeks. Below: costs paid so far, as a share of wealth. Dotted: unshrunk."
     )
-    body += f"<h3>Sensitivity to costs</h3>{grid}{_cagr_by_cost(summaries)}{without_summary(allocators, summaries)}"
+    body += (
+        f"<h3>Sensitivity to costs</h3>{grid}{_cagr_by_cost(summaries, tries)}{without_summary(allocators, summaries)}"
+    )
     figures = {f"costs-{name}": side_by_side.cost_lines(name, summary) for name, summary in summaries.items()}
     return Section("costs", "Turnover and costs", body, {"trading": over_time.trading(summaries), **figures})
 
 
-def _cagr_by_cost(summaries: Summaries) -> str:
+def _cagr_by_cost(summaries: Summaries, tries: Tries) -> str:
     shown = [(label, name, summary["series"][name], summary) for label, name, summary in labelled(summaries)]
     levels = sorted(shown[0][2]["cost_levels"], key=float)
     body = [
@@ -58,7 +60,11 @@ def _cagr_by_cost(summaries: Summaries) -> str:
         for label, _, one, summary in shown
     ]
     header = ["CAGR at a cost of", *(f"{level} bps" for level in levels), "breaks even with equal weight at"]
-    return table(header, body, groups([name for _, name, _, _ in shown]))
+    remark = (
+        f"Each row's CAGR at the cost that is charged has its 95 % interval in the table of every metric, "
+        f"{tries.words()}; another cost moves the CAGR and its interval alike."
+    )
+    return table(header, body, groups([name for _, name, _, _ in shown])) + note(remark)
 
 
 def response(allocators: Sequence[str], summaries: Summaries) -> Section:
