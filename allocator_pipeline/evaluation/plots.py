@@ -15,6 +15,7 @@ import pandas as pd
 from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.metrics import drawdowns, wealth
 from allocator_pipeline.evaluation.report.estimates import Tries, growth_text, sharpe_of
+from allocator_pipeline.evaluation.significance import narrow_words
 from allocator_pipeline.evaluation.summary import LABELS, percent, signed, with_interval
 from allocator_pipeline.evaluation.svg import COLOURS, FAINT, INK, PAPER, WIDTH, element, image, text
 
@@ -66,7 +67,9 @@ def report_table(report: Mapping[str, Any], tries: Tries, section: str = "walk_f
             ]
         )
     )
-    return f"{table}\n\n{sharpe_caption(report[section]['series'], tries)}"
+    series = report[section]["series"]
+    told = [narrow_words(series["policy"]["metrics"]["weeks"]), sharpe_caption(series, tries)]
+    return "\n\n".join([table, *filter(None, told)])
 
 
 def sharpe_caption(series: Mapping[str, Mapping[str, Any]], tries: Tries) -> str:

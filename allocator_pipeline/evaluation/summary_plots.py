@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from allocator_pipeline.config import ANCHOR, CASH
+from allocator_pipeline.config import ANCHOR, CASH, WEEKS_PER_YEAR
 from allocator_pipeline.evaluation.allocator_summary import UNSHRUNK
 from allocator_pipeline.evaluation.cost_plot import cost_picture, cost_table, sharpe_by_cost
 from allocator_pipeline.evaluation.metrics import drawdowns, wealth
@@ -17,6 +17,7 @@ from allocator_pipeline.evaluation.placebo_plot import placebo_picture
 from allocator_pipeline.evaluation.plots import line_picture, markdown_table, sharpe_caption
 from allocator_pipeline.evaluation.report.estimates import Tries
 from allocator_pipeline.evaluation.response_plot import response_picture
+from allocator_pipeline.evaluation.significance import narrow_words
 from allocator_pipeline.evaluation.summary import LABELS, signed
 from allocator_pipeline.evaluation.summary_tables import (
     calendar_table,
@@ -48,7 +49,7 @@ def summary_pictures(summary: Summary, tries: Tries) -> dict[str, str]:
         "weights": weights_picture(summary),
         "turnover": turnover_picture(summary),
         "costs_paid": costs_picture(summary),
-        "calendar_years": f"{calendar_table(summary, tries)}\n\n{caption}",
+        "calendar_years": f"{calendar_table(summary, tries)}\n\n{narrow_words(WEEKS_PER_YEAR)}\n\n{caption}",
         "results": f"{series_table(summary)}\n\n{caption}",
         "cost_levels": f"{cost_picture(levels, SHOWN)}\n\n{cost_table(levels)}\n\n{caption}",
         "other_seeds": f"{summary['recipes']['words']}\n\n{caption}",

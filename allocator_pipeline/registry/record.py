@@ -11,6 +11,7 @@ from typing import Any
 from allocator_pipeline.evaluation.evidence import TRIES
 from allocator_pipeline.evaluation.plots import line_picture
 from allocator_pipeline.evaluation.report.estimates import Tries
+from allocator_pipeline.evaluation.significance import narrow_words
 from allocator_pipeline.registry.growth import apart, growth_words
 from allocator_pipeline.registry.ledger import BASELINES, FAILED, NOT_PROVEN, PROVEN, SCORED, TIE, Entry
 from allocator_pipeline.registry.rules import WORDS
@@ -71,6 +72,7 @@ def case(verdict: Verdict) -> str:
                 ("Rule", _rule(verdict)),
                 ("Numbers", _numbers(evidence)),
                 ("Duel", _duel(evidence.get("duel"), evidence.get("badge"))),
+                ("Caution", narrow_words(evidence["weeks"]) if evidence.get("duel") else ""),
                 ("Evidence over all tries", _evidence(evidence.get("badge"))),
                 ("Gate in force", gate_words(evidence.get("gate"))),
                 ("Seals", _seals(verdict)),

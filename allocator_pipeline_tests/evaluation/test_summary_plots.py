@@ -176,7 +176,8 @@ def test_weights_stack_up_to_one(summary):
 
 def test_tables_say_what_the_summary_says(summary):
     shown = summary_pictures(summary, TRIES)
-    assert shown["calendar_years"].count("\n") == 4 + 2
+    assert shown["calendar_years"].count("\n") == 4 + 4
+    assert "\n\nIntervals of so few weeks are too narrow" in shown["calendar_years"]
     assert "v2016-12-27-aaa016 | 50 %" in shown["calendar_years"]
     sharpe = summary["series"]["policy"]["metrics"]["sharpe"]
     interval = summary["series"]["policy"]["interval"]

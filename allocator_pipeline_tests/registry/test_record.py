@@ -40,6 +40,7 @@ def test_a_case_names_parties_weeks_rule_numbers_evidence_ruling_and_seals(heard
         f"{evidence['candidate']['sharpe']:.4f} v. the champion's {evidence['champion']['sharpe']:.4f}",
         "paired stationary bootstrap",
         f"p = {evidence['duel']['ledoit_wolf']['p_value']:.3f} (Ledoit-Wolf",
+        "**Caution:** Intervals of so few weeks are too narrow",
         "try 2 (2 of 60 places used in sequence 1), ",
         f"threshold {evidence['badge']['against']['hrp']['threshold']:.2f}",
         "the badge is needed for nothing",

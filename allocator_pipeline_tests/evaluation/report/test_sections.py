@@ -54,6 +54,14 @@ def test_what_knows_how_many_were_tried_is_shown(significance, comparison):
         assert words in text, words
 
 
+def test_the_interval_of_a_short_duel_is_said_to_be_too_narrow(significance, comparison):
+    assert "Intervals of so few weeks are too narrow" in significance(comparison).text  # the duel has 27 weeks
+    changed = copy.deepcopy(comparison)
+    for duel in changed["duels"]:
+        duel["weeks"] = 156
+    assert "Intervals of so few weeks are too narrow" not in significance(changed).text
+
+
 def test_too_few_weeks_for_tests_leave_a_page(significance, comparison):
     changed = copy.deepcopy(comparison)
     for pair in changed["pairs"]:
