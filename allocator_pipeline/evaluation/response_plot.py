@@ -7,7 +7,7 @@ from typing import Any
 
 from allocator_pipeline.evaluation.svg import COLOURS, FAINT, WIDTH, bar, element, image, text
 
-ROW, TOP, LEFT, RIGHT = 22, 44, 110, 60
+ROW, TOP, LEFT, RIGHT = 22, 44, 130, 60
 METHODS = {"permutation": "permutation", "integrated_gradients": "integrated gradients"}
 
 

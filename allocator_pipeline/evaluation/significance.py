@@ -141,8 +141,8 @@ def narrow_words(weeks: int) -> str:
     if weeks > NARROW_WEEKS:
         return ""
     return (
-        "Intervals of so few weeks are too narrow: of those called 95 %, about 90 % hold the truth at 26 weeks, 93 % at "
-        "52 to 104."
+        "Intervals of so few weeks are too narrow: of those called 95 %, about 90 % hold the truth at 26 weeks, 93 % "
+        "at 52 to 104."
     )
 
 

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from allocator_pipeline.evaluation.growth import cagr_difference, cagr_interval
+from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.state import concatenate
 from allocator_pipeline.registry import promotion
 from allocator_pipeline.registry.growth import apart, growth_evidence
 from allocator_pipeline.registry.record import case
 from allocator_pipeline.registry.verdicts import VerdictLog
-from allocator_pipeline_tests.registry.conftest import COSTS, CUTOFFS, STATES, best_and_worst, make_report
+from allocator_pipeline_tests.registry.conftest import (
+    COSTS,
+    CUTOFFS,
+    STATES,
+    best_and_worst,
+    make_artifact,
+    make_paper,
+    make_report,
+    rivals,
+)
 
 
 @pytest.fixture
@@ -47,6 +58,28 @@ def test_the_record_shows_no_growth_rate_alone(judged_by_growth) -> None:
     for name in ("HRP", "equal weight"):
         assert f"less {name}'s " in told
     assert told.endswith("after 2 tries")
+
+
+def test_a_stream_judged_by_growth_has_the_same(judged_by_growth, court, artifacts, tmp_path) -> None:
+    court = dataclasses.replace(court, log=VerdictLog(tmp_path / "verdicts", "sac_lstm"))
+    champion = court.log.history()[-1].champion
+    tuned = make_artifact("2018-01-02", 7, name="sac_lstm", parent=champion)
+    artifacts.save(tuned)
+    weeks = [str(week.date()) for week in calendar.weeks("2018-01-15", "2018-07-16")["week"]][:26]
+    nets = np.random.default_rng(5).normal(0.002, 0.02, 26)
+    papers = [
+        make_paper(week, champion, tuned.version, (float(net), float(net) + 0.001)) | {"allocator": "sac_lstm"}
+        for week, net in zip(weeks, nets, strict=True)
+    ]
+    verdict = promotion.promote_from_stream(court, papers, rivals)
+    assert verdict.promoted
+    growth = verdict.evidence["growth"]
+    assert growth["own"]["estimate"] == pytest.approx(verdict.evidence["candidate"]["cagr"])
+    assert growth["champion"]["low"] > 0.0
+    told = next(line for line in case(verdict).splitlines() if line.startswith("- **Numbers"))
+    assert "; CAGR over the weeks tried " in told
+    assert told.count("95 % interval") == 4
+    assert "less HRP's " in told
 
 
 def test_other_rules_and_too_few_weeks_have_none() -> None:

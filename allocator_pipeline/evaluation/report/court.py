@@ -106,7 +106,9 @@ def table_note(verdicts: Verdicts, tries: Tries) -> str:
     proven = [name for name, one in now.items() if one.proven]
     champions_now = f"Champions proven (of {len(now)}): {', '.join(proven) or 'none'}." if now else "No champion yet."
     fixed = f"baselines are {FIXED_RULE.words()} each, ref. is {FIXED_RECIPE.words()}"
-    return f"Brackets hold 95 % intervals. Policies {tries.words()}; {fixed}.\n{champions_now}"
+    return (
+        f"Brackets hold 95 % intervals, report.html those of CAGR. Policies {tries.words()}; {fixed}.\n{champions_now}"
+    )
 
 
 def champions(verdicts: Verdicts, tries: Tries) -> Section:

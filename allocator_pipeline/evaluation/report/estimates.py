@@ -191,6 +191,14 @@ def growth_text(series: Mapping[str, Any]) -> str:
     return f"{estimate} [{100 * item['low']:.1f},{100 * item['high']:.1f}]"
 
 
+def growth_numbers(series: Mapping[str, Any]) -> dict[str, float]:
+    """Return the same as numbers that a chart takes, ``cagr``, ``cagr_low``, ``cagr_high``; none without interval."""
+    if len(series["weekly"]["net"]) < MIN_JUDGED_WEEKS:
+        return {}
+    item = cagr_interval(series["weekly"]["net"])
+    return {"cagr": series["metrics"]["cagr"], "cagr_low": item["low"], "cagr_high": item["high"]}
+
+
 def sharpe_charts(places: Mapping[str, str], *, interval: str, tries: Tries, text: str) -> str:
     """Return the places of charts of Sharpe ratios, with what has to be said about them.
 
