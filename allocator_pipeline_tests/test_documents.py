@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from allocator_pipeline.evaluation.comparison_words import pair_words
 from allocator_pipeline.hub.settings import REPO_VARIABLES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,3 +40,23 @@ def test_the_documents_name_only_make_targets_that_exist():
     for document in DOCUMENTS:
         named = re.findall(r"(?:^    |`)make ([a-z-]+)", document.read_text(), flags=re.MULTILINE)
         assert set(named) <= targets, document
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_version_to_be_typed_says_that_it_is_an_example(document):
+    """Versions hash what they are made of: nobody who follows a document has those of another machine."""
+    typed = re.findall(r"^    (?:.*config:|make registry).*$", document.read_text(), flags=re.MULTILINE)
+    named = [version for line in typed for version in re.findall(r"\bv\d{4}-\d{2}-\d{2}-\w+", line)]
+    assert [version for version in named if not version.endswith("-example")] == []
+
+
+def test_the_sentence_that_is_quoted_is_what_a_pair_says():
+    row = {
+        "baseline": "hrp",
+        "verdict": "same",
+        "bootstrap": {"estimate": -0.02, "low": -0.30, "high": 0.20},
+        "ledoit_wolf": {"p_value": 0.81},
+        "deflated": {"probability": 0.01, "trials": 48},
+    }
+    text = " ".join((ROOT / "docs" / "evaluation-summary.md").read_text().split())
+    assert f'"{pair_words(row, 416, 48)}"' in text

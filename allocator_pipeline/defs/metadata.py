@@ -10,7 +10,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from allocator_pipeline.evaluation.plots import line_picture, markdown_table
-from allocator_pipeline.evaluation.report.estimates import Tries, sharpe_of
+from allocator_pipeline.evaluation.report.estimates import Tries, growth_numbers, sharpe_of
 from allocator_pipeline.evaluation.walk_forward import POLICY
 
 
@@ -84,9 +84,10 @@ def numbers(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def series_numbers(series: Mapping[str, Mapping[str, Any]], tries: Tries) -> dict[str, Any]:
-    """Return the policy's metrics among several series as metadata, its Sharpe ratio in its company.
+    """Return the policy's metrics among several series as metadata, Sharpe ratio and CAGR in their company.
 
     The Sortino ratio, which has no interval, is left to the tables.
     """
-    others = {name: value for name, value in series[POLICY]["metrics"].items() if name not in ("sharpe", "sortino")}
-    return numbers({**others, **sharpe_of(POLICY, series, tries).numbers()})
+    own = series[POLICY]
+    others = {name: value for name, value in own["metrics"].items() if name not in ("sharpe", "sortino", "cagr")}
+    return numbers({**others, **growth_numbers(own), **sharpe_of(POLICY, series, tries).numbers()})

@@ -7,7 +7,7 @@ carried from year to year.
 - *Unshrunk*: the policy with all of its tilt, beside the share that is served.
 - *Recipes*: the same recipe trained from other seeds, as far as there are any (`seeds`).
 - *Seeds*: each member of the one ensemble alone, at the ensemble's share (`seeds`).
-- *Placebo*: the forecasts of each week shuffled among the stocks before the policy sees them (`placebo`).
+- *Placebo*: the stocks exchange their forecasts, in all weeks alike, before the policy sees them (`placebo`).
 
 Shape of a summary (JSON values only; equal inputs give an equal summary)::
 

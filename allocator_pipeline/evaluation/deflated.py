@@ -15,8 +15,13 @@ from scipy import stats
 
 from allocator_pipeline.config import WEEKS_PER_YEAR
 from allocator_pipeline.errors import NotEnoughDataError, WeightsError
+from allocator_pipeline.evaluation.evidence import difference_stream
+from allocator_pipeline.evaluation.hac import standard_error
 from allocator_pipeline.evaluation.metrics import sharpe_ratio
 from allocator_pipeline.evaluation.significance import checked_returns
+
+_NO_ERROR = 1e-12
+"""Standard errors below this are rounding."""
 
 
 def expected_best(deviation: float, trials: int) -> float:
@@ -108,7 +113,7 @@ def deflated_sharpe(net: ArrayLike, trial_sharpes: ArrayLike, trials: int) -> di
 
 
 def deflated_gain(net: ArrayLike, other: ArrayLike, trials: int) -> dict[str, Any]:
-    """Deflate what one series has earned above another, for the number of tries.
+    """Deflate the Sharpe ratio of one series less that of another for the number of tries.
 
     Parameters
     ----------
@@ -120,35 +125,35 @@ def deflated_gain(net: ArrayLike, other: ArrayLike, trials: int) -> dict[str, An
     Returns
     -------
     dict
-        ``ratio``, the information ratio: the Sharpe ratio of net less other, per root year; ``threshold``, what the
-        best of so many worthless tries would show; ``probability`` that the true ratio exceeds the threshold;
-        ``trials``.
+        ``difference`` (of the two Sharpe ratios, per root year), ``threshold`` (what the best of so many tries that
+        differ in nothing would show, the same unit), ``probability`` that the true difference exceeds what luck has
+        given the best of them, ``Phi((difference - threshold) / error)``, and ``trials``.
 
     Raises
     ------
     NotEnoughDataError
         If there are fewer than 26 weeks.
     WeightsError
-        If a return is not finite, lengths differ, the two differ by a constant, or there is no try.
+        If a return is not finite, lengths differ, no week moves the difference, or there is no try.
 
     Notes
     -----
-    Tries of other weeks and other rivals have no spread that could be measured for this pair. That of worthless ones
-    is known instead: over T weeks their ratios scatter by sqrt(52 / (T - 1)) (Lo 2002).
+    Tries of other weeks and other rivals have no spread that could be measured for this pair. That of tries without a
+    difference is known instead: it is the standard error of the difference, of its weekly influences as in the
+    ledger (`evidence.difference_stream`, `hac.standard_error`). It allows for unequal volatility, fat tails and
+    dependent weeks.
     """
-    mine, theirs = checked_returns(net, other)
-    gain = mine - theirs
-    if trials < 1 or gain.std() < 1e-12:
+    difference, stream = difference_stream(*checked_returns(net, other))
+    error = float(standard_error(stream))
+    if trials < 1 or error < _NO_ERROR:
         raise WeightsError(
-            f"What one series earned above another does not vary, or there are {trials} tries.",
+            f"No week moves the difference of the two Sharpe ratios, or there are {trials} tries.",
             todo="pass two series that differ and the number of tries, at least 1.",
         )
-    yearly = math.sqrt(WEEKS_PER_YEAR)
-    ratio, threshold = float(sharpe_ratio(gain)), expected_best(yearly / math.sqrt(len(gain) - 1), trials)
-    skewness, kurtosis = float(stats.skew(gain)), float(stats.kurtosis(gain, fisher=False))
+    yearly, luckiest = math.sqrt(WEEKS_PER_YEAR), expected_best(error, trials)
     return {
-        "ratio": ratio,
-        "threshold": threshold,
-        "probability": probability_above(ratio / yearly, threshold / yearly, len(gain), skewness, kurtosis),
+        "difference": yearly * float(difference),
+        "threshold": yearly * luckiest,
+        "probability": float(stats.norm.cdf((float(difference) - luckiest) / error)),
         "trials": trials,
     }

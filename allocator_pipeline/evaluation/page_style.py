@@ -25,7 +25,7 @@ CSS = """
 * { box-sizing: border-box; }
 body { margin:0; background:var(--paper); color:var(--ink);
   font:16px/1.55 "Source Sans 3","Segoe UI",system-ui,-apple-system,"Helvetica Neue",Arial,sans-serif; }
-header, main, footer { max-width:1200px; margin:0 auto; padding:0 24px; }
+header, main, footer { max-width:1600px; margin:0 auto; padding:0 24px; }
 header { padding-top:44px; } footer { padding-bottom:48px; color:var(--faint); font-size:14px; }
 h1, h2 { font-family:"Source Serif 4",Charter,"Iowan Old Style",Georgia,"DejaVu Serif",serif; font-weight:600;
   line-height:1.2; letter-spacing:-.01em; }
@@ -48,11 +48,15 @@ th:first-child { position:sticky; left:0; background:var(--card); }
 tbody th { line-height:1.55; color:var(--ink); font-size:14px; font-weight:400; vertical-align:top;
   white-space:nowrap; }
 tbody tr:last-child > * { border-bottom:0; } tr.group > * { border-top:2px solid var(--rule); }
+.sharpe .beside { white-space:normal; min-width:10em; } .interval, .tries { white-space:nowrap; }
 td small, th small { color:var(--faint); font-size:12.5px; }
 code { font:12.5px ui-monospace,"DejaVu Sans Mono",Menlo,monospace; }
-.badge { font-weight:600; white-space:nowrap; } .promoted, .rolled_back { color:var(--good); }
+.badge { font-weight:600; white-space:normal; } td .badge { display:inline-block; min-width:8.5em; }
+.place { display:block; white-space:normal; min-width:13em; }
+.promoted, .rolled_back { color:var(--good); }
 .kept { color:var(--bad); }
-.beside, .difference small, th .tries, td > .tries, .difference + small { display:block; line-height:1.35; }
+.beside, .difference small, .growth small, th .tries, td > .tries, .difference + small {
+  display:block; line-height:1.35; }
 .insufficient, .waiting { color:var(--wait); }
 .chart { background:var(--card); border:1px solid var(--rule); border-radius:8px; padding:10px; margin:14px 0;
   min-width:0; }

@@ -88,7 +88,12 @@ def performance(run: Rollout, market: Rollout, costs: CostConfig) -> dict[str, A
 
 def net_at(run: Rollout, costs: CostConfig, bps: float) -> np.ndarray:
     """Return the weekly net returns, shape (T,), that the same walk has at other costs in basis points of turnover."""
-    multiplier: np.ndarray = wealth_multiplier(run.gross, trading_cost(run.turnover, replace(costs, cost_bps=bps)))
+    return at_cost(run.gross, run.turnover, costs, bps)
+
+
+def at_cost(gross: np.ndarray, turnover: np.ndarray, costs: CostConfig, bps: float) -> np.ndarray:
+    """Return the same of a walk's weekly gross returns and turnover, both of shape (T,)."""
+    multiplier: np.ndarray = wealth_multiplier(gross, trading_cost(turnover, replace(costs, cost_bps=bps)))
     return multiplier - 1.0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,12 @@ import numpy as np
 from allocator_pipeline.config import WEEKS_PER_YEAR
 from allocator_pipeline.evaluation.metrics import drawdowns, sharpe_ratio, wealth
 from allocator_pipeline.portfolio.rollout import Rollout
+
+QUARTER = 13
+"""Weeks."""
+
+NORMAL_95 = 1.96
+"""Standard errors on either side of a 95 % interval."""
 
 
 def rolling_sharpe(net: np.ndarray, window: int = WEEKS_PER_YEAR) -> np.ndarray:
@@ -20,6 +26,18 @@ def rolling_sharpe(net: np.ndarray, window: int = WEEKS_PER_YEAR) -> np.ndarray:
     if len(net) < window:
         return np.empty(0)
     return sharpe_ratio(np.lib.stride_tricks.sliding_window_view(net, window))
+
+
+def rolling_interval(sharpe: np.ndarray, window: int = WEEKS_PER_YEAR) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends of the 95 % interval of such Sharpe ratios (Lo 2002, independent normal weeks)."""
+    error = np.sqrt(WEEKS_PER_YEAR / window * (1 + sharpe**2 / WEEKS_PER_YEAR / 2))
+    return sharpe - NORMAL_95 * error, sharpe + NORMAL_95 * error
+
+
+def smoothed_turnover(turnover: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Return the mean turnover of each quarter that ends in a week; of all weeks where there are fewer than 13."""
+    window = min(QUARTER, len(turnover))
+    return np.convolve(turnover, np.ones(window) / window, mode="valid")
 
 
 def calendar_years(years: np.ndarray, run: Rollout, others: Mapping[str, Rollout]) -> list[dict[str, Any]]:

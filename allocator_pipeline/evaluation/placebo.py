@@ -1,7 +1,9 @@
-"""What a policy earns when its forecasts are someone else's: each week's are shuffled among the stocks.
+"""What a policy earns when its forecasts are someone else's: the stocks exchange them, for all weeks alike.
 
-The shuffle keeps the forecasts' level and spread of every week and destroys only which stock they speak of. A policy
-that earns as much with them does not earn by its forecasts.
+A draw is one permutation of the 15 slots. So the policy sees the same 15 paths of forecasts, each whole: their level
+and spread in every week, how long a forecast lasts, how they move together, and so about as much turnover. What is
+destroyed is which stock a path speaks of, and what it has in common with that stock's other signals. A permutation
+anew each week would destroy the forecasts' persistence as well, and make a policy that trades little look skilled.
 """
 
 from __future__ import annotations
@@ -28,9 +30,9 @@ TIE = 1e-5
 
 
 def shuffled_forecasts(states: StateTensors, draw: int, seed: int = SEED) -> StateTensors:
-    """Return the same weeks with each week's forecasts permuted at random among its 15 stocks."""
-    forecasts = np.random.default_rng([seed, draw]).permuted(states.forecasts, axis=1)
-    return dataclasses.replace(states, forecasts=forecasts)
+    """Return the same weeks with the forecasts of the 15 slots permuted at random, in all weeks alike."""
+    order = np.random.default_rng([seed, draw]).permutation(states.forecasts.shape[1])
+    return dataclasses.replace(states, forecasts=states.forecasts[:, order])
 
 
 def placebo_test(judged: Judged, policy: Rollout, whole: Rollout, draws: int = DRAWS) -> dict[str, Any]:

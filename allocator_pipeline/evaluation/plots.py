@@ -5,25 +5,23 @@ A picture is an SVG drawn here and carried inside the markdown as a data URI: no
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 import pandas as pd
 
 from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.metrics import drawdowns, wealth
-from allocator_pipeline.evaluation.report.estimates import Tries, sharpe_of
+from allocator_pipeline.evaluation.report.estimates import Tries, growth_text, sharpe_of
+from allocator_pipeline.evaluation.significance import narrow_words
 from allocator_pipeline.evaluation.summary import LABELS, percent, signed, with_interval
+from allocator_pipeline.evaluation.svg import COLOURS, FAINT, INK, PAPER, WIDTH, element, image, text
 
-WIDTH, HEIGHT, MARGIN = 760, 240, 46
+HEIGHT, MARGIN = 240, 46
 POINTS = 160
 """A line keeps this many points at most, so that the event log stays small."""
-
-COLOURS = ("#0072b2", "#c04a00", "#3b444c", "#8a8f94", "#a06a9b", "#2e8b6f", "#b8860b", "#5d6b78")
 
 
 def markdown_table(table: pd.DataFrame, decimals: int = 3) -> str:
@@ -56,7 +54,7 @@ def report_table(report: Mapping[str, Any], tries: Tries, section: str = "walk_f
                     "series": LABELS.get(name, name),
                     "version": series["version"] or "",
                     "net Sharpe [95 %]": with_interval(series["interval"], series["metrics"]["sharpe"]),
-                    "CAGR": percent(series["metrics"]["cagr"]),
+                    "CAGR [95 %]": growth_text(series),
                     "max drawdown": percent(series["metrics"]["max_drawdown"]),
                     "turnover a week": percent(series["metrics"]["turnover"]),
                     "weeks up": percent(series["metrics"]["hit_rate"], 0),
@@ -69,7 +67,9 @@ def report_table(report: Mapping[str, Any], tries: Tries, section: str = "walk_f
             ]
         )
     )
-    return f"{table}\n\n{sharpe_caption(report[section]['series'], tries)}"
+    series = report[section]["series"]
+    told = [narrow_words(series["policy"]["metrics"]["weeks"]), sharpe_caption(series, tries)]
+    return "\n\n".join([table, *filter(None, told)])
 
 
 def sharpe_caption(series: Mapping[str, Mapping[str, Any]], tries: Tries) -> str:
@@ -132,8 +132,7 @@ def line_picture(
     str
         ``![title](data:image/svg+xml;base64,...)``; equal values give equal text.
     """
-    svg = line_svg(lines, span, title, log=log, bands=bands)
-    return f"![{_cell(title, 0)}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
+    return image(_cell(title, 0), line_svg(lines, span, title, log=log, bands=bands))
 
 
 def line_svg(
@@ -159,7 +158,7 @@ def line_svg(
     -------
     str
     """
-    paper, ink, faint = ("var(--card)", "var(--ink)", "var(--faint)") if colours else ("#ffffff", "#1d2329", "#66707a")
+    paper, ink, faint = ("var(--card)", "var(--ink)", "var(--faint)") if colours else (PAPER, INK, FAINT)
     values = {name: _thinned(np.asarray(line, dtype=float)) for name, line in lines.items()}
     edges = {name: [_thinned(np.asarray(edge, dtype=float)) for edge in band] for name, band in (bands or {}).items()}
     every = np.concatenate([*values.values(), *(edge for band in edges.values() for edge in band), [np.nan]])
@@ -174,11 +173,10 @@ def line_svg(
         return " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True) if y == y)
 
     parts = [
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{paper}"/>',
-        _text(MARGIN, 15, title, ink),
-        *(_text(4, y, f"{value:.3g}", faint) for y, value in ((HEIGHT - 20, low), (50, high))),
-        _text(MARGIN, HEIGHT - 6, span[0], faint),
-        _text(WIDTH - 8, HEIGHT - 6, span[1], faint, "end"),
+        text(MARGIN, 15, title, ink),
+        *(text(4, y, f"{value:.3g}", faint) for y, value in ((HEIGHT - 20, low), (50, high))),
+        text(MARGIN, HEIGHT - 6, span[0], faint),
+        text(WIDTH - 8, HEIGHT - 6, span[1], faint, "end"),
     ]
     offset = float(MARGIN)
     drawn = colours or {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(dict.fromkeys([*values, *edges]))}
@@ -187,24 +185,17 @@ def line_svg(
         opacity = 0.2 if name in values else 0.85
         parts.append(f'<polygon points="{around}" fill="{drawn[name]}" fill-opacity="{opacity}"/>')
     for name, colour in drawn.items() if colours is None else ():
-        parts.append(_text(offset, 33, name, colour))
+        parts.append(text(offset, 33, name, colour))
         offset += 7.2 * len(name) + 16
     for name, line in values.items():
         parts.append(f'<polyline points="{place(line)}" fill="none" stroke="{drawn[name]}" stroke-width="1.5"/>')
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        f'font-family="sans-serif" font-size="12">{"".join(parts)}</svg>'
-    )
+    return element(parts, HEIGHT, paper)
 
 
 def _thinned(line: np.ndarray) -> np.ndarray:
     """Keep at most `POINTS` values, the first and the last among them."""
     kept = np.linspace(0, len(line) - 1, min(len(line), POINTS)).round().astype(int)
     return line[kept]
-
-
-def _text(x: float, y: float, content: str, colour: str, anchor: str = "start") -> str:
-    return f'<text x="{x:g}" y="{y:g}" fill="{colour}" text-anchor="{anchor}">{escape(content)}</text>'
 
 
 def _cell(value: Any, decimals: int) -> str:

@@ -8,14 +8,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from allocator_pipeline.config import CASH
+from allocator_pipeline.config import ANCHOR, CASH, WEEKS_PER_YEAR
 from allocator_pipeline.evaluation.allocator_summary import UNSHRUNK
+from allocator_pipeline.evaluation.cost_plot import cost_picture, cost_table, sharpe_by_cost
 from allocator_pipeline.evaluation.metrics import drawdowns, wealth
-from allocator_pipeline.evaluation.placebo import TIE, least_p, placebo_p
+from allocator_pipeline.evaluation.periods import rolling_interval, smoothed_turnover
+from allocator_pipeline.evaluation.placebo_plot import placebo_picture
 from allocator_pipeline.evaluation.plots import line_picture, markdown_table, sharpe_caption
 from allocator_pipeline.evaluation.report.estimates import Tries
-from allocator_pipeline.evaluation.report.years import sharpe_of_year
-from allocator_pipeline.evaluation.summary import LABELS, percent, plus, signed, with_interval
+from allocator_pipeline.evaluation.response_plot import response_picture
+from allocator_pipeline.evaluation.significance import narrow_words
+from allocator_pipeline.evaluation.summary import LABELS, signed
+from allocator_pipeline.evaluation.summary_tables import (
+    calendar_table,
+    placebo_words,
+    response_table,
+    seeds_table,
+    series_table,
+)
 from allocator_pipeline.evaluation.walk_forward import POLICY
 
 SHOWN = (POLICY, UNSHRUNK, "hrp", "equal_weight")
@@ -31,39 +41,47 @@ def summary_pictures(summary: Summary, tries: Tries) -> dict[str, str]:
     Whatever shows a Sharpe ratio ends with the policy's over all weeks: its interval, the tries and the baselines.
     """
     caption = sharpe_caption(summary["series"], tries)
+    levels = sharpe_by_cost(summary)
     return {
         "growth": growth_picture(summary),
         "drawdown": drawdown_picture(summary),
         "rolling_sharpe": f"{rolling_picture(summary)}\n\n{caption}",
         "weights": weights_picture(summary),
+        "turnover": turnover_picture(summary),
         "costs_paid": costs_picture(summary),
-        "calendar_years": f"{calendar_table(summary, tries)}\n\n{caption}",
+        "calendar_years": f"{calendar_table(summary, tries)}\n\n{narrow_words(WEEKS_PER_YEAR)}\n\n{caption}",
         "results": f"{series_table(summary)}\n\n{caption}",
-        "cost_levels": f"{cost_table(summary)}\n\n{caption}",
+        "cost_levels": f"{cost_picture(levels, SHOWN)}\n\n{cost_table(levels)}\n\n{caption}",
         "other_seeds": f"{summary['recipes']['words']}\n\n{caption}",
         "seeds": f"{seeds_table(summary)}\n\n{caption}",
+        **{f"response_by_{kind[:-1]}": response_picture(summary["response"], kind) for kind in ("features", "stocks")},
         "response": response_table(summary),
-        "placebo": f"{placebo_words(summary)}\n\n{caption}",
+        "placebo": f"{placebo_picture(summary)}\n\n{placebo_words(summary)}\n\n{caption}",
     }
 
 
 def growth_picture(summary: Summary) -> str:
-    """Draw wealth (log scale); the band spans the members of the ensemble, each walking alone."""
-    return _with_seeds(summary, lambda net: np.append(1.0, wealth(net)), "wealth, band: seeds (log scale)", log=True)
+    """Draw wealth (log scale); the band spans the whole recipes from other seeds, or the members of the ensemble."""
+    return _with_seeds(summary, lambda net: np.append(1.0, wealth(net)), "wealth (log scale)", log=True)
 
 
 def drawdown_picture(summary: Summary) -> str:
-    """Draw drawdowns; the band spans the members of the ensemble."""
-    return _with_seeds(summary, drawdowns, "drawdown, band: seeds")
+    """Draw drawdowns with the same band."""
+    return _with_seeds(summary, drawdowns, "drawdown")
 
 
 def rolling_picture(summary: Summary) -> str:
-    """Draw the Sharpe ratio of each year that ends in a week."""
+    """Draw the Sharpe ratio of each year that ends in a week, with the 95 % interval of equal weight's (Lo 2002)."""
     rolling = summary["rolling"]
     if not rolling["weeks"]:
         return f"Fewer than {rolling['window']} weeks: no rolling Sharpe ratio yet."
     lines = {LABELS.get(name, name): rolling[name] for name in rolling if name not in ("weeks", "window")}
-    return line_picture(lines, (rolling["weeks"][0], summary["last_exit"]), "Sharpe ratio of the last 52 weeks")
+    bands = {}
+    if ANCHOR in rolling:
+        benchmark = np.array([np.nan if value is None else value for value in rolling[ANCHOR]])
+        bands[LABELS[ANCHOR]] = rolling_interval(benchmark, rolling["window"])
+    title = "Sharpe ratio of the last 52 weeks; band: 95 % interval of equal weight's"
+    return line_picture(lines, (rolling["weeks"][0], summary["last_exit"]), title, bands=bands)
 
 
 def weights_picture(summary: Summary) -> str:
@@ -79,6 +97,17 @@ def weights_picture(summary: Summary) -> str:
     return line_picture({}, _span(summary), "target weights", bands=bands)
 
 
+def turnover_picture(summary: Summary) -> str:
+    """Draw the one-way turnover a week, the mean of a quarter."""
+    lines = {
+        LABELS.get(name, name): smoothed_turnover(summary["series"][name]["weekly"]["turnover"])
+        for name in SHOWN
+        if name in summary["series"]
+    }
+    kept = len(next(iter(lines.values())))
+    return line_picture(lines, (summary["weeks"][-kept], summary["last_exit"]), "turnover a week, mean of 13 weeks")
+
+
 def costs_picture(summary: Summary) -> str:
     """Draw the costs paid so far, a fraction of wealth."""
     lines = {
@@ -87,126 +116,6 @@ def costs_picture(summary: Summary) -> str:
         if name in summary["series"]
     }
     return line_picture(lines, _span(summary), "costs paid so far, a fraction of wealth")
-
-
-def calendar_table(summary: Summary, tries: Tries) -> str:
-    """Return what each calendar year was worth, as a markdown table."""
-    return markdown_table(
-        pd.DataFrame(
-            [
-                {
-                    "year": row["year"],
-                    "policy": row["version"],
-                    "share served": percent(row["share"], 0),
-                    "net return": percent(row["return"]),
-                    "net Sharpe [95 %]": sharpe_of_year(row, summary, tries).text(),
-                    "max drawdown": percent(row["max_drawdown"]),
-                    "turnover a week": percent(row["turnover"]),
-                    "costs": percent(row["costs"], 2),
-                    **{LABELS.get(name, name): percent(value) for name, value in row["returns"].items()},
-                }
-                for row in summary["calendar"]
-            ]
-        )
-    )
-
-
-def series_table(summary: Summary) -> str:
-    """Return the metrics of every series with the interval of the Sharpe ratio, as a markdown table."""
-    return markdown_table(
-        pd.DataFrame(
-            [
-                {
-                    "series": LABELS.get(name, name),
-                    "net Sharpe [95 %]": with_interval(series["interval"], series["metrics"]["sharpe"]),
-                    **{key: value for key, value in series["metrics"].items() if key not in ("sharpe", "weeks")},
-                }
-                for name, series in summary["series"].items()
-            ]
-        )
-    )
-
-
-def cost_table(summary: Summary) -> str:
-    """Return the net Sharpe ratio of every series at each level of costs, as a markdown table."""
-    return markdown_table(
-        pd.DataFrame(
-            [
-                {
-                    "series": LABELS.get(name, name),
-                    **{f"at {bps} bps": f"{level['sharpe']:.2f}" for bps, level in _by_cost(series)},
-                }
-                for name, series in summary["series"].items()
-            ]
-        )
-    )
-
-
-def _by_cost(series: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float]]]:
-    return sorted(series["cost_levels"].items(), key=lambda item: float(item[0]))
-
-
-def seeds_table(summary: Summary) -> str:
-    """Return how far the members of the ensemble spread, as a markdown table."""
-    rows = {"served": summary["seeds"]["spread"], UNSHRUNK: summary["seeds"]["unshrunk_spread"]}
-    return markdown_table(
-        pd.DataFrame(
-            [
-                {
-                    "": name,
-                    "members": len(summary["seeds"][name]),
-                    **{f"{metric} {key}": value for metric, found in spread.items() for key, value in found.items()},
-                }
-                for name, spread in rows.items()
-            ]
-        )
-    )
-
-
-def response_table(summary: Summary) -> str:
-    """Return what the latest policy responds to, with bars, as markdown tables by feature and by stock."""
-    response = summary["response"]
-    moved, parts = response["permutation"], response["integrated_gradients"]
-    note = (
-        f"One-way change of the unshrunk target weights when a feature is permuted among the stocks, or a stock shows "
-        f"another's features; and the part of each in the distance from equal weight (integrated gradients). Means of "
-        f"{response['weeks']} weeks, percent of wealth."
-    )
-    return "\n\n".join([note, *(_response_rows(moved[kind], parts and parts[kind]) for kind in ("features", "stocks"))])
-
-
-def _response_rows(moved: Mapping[str, float], parts: Mapping[str, float] | None) -> str:
-    largest = max(moved.values(), default=0.0) or 1.0
-    ordered = sorted(moved.items(), key=lambda item: (-item[1], item[0]))
-    return markdown_table(
-        pd.DataFrame(
-            [
-                {
-                    "": name,
-                    "permuted": percent(value, 2),
-                    "bar": "█" * round(20 * value / largest),
-                    "integrated gradients": plus(100 * parts[name]) + " %" if parts else "",
-                }
-                for name, value in ordered
-            ]
-        )
-    )
-
-
-def placebo_words(summary: Summary) -> str:
-    """Say what the policy earns when each week's forecasts are shuffled among the stocks."""
-    placebo = summary["placebo"]
-    drawn = [row["unshrunk_sharpe"] for row in placebo["draws"]]
-    served = [row["sharpe"] for row in placebo["draws"]]
-    if max(abs(value - placebo["unshrunk_sharpe"]) for value in drawn) <= TIE:
-        return f"Shuffling the forecasts among the stocks changes nothing in {len(drawn)} draws: no policy reads them."
-    above = round(placebo["share_above"] * len(drawn))
-    return (
-        f"With forecasts shuffled among the stocks, {above} of {len(drawn)} draws have an unshrunk Sharpe ratio of at "
-        f"least the true forecasts' {placebo['unshrunk_sharpe']:.2f} (draws: {min(drawn):.2f} to {max(drawn):.2f}). As "
-        f"served: {placebo['sharpe']:.2f} (draws: {min(served):.2f} to {max(served):.2f}). Two-sided p "
-        f"{placebo_p(placebo):.3f}, of this allocator alone; so many draws show none below {least_p(len(drawn)):.3f}."
-    )
 
 
 def significance_table(comparison: Mapping[str, Any]) -> str:
@@ -247,8 +156,18 @@ def _with_seeds(
         for name in SHOWN
         if name in summary["series"]
     }
+    walks = summary["recipes"]["walks"]
+    if walks:
+        kind = f"{len(walks)} whole recipes"
+        nets = {POLICY: [walk["net"] for walk in walks], UNSHRUNK: [walk["unshrunk_net"] for walk in walks]}
+    else:
+        kind = f"{len(summary['seeds']['served'])} members of the ensemble, no whole recipe"
+        nets = {
+            name: [member["net"] for member in summary["seeds"][seeds]]
+            for name, seeds in ((POLICY, "served"), (UNSHRUNK, UNSHRUNK))
+        }
     bands = {}
-    for name, seeds in ((POLICY, "served"), (UNSHRUNK, UNSHRUNK)):
-        each = np.array([measured(np.asarray(member["net"])) for member in summary["seeds"][seeds]])
+    for name, some in nets.items():
+        each = np.array([measured(np.asarray(net)) for net in some])
         bands[name] = (each.min(axis=0), each.max(axis=0))
-    return line_picture(lines, _span(summary), title, log=log, bands=bands)
+    return line_picture(lines, _span(summary), f"{title}; band: {kind}", log=log, bands=bands)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from allocator_pipeline.config import PRINCIPAL_BASELINES, algorithm_of, forecaster_of
-from allocator_pipeline.evaluation.report.estimates import Tries
+from allocator_pipeline.evaluation.report.estimates import Tries, growth_text
 from allocator_pipeline.registry.record import badge_words
 
 METRICS = {
@@ -16,7 +16,7 @@ METRICS = {
     "turnover": "turnover a week",
     "hit_rate": "weeks up",
 }
-PERCENT = ("cagr", "max_drawdown", "turnover", "hit_rate")
+PERCENT = ("max_drawdown", "turnover", "hit_rate")
 SERIES = {"policy": "this policy", "hrp": "HRP", "equal_weight": "equal weight"}
 
 HEADER = """---
@@ -126,6 +126,8 @@ def _section(section: Mapping[str, Any], title: str, report: Mapping[str, Any]) 
 
 def _figure(series: Mapping[str, Any], metric: str) -> str:
     value = series["metrics"][metric]
+    if metric == "cagr":
+        return growth_text(series)
     if metric in PERCENT:
         return f"{100 * value:.1f} %"
     interval = series.get("interval")

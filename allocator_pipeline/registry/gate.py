@@ -29,7 +29,8 @@ def gated_outcome(outcome: str, reason: str, *, first: bool, proven: bool, gate:
     """
     if outcome != "promoted" or first or proven or not gate.proof_to_promote:
         return outcome, reason
-    return "kept", f"{reason} But it is not proven over all tries so far, which the gate demands."
+    sentence = reason if reason.rstrip().endswith((".", "!", "?")) else f"{reason.rstrip()}."  # an order's may lack it
+    return "kept", f"{sentence} But it is not proven over all tries so far, which the gate demands."
 
 
 def served(champion: str, *, proven: bool, gate: GateConfig) -> str:

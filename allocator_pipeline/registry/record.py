@@ -11,6 +11,8 @@ from typing import Any
 from allocator_pipeline.evaluation.evidence import TRIES
 from allocator_pipeline.evaluation.plots import line_picture
 from allocator_pipeline.evaluation.report.estimates import Tries
+from allocator_pipeline.evaluation.significance import narrow_words
+from allocator_pipeline.registry.growth import apart, growth_words
 from allocator_pipeline.registry.ledger import BASELINES, FAILED, NOT_PROVEN, PROVEN, SCORED, TIE, Entry
 from allocator_pipeline.registry.rules import WORDS
 from allocator_pipeline.registry.verdicts import Verdict
@@ -70,6 +72,7 @@ def case(verdict: Verdict) -> str:
                 ("Rule", _rule(verdict)),
                 ("Numbers", _numbers(evidence)),
                 ("Duel", _duel(evidence.get("duel"), evidence.get("badge"))),
+                ("Caution", narrow_words(evidence["weeks"]) if evidence.get("duel") else ""),
                 ("Evidence over all tries", _evidence(evidence.get("badge"))),
                 ("Seen before", _seen(evidence.get("seen_as_replicates"))),
                 ("Gate in force", gate_words(evidence.get("gate"))),
@@ -116,9 +119,10 @@ def evidence_picture(entries: Iterable[Entry], allocator: str) -> str:
         The ledger, or a part of it; tries of others, ties and failures, which have no threshold, are left out.
     allocator : str
     """
-    scored = [entry for entry in entries if entry.allocator == allocator and entry.verdict in SCORED]
+    own = [entry for entry in entries if entry.allocator == allocator]
+    scored = [entry for entry in own if entry.verdict in SCORED]
     if not scored:
-        return "No try has been scored yet."
+        return _unscored(own)
     lines = {
         f"{measure} against {WORDS[name]}": [entry.against[name][key] for entry in scored]
         for name in BASELINES
@@ -126,6 +130,18 @@ def evidence_picture(entries: Iterable[Entry], allocator: str) -> str:
     }
     span = (f"try {scored[0].number}", f"try {scored[-1].number}")
     return line_picture(lines, span, "evidence z and the threshold it must exceed, by try")
+
+
+def _unscored(tries: Sequence[Entry]) -> str:
+    """Say why there is no threshold to draw: nothing was tried, or what was tied or failed."""
+    if not tries:
+        return "Nothing has been tried yet."
+    counts = {
+        kind: sum(entry.verdict == verdict for entry in tries)
+        for verdict, kind in ((TIE, "a tie with a baseline"), (FAILED, "without results"))
+    }
+    told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+    return f"No threshold to draw: of {len(tries)} {'try' if len(tries) == 1 else 'tries'}, {told}."
 
 
 def _title(verdict: Verdict) -> str:
@@ -173,12 +189,17 @@ def _numbers(evidence: Mapping[str, Any]) -> str:
         scores = badge.get("against", {}) if metric == "sharpe" else {}
         rivals = [f"{WORDS[name]} {walked[name]:.4f}{_scored(scores.get(name))}" for name in evidence["baselines"]]
         years = f"{walked['years'][0]} to {walked['years'][-1]}"
-        told.append(", ".join([f"{years}: recipe {walked['policy']:.4f}", *rivals]))
+        recipe = growth_words(evidence["growth"]) if evidence.get("growth") else f"{walked['policy']:.4f}"
+        told.append(", ".join([f"{years}: recipe {recipe}", *rivals]))
+    elif evidence.get("growth"):
+        told.append(f"CAGR over the weeks tried {growth_words(evidence['growth'])}")
     return f"{'; '.join(told)}; {Tries(badge.get('try') or 0).words()}" if told else ""
 
 
 def _apart(evidence: Mapping[str, Any], metric: str) -> str:
-    """Return the interval of candidate less champion, which was drawn for the Sharpe ratio only."""
+    """Return candidate less champion with its interval, by the metric that decides."""
+    if (growth := evidence.get("growth")) and growth["champion"]:
+        return f" (difference {apart(growth['champion'])})"
     return f" ({_difference(evidence['duel']['bootstrap'])})" if metric == "sharpe" and evidence.get("duel") else ""
 
 

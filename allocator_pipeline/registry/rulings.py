@@ -22,6 +22,7 @@ from allocator_pipeline.evaluation.metrics import metrics
 from allocator_pipeline.evaluation.significance import sharpe_difference
 from allocator_pipeline.market import calendar
 from allocator_pipeline.registry.gate import gated_outcome
+from allocator_pipeline.registry.growth import growth_evidence, walked
 from allocator_pipeline.registry.ledger import Entry, proof_of
 from allocator_pipeline.registry.rules import Duel, judge_report, judge_stream
 from allocator_pipeline.registry.verdict_format import FORMAT
@@ -97,6 +98,7 @@ def ruling_on_report(
             "universe": report.get("universe"),
             "seen_as_replicates": report.get("seen_as_replicates", []),
             **_made_with(badge(entry, proof), sides, gate, inputs),
+            **growth_evidence(report["allocator"], *walked(report), sides),
         },
     )
 
@@ -116,7 +118,8 @@ def ruling_on_stream(
     ----------
     allocator : str
     documents : mapping
-        ``papers`` (successive paper evaluations with a challenger each) and ``candidate``, the newest's manifest.
+        ``papers`` (successive paper evaluations with a challenger each), ``baselines`` (their net returns in the same
+        weeks) and ``candidate``, the newest's manifest.
     entry, proof, history, gate
         As of `ruling_on_report`.
     inputs : mapping of str to str
@@ -144,7 +147,11 @@ def ruling_on_stream(
         effective_week=effective_week(papers[-1]["exit_session"]),
         source=f"stream:{allocator}|{papers[0]['week']}..{papers[-1]['week']}",
         source_sha256=inputs["papers"],
-        evidence={**evidence, **_made_with(badge(entry, proof), sides, gate, inputs)},
+        evidence={
+            **evidence,
+            **_made_with(badge(entry, proof), sides, gate, inputs),
+            **growth_evidence(allocator, sides["challenger"], documents["baselines"], sides),
+        },
     )
 
 

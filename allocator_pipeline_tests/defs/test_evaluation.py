@@ -16,6 +16,8 @@ from allocator_pipeline.config import BASELINES, CostConfig, Settings
 from allocator_pipeline.defs.assets import evaluation
 from allocator_pipeline.defs.build import partitions_of
 from allocator_pipeline.defs.resources import StoreResource
+from allocator_pipeline.evaluation.plots import drawdown_picture, growth_picture, report_table
+from allocator_pipeline.evaluation.report.estimates import Tries
 from allocator_pipeline.registry import promotion
 from allocator_pipeline_tests.evaluation.conftest import CONTEXT, Tilted, year_of_states
 
@@ -37,11 +39,19 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def report(store, tmp_path, monkeypatch):
+def told_to_the_ui():
+    """Return what the UI was told last; there is no run to keep it."""
+    return {}
+
+
+@pytest.fixture
+def report(store, told_to_the_ui, tmp_path, monkeypatch):
     """Materialise the report on a policy that holds some slots, and return it."""
     monkeypatch.setattr("allocator_pipeline.allocators.scheduled.Scheduled", lambda table: Tilted(tuple(table["slot"])))
     monkeypatch.setattr(evaluation, "stored_policy", lambda store, policy: policy)
-    monkeypatch.setattr(dg.AssetExecutionContext, "add_asset_metadata", lambda *_, **__: None)  # there is no run
+    monkeypatch.setattr(
+        dg.AssetExecutionContext, "add_asset_metadata", lambda _, told, **__: told_to_the_ui.update(told)
+    )
     assets = evaluation.evaluation_assets(partitions_of(Settings(data_dir=tmp_path / "data")))
     asset = next(each for each in assets if each.key == dg.AssetKey("eval_reports"))
     tables = {f"{name}|{YEAR}": pd.DataFrame({"slot": [at, at + 1]}) for at, name in enumerate(BASELINES)}
@@ -76,3 +86,12 @@ def test_two_seeds_reported_and_one_promoted_are_two_tries(store, report):
     verdict = promotion.promote_from_report(store.court("ppo_lstm"), seeds[0], STATES, CostConfig())
     assert verdict.evidence["badge"]["try"] == 1
     assert store.ledger.history() == counted
+
+
+def test_the_ui_shows_the_year_alone_beside_the_walk_forward(report, told_to_the_ui):
+    made = report((0, 1, 4))
+    for section, prefix in (("walk_forward", ""), ("year_only", "year_only_")):
+        assert told_to_the_ui[section].value == report_table(made, Tries(1), section)
+        assert told_to_the_ui[f"{prefix}growth"].value == growth_picture(made, section)
+        assert told_to_the_ui[f"{prefix}drawdown"].value == drawdown_picture(made, section)
+    assert sum(len(str(item)) for item in told_to_the_ui.values()) < 60_000  # the event log keeps every report's

@@ -17,7 +17,9 @@ def test_a_plotted_sharpe_ratio_has_its_company_and_the_sortino_ratio_is_left_ou
     assert COMPANY | {"sharpe", "cagr", "max_drawdown", "turnover"} <= set(shown)
     assert "sortino" not in shown
     assert shown["tries"].value == 12.0
+    assert shown["cagr_low"].value < shown["cagr"].value < shown["cagr_high"].value
     assert shown["sharpe_low"].value < shown["sharpe"].value < shown["sharpe_high"].value
     short = copy.deepcopy(series)
     short["policy"]["interval"] = None
-    assert [name for name in series_numbers(short, Tries(12)) if "sharpe" in name] == []
+    short["policy"]["weekly"]["net"] = short["policy"]["weekly"]["net"][:20]
+    assert [name for name in series_numbers(short, Tries(12)) if "sharpe" in name or "cagr" in name] == []

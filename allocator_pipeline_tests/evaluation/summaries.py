@@ -248,7 +248,7 @@ class MadeUpSummaries:
             "trials": 12,
             "bootstrap": {"estimate": 0.12, "low": -0.4, "high": 0.61, "p_value": 0.62},
             "ledoit_wolf": {"p_value": 0.58},
-            "deflated": {"ratio": 0.2, "threshold": 1.1, "probability": 0.17, "trials": 12},
+            "deflated": {"difference": 0.2, "threshold": 1.1, "probability": 0.17, "trials": 12},
             "verdict": "same",
             "words": "not distinguishable from the champion over 27 weeks",
         }

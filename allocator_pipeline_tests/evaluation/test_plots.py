@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from allocator_pipeline.config import BASELINES
+from allocator_pipeline.evaluation.growth import cagr_interval
 from allocator_pipeline.evaluation.plots import (
     POINTS,
     drawdown_picture,
@@ -50,8 +51,13 @@ def test_report_table_has_a_row_for_every_series_and_intervals(reports):
     lines = report_table(report, Tries(12)).splitlines()
     assert [line.split(" | ")[0] for line in lines[2:6]] == ["| policy", "| reference", "| equal weight", "| HRP"]
     assert "Sharpe less HRP" in lines[0]
+    growth = cagr_interval(report["walk_forward"]["series"]["policy"]["weekly"]["net"])
+    assert f"% [{100 * growth['low']:.1f},{100 * growth['high']:.1f}]" in lines[2]
     assert "after 12 tries; equal weight " in lines[-1]
-    assert len(report_table(report, Tries(12), "year_only").splitlines()) == 5 + 2
+    assert len(lines) == 6 + 2
+    year = report_table(report, Tries(12), "year_only").splitlines()
+    assert len(year) == 5 + 4
+    assert year[-3].startswith("Intervals of so few weeks are too narrow")
 
 
 def test_pictures_draw_every_series_from_one_on(reports):

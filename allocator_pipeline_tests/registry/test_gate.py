@@ -23,6 +23,12 @@ def test_a_promotion_needs_the_badge_only_where_it_is_demanded(outcome, first, p
     assert ("not proven" in reason) == stopped
 
 
+@pytest.mark.parametrize("reason", ["a test", "a test.", "a test "])
+def test_a_reason_ends_before_the_gate_speaks(reason):
+    _, told = gated_outcome("promoted", reason, first=False, proven=False, gate=GateConfig(proof_to_promote=True))
+    assert told.startswith("a test. But it is not proven")
+
+
 def test_without_the_badge_the_anchor_is_served_where_it_is_demanded():
     assert served("v1", proven=False, gate=GateConfig()) == "v1"
     assert served("v1", proven=True, gate=GateConfig(proof_to_serve=True)) == "v1"

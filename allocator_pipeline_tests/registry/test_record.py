@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
@@ -39,6 +40,7 @@ def test_a_case_names_parties_weeks_rule_numbers_evidence_ruling_and_seals(heard
         f"{evidence['candidate']['sharpe']:.4f} v. the champion's {evidence['champion']['sharpe']:.4f}",
         "paired stationary bootstrap",
         f"p = {evidence['duel']['ledoit_wolf']['p_value']:.3f} (Ledoit-Wolf",
+        "**Caution:** Intervals of so few weeks are too narrow",
         "try 2 (2 of 60 places used in sequence 1), ",
         f"threshold {evidence['badge']['against']['hrp']['threshold']:.2f}",
         "the badge is needed for nothing",
@@ -107,7 +109,14 @@ def test_the_picture_shows_scores_and_thresholds_of_the_allocators_own_tries(hea
     entries = heard.ledger.history()
     assert evidence_picture(entries, "ppo_lstm").startswith("![evidence z")
     assert evidence_picture(entries, "ppo_lstm") == evidence_picture(heard.ledger.history(), "ppo_lstm")
-    assert evidence_picture(entries, "sac_lstm") == "No try has been scored yet."
+    assert evidence_picture(entries, "sac_lstm") == "Nothing has been tried yet."
+
+
+def test_where_all_tries_tie_or_failed_the_picture_says_so(heard) -> None:
+    (first, *_) = heard.ledger.history()
+    tried = [dataclasses.replace(first, verdict=verdict) for verdict in ("tie", "tie", "failed")]
+    told = evidence_picture(tried, "ppo_lstm")
+    assert told == "No threshold to draw: of 3 tries, 2 a tie with a baseline, 1 without results."
 
 
 def test_no_line_of_the_record_gives_a_sharpe_ratio_without_interval_and_tries(heard, report_on) -> None:

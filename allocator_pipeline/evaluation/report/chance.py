@@ -23,6 +23,7 @@ from allocator_pipeline.evaluation.report.section import (
     longest,
     note,
 )
+from allocator_pipeline.evaluation.significance import narrow_words
 from allocator_pipeline.evaluation.summary import LABELS, Reports, Row, findings, in_order, in_words, p_value, percent
 
 Pair = Mapping[str, Any]
@@ -143,7 +144,8 @@ def _duels(duels: Sequence[Pair]) -> str:
     shown = _duel_table(differ) if differ else ""
     if same:
         shown += folded(f"{len(same)} more, identical in every week", _duel_table(same))
-    return f"<h3>Challenger and champion</h3>{shown}"
+    words = narrow_words(min(duel["weeks"] for duel in duels))
+    return f"<h3>Challenger and champion</h3>{shown}{note(words) if words else ''}"
 
 
 def _duel_table(duels: Sequence[Pair]) -> str:

@@ -10,7 +10,7 @@ from allocator_pipeline.evaluation.page import chart, table
 from allocator_pipeline.evaluation.report import over_time, side_by_side
 from allocator_pipeline.evaluation.report.estimates import Tries, sharpe_charts
 from allocator_pipeline.evaluation.report.section import Section, Summaries, groups, labelled, note, without_summary
-from allocator_pipeline.evaluation.summary import Row, percent
+from allocator_pipeline.evaluation.summary import Row, break_even_words, percent
 
 
 def weights(policies: Sequence[Row]) -> Section:
@@ -41,28 +41,30 @@ def trading(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Se
     body += note(
         "Above: one-way turnover, mean of 13 weeks. Below: costs paid so far, as a share of wealth. Dotted: unshrunk."
     )
-    body += f"<h3>Sensitivity to costs</h3>{grid}{_cagr_by_cost(summaries)}{without_summary(allocators, summaries)}"
+    body += (
+        f"<h3>Sensitivity to costs</h3>{grid}{_cagr_by_cost(summaries, tries)}{without_summary(allocators, summaries)}"
+    )
     figures = {f"costs-{name}": side_by_side.cost_lines(name, summary) for name, summary in summaries.items()}
     return Section("costs", "Turnover and costs", body, {"trading": over_time.trading(summaries), **figures})
 
 
-def _cagr_by_cost(summaries: Summaries) -> str:
-    shown = [(label, name, summary["series"][name]) for label, name, summary in labelled(summaries)]
+def _cagr_by_cost(summaries: Summaries, tries: Tries) -> str:
+    shown = [(label, name, summary["series"][name], summary) for label, name, summary in labelled(summaries)]
     levels = sorted(shown[0][2]["cost_levels"], key=float)
     body = [
         [
             label,
             *(percent(one["cost_levels"][level]["cagr"]) for level in levels),
-            _break_even(one["metrics"].get("break_even_bps")),
+            escape(break_even_words(one, summary["series"])),
         ]
-        for label, _, one in shown
+        for label, _, one, summary in shown
     ]
     header = ["CAGR at a cost of", *(f"{level} bps" for level in levels), "breaks even with equal weight at"]
-    return table(header, body, groups([name for _, name, _ in shown]))
-
-
-def _break_even(bps: float | None) -> str:
-    return "<small>nowhere</small>" if bps is None else f"{bps:.0f} bps"
+    remark = (
+        f"Each row's CAGR at the cost that is charged has its 95 % interval in the table of every metric, "
+        f"{tries.words()}; another cost moves the CAGR and its interval alike."
+    )
+    return table(header, body, groups([name for _, name, _, _ in shown])) + note(remark)
 
 
 def response(allocators: Sequence[str], summaries: Summaries) -> Section:

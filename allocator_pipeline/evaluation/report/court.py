@@ -47,8 +47,19 @@ class Champion:
         place = _place(self.badge)
         if self.badge is not None and self.proven:
             return f"proven (try {self.badge['proof']}{place})"
-        own = f" (its own: try {self.badge['try']}{place})" if self.badge is not None and place else ""
-        return f"not proven {tries.words()}{own}" if tries.count else "not proven, no try counted yet"
+        own = f" ({self.own_try()})" if tries.count and self.own_try() else ""
+        return f"{self.mark(tries)}{own}"
+
+    def mark(self, tries: Tries) -> str:
+        """Return the same in as few words as a table has room for."""
+        if self.badge is not None and self.proven:
+            return f"proven (try {self.badge['proof']})"
+        return f"not proven {tries.words()}" if tries.count else "not proven, no try counted yet"
+
+    def own_try(self) -> str:
+        """Return where its own try stands in the sequence, nothing for what was never tried."""
+        place = _place(self.badge)
+        return f"its own: try {self.badge['try']}{place}" if self.badge is not None and place else ""
 
 
 def champion_of(history: Sequence[Mapping[str, Any]]) -> Champion | None:
@@ -95,7 +106,9 @@ def table_note(verdicts: Verdicts, tries: Tries) -> str:
     proven = [name for name, one in now.items() if one.proven]
     champions_now = f"Champions proven (of {len(now)}): {', '.join(proven) or 'none'}." if now else "No champion yet."
     fixed = f"baselines are {FIXED_RULE.words()} each, ref. is {FIXED_RECIPE.words()}"
-    return f"Brackets hold 95 % intervals. Policies {tries.words()}; {fixed}.\n{champions_now}"
+    return (
+        f"Brackets hold 95 % intervals, report.html those of CAGR. Policies {tries.words()}; {fixed}.\n{champions_now}"
+    )
 
 
 def champions(verdicts: Verdicts, tries: Tries) -> Section:
@@ -110,7 +123,7 @@ def champions(verdicts: Verdicts, tries: Tries) -> Section:
                 f"<strong>{escape(allocator)}</strong>",
                 f"<code>{escape(champion.version)}</code>",
                 escape(champion.since),
-                seal(champion, tries),
+                full_seal(champion, tries),
                 *(_evidence(champion.badge, name) for name in PRINCIPAL_BASELINES),
             ]
         )
@@ -126,11 +139,16 @@ def champions(verdicts: Verdicts, tries: Tries) -> Section:
 
 
 def seal(champion: Champion, tries: Tries) -> str:
-    """Return the badge of a champion as a mark."""
-    aside = _ASIDE.get(champion.badge["verdict"], "") if champion.badge else ""
-    small = f"<br><small>{aside}</small>" if aside else ""
+    """Return the badge of a champion as a mark, short enough for a column of a table."""
     kind = "promoted" if champion.proven else "waiting"
-    return f'<span class="badge {kind}">{escape(champion.words(tries))}</span>{small}'
+    return f'<span class="badge {kind}">{escape(champion.mark(tries))}</span>'
+
+
+def full_seal(champion: Champion, tries: Tries) -> str:
+    """Return the same with what there is to know beside it: where its own try stands, and whether that was a tie."""
+    aside = _ASIDE.get(champion.badge["verdict"], "") if champion.badge else ""
+    told = "; ".join(part for part in (champion.own_try(), aside) if part)
+    return seal(champion, tries) + (f'<small class="place">{escape(told)}</small>' if told else "")
 
 
 def _place(badge: Badge | None) -> str:
@@ -144,7 +162,7 @@ def _evidence(badge: Badge | None, baseline: str) -> str:
     if item is None:
         return "<small>not asked</small>"
     if item.get("threshold") is None:
-        return f"z {item['z'] + 0.0:+.2f}<br><small>no threshold: a tie cannot be proven</small>"
+        return f'z {item["z"] + 0.0:+.2f}<small class="place">no threshold: a tie cannot be proven</small>'
     return f"z {item['z']:+.2f}<br><small>threshold {item['threshold']:.2f}</small>"
 
 

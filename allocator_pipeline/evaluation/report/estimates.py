@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from allocator_pipeline.config import PRINCIPAL_BASELINES
+from allocator_pipeline.config import MIN_JUDGED_WEEKS, PRINCIPAL_BASELINES
 from allocator_pipeline.errors import NotEnoughDataError
+from allocator_pipeline.evaluation.growth import cagr_interval
 from allocator_pipeline.evaluation.page import chart
-from allocator_pipeline.evaluation.summary import LABELS, plus
+from allocator_pipeline.evaluation.summary import LABELS, percent, plus
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,39 @@ def difference(item: Mapping[str, Any] | None) -> str:
         f'<span class="difference">{plus(item["estimate"])}'
         f'<small class="interval">{plus(item["low"])} to {plus(item["high"])}</small></span>'
     )
+
+
+def growth(series: Mapping[str, Any]) -> str:
+    """Return the CAGR of a series with its 95 % interval; the row it stands in says the tries.
+
+    Parameters
+    ----------
+    series : mapping
+        ``metrics`` and ``weekly`` net returns, as reports and summaries hold them.
+    """
+    estimate, net = series["metrics"]["cagr"], series["weekly"]["net"]
+    if len(net) < MIN_JUDGED_WEEKS:
+        return f"{percent(estimate)}<br><small>too few weeks</small>"
+    item = cagr_interval(net)
+    between = f"{percent(item['low'])} to {percent(item['high'])}"
+    return f'<span class="growth">{percent(estimate)}<small class="interval">{between}</small></span>'
+
+
+def growth_text(series: Mapping[str, Any]) -> str:
+    """Return the same as text: ``"9.5 % [2.1,17.0]"``."""
+    estimate, net = percent(series["metrics"]["cagr"]), series["weekly"]["net"]
+    if len(net) < MIN_JUDGED_WEEKS:
+        return f"{estimate} [n/a]"
+    item = cagr_interval(net)
+    return f"{estimate} [{100 * item['low']:.1f},{100 * item['high']:.1f}]"
+
+
+def growth_numbers(series: Mapping[str, Any]) -> dict[str, float]:
+    """Return the same as numbers that a chart takes, ``cagr``, ``cagr_low``, ``cagr_high``; none without interval."""
+    if len(series["weekly"]["net"]) < MIN_JUDGED_WEEKS:
+        return {}
+    item = cagr_interval(series["weekly"]["net"])
+    return {"cagr": series["metrics"]["cagr"], "cagr_low": item["low"], "cagr_high": item["high"]}
 
 
 def sharpe_charts(places: Mapping[str, str], *, interval: str, tries: Tries, text: str) -> str:

@@ -110,7 +110,7 @@ def _over(mean: float, low: float, high: float, over: str, summary: Any, tries: 
 
 
 def placebo(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Section:
-    """Show how the policies fare when each week's forecasts are shuffled among the stocks, and random weights."""
+    """Show how the policies fare when the stocks have exchanged their forecasts, and random weights."""
     tested = {name: summary for name, summary in summaries.items() if summary["placebo"]["draws"]}
     if not tested:
         return Section("placebo", "Placebos", without_summary(allocators, summaries))
@@ -144,8 +144,8 @@ def placebo(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Se
         },
         interval="The bar is the 95 % interval of the real one.",
         tries=tries,
-        text="Small dots: forecasts of each week shuffled among the stocks before the policy sees them. A policy whose "
-        "forecasts are worth something stands to the right of its dots.",
+        text="Small dots: the stocks have exchanged their forecasts, in all weeks alike, before the policy sees them. "
+        "A policy whose forecasts are worth something stands to the right of its dots.",
     )
     return Section(
         "placebo",

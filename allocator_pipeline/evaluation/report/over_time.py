@@ -7,16 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from allocator_pipeline.config import PRINCIPAL_BASELINES, WEEKS_PER_YEAR
+from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.charts import DASHES, Figure, axis, layout, series_colour, wealth_axis
 from allocator_pipeline.evaluation.metrics import drawdowns, wealth
+from allocator_pipeline.evaluation.periods import rolling_interval, smoothed_turnover
 from allocator_pipeline.evaluation.report.lines import band, line, summary_lines, titled
 from allocator_pipeline.evaluation.report.section import Summaries, longest
 from allocator_pipeline.evaluation.summary import LABELS
-
-NORMAL_95 = 1.96
-SMOOTH = 13
-"""Weeks of the moving mean of turnover: a quarter."""
 
 
 def recipes(allocator: str, summary: Mapping[str, Any]) -> Figure:
@@ -59,10 +56,8 @@ def rolling(summaries: Summaries) -> Figure:
     """Draw the Sharpe ratio of a moving year of every allocator and the baselines, with equal weight's interval."""
     drawn = longest(summaries)["rolling"]
     benchmark = np.array([np.nan if value is None else value for value in drawn["equal_weight"]])
-    weekly = benchmark / np.sqrt(WEEKS_PER_YEAR)
-    error = np.sqrt(WEEKS_PER_YEAR / drawn["window"] * (1 + weekly**2 / 2))  # Lo (2002), independent normal weeks
     known = np.isfinite(benchmark)
-    low, high = benchmark - NORMAL_95 * error, benchmark + NORMAL_95 * error
+    low, high = rolling_interval(benchmark, drawn["window"])
     days = [day for day, there in zip(drawn["weeks"], known, strict=True) if there]
     data = band(days, low[known], high[known], "95 % interval", {})
     for name, summary in summaries.items():
@@ -99,10 +94,9 @@ def trading(summaries: Summaries) -> Figure:
         ]
     for label, group, summary, name, style in runs:
         weeks, weekly = summary["weeks"], summary["series"][name]["weekly"]
-        window = min(SMOOTH, len(weeks))
-        turnover = np.convolve(weekly["turnover"], np.ones(window) / window, mode="valid")
+        turnover = smoothed_turnover(weekly["turnover"])
         for x, y, hover, place in (
-            (weeks[window - 1 :], turnover, "%{y:.1%}", {}),
+            (weeks[-len(turnover) :], turnover, "%{y:.1%}", {}),
             (weeks, np.cumsum(weekly["cost"]), "%{y:.2%}", {"yaxis": "y2"}),
         ):
             shown = name != "unshrunk" and not place  # one entry in the legend for all lines of an allocator

@@ -9,7 +9,7 @@ from typing import Any
 from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.page import table
 from allocator_pipeline.evaluation.report.court import champion_of, seal
-from allocator_pipeline.evaluation.report.estimates import Tries, difference, sharpe_of
+from allocator_pipeline.evaluation.report.estimates import Tries, difference, growth, sharpe_of
 from allocator_pipeline.evaluation.report.section import (
     Section,
     Summaries,
@@ -29,7 +29,7 @@ UNIVERSES = {
 
 METRICS = {
     "sortino": ("Sortino ratio", "{:.2f}", 1),
-    "cagr": ("CAGR", "{:.1f} %", 100),
+    "cagr": ("CAGR, 95 %", "{:.1f} %", 100),
     "volatility": ("volatility a year", "{:.1f} %", 100),
     "max_drawdown": ("max drawdown", "{:.1f} %", 100),
     "drawdown_weeks": ("weeks under water", "{:.0f}", 1),
@@ -68,7 +68,15 @@ def about(reports: Reports) -> Section:
 
 def results(reports: Reports, shown: Sequence[Row], verdicts: Verdicts, tries: Tries) -> Section:
     """Show who earned what, beside its interval, its tries, its baselines and its badge."""
-    header = ["", "net Sharpe ratio", "less HRP's", "less equal weight's", "CAGR", "max drawdown", "turnover a week"]
+    header = [
+        "",
+        "net Sharpe ratio",
+        "less HRP's",
+        "less equal weight's",
+        "CAGR, 95 %",
+        "max drawdown",
+        "turnover a week",
+    ]
     header += ["weeks up", "the gate; its champion"]
     body, classes, role = [], [], shown[0].role
     for row in shown:
@@ -85,7 +93,7 @@ def results(reports: Reports, shown: Sequence[Row], verdicts: Verdicts, tries: T
                     "" if row.role == "baseline" else difference(row.series["against"].get(b))
                     for b in PRINCIPAL_BASELINES[::-1]
                 ),
-                percent(numbers["cagr"]),
+                growth(row.series),
                 percent(numbers["max_drawdown"]),
                 percent(numbers["turnover"]),
                 percent(numbers["hit_rate"], 0),
@@ -124,7 +132,8 @@ def every_metric(allocators: Sequence[str], summaries: Summaries, tries: Tries) 
     remark = (
         "Over all judged years, net of costs, holdings carried from year to year. Worst weeks won: of the worst 5 % "
         "of equal weight's weeks, the share in which a series did better. CVaR: mean of its own worst 5 %. "
-        "Break-even: the cost of a unit of turnover at which the CAGR is equal weight's; empty where there is none. "
+        "Break-even: the cost of a unit of turnover at which the CAGR is equal weight's; empty where there is none, "
+        "and the section on costs says why. "
         "Herfindahl index: sum of squared weights, from 1/16. Unshrunk: the same policy with its whole tilt, which "
         "nobody is served."
     )
@@ -135,7 +144,11 @@ def every_metric(allocators: Sequence[str], summaries: Summaries, tries: Tries) 
 def _metrics_row(label: str, name: str, series: Mapping[str, Any], tries: Tries) -> list[str]:
     numbers = series[name]["metrics"]
     cells = (
-        "" if numbers.get(key) is None else form.format(scale * numbers[key])
+        growth(series[name]) if key == "cagr" else _cell(numbers.get(key), form, scale)
         for key, (_, form, scale) in METRICS.items()
     )
     return [label, sharpe_of(name, series, tries).html(), *cells]
+
+
+def _cell(value: float | None, form: str, scale: float) -> str:
+    return "" if value is None else form.format(scale * value)

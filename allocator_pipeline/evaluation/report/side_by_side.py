@@ -11,6 +11,7 @@ from allocator_pipeline.config import PRINCIPAL_BASELINES
 from allocator_pipeline.evaluation.charts import Figure, axis, layout, series_colour, short
 from allocator_pipeline.evaluation.report.lines import line, points, summary_lines, titled
 from allocator_pipeline.evaluation.report.section import Summaries
+from allocator_pipeline.evaluation.response_plot import shares_of
 from allocator_pipeline.evaluation.summary import LABELS
 
 
@@ -84,7 +85,7 @@ def placebo(summaries: Summaries) -> Figure:
 def response(title: str, found: Mapping[str, Any], kind: str) -> Figure:
     """Draw what a policy responds to as shares: permutation beside integrated gradients, the strongest on top."""
     methods = [method for method in ("permutation", "integrated_gradients") if found[method]]
-    shares = {method: _shares(found[method][kind]) for method in methods}
+    shares = {method: shares_of(found[method][kind]) for method in methods}
     order = sorted(shares["permutation"], key=lambda name: (shares["permutation"][name], name))
     data = [
         {
@@ -109,8 +110,3 @@ def response(title: str, found: Mapping[str, Any], kind: str) -> Figure:
             **titled(title, 56),
         ),
     }
-
-
-def _shares(moved: Mapping[str, float]) -> dict[str, float]:
-    total = sum(abs(value) for value in moved.values()) or 1.0
-    return {name: abs(value) / total for name, value in moved.items()}

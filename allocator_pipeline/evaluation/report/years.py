@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from allocator_pipeline.config import MIN_JUDGED_WEEKS, PRINCIPAL_BASELINES
+from allocator_pipeline.config import MIN_JUDGED_WEEKS, PRINCIPAL_BASELINES, WEEKS_PER_YEAR
 from allocator_pipeline.evaluation.metrics import sharpe_ratio
 from allocator_pipeline.evaluation.page import table
 from allocator_pipeline.evaluation.report import over_time
 from allocator_pipeline.evaluation.report.estimates import Sharpe, Tries, sharpe_charts
 from allocator_pipeline.evaluation.report.section import Section, Summaries, folded, note, without_summary
-from allocator_pipeline.evaluation.significance import sharpe_interval
+from allocator_pipeline.evaluation.significance import narrow_words, sharpe_interval
 from allocator_pipeline.evaluation.summary import LABELS, in_order, percent
 
 
@@ -50,9 +50,9 @@ def by_year(allocators: Sequence[str], summaries: Summaries, tries: Tries) -> Se
         ]
         parts.append(folded(allocator, table(header, body), unfolded=not parts))
     remark = (
-        "A year of weeks says next to nothing about a Sharpe ratio: its 95 % interval is about four wide. The policy "
-        "of a year was trained on the years before; the share is how much of its tilt its own training weeks "
-        "justified."
+        "A year of weeks says next to nothing about a Sharpe ratio: its 95 % interval is about four wide. "
+        f"{narrow_words(WEEKS_PER_YEAR)} The policy of a year was trained on the years before; the share is how "
+        "much of its tilt its own training weeks justified."
     )
     return Section(
         "years",

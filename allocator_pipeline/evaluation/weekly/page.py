@@ -11,7 +11,7 @@ import numpy as np
 from allocator_pipeline.evaluation.charts import series_colour
 from allocator_pipeline.evaluation.page import page, table
 from allocator_pipeline.evaluation.plots import line_picture, line_svg
-from allocator_pipeline.evaluation.report.court import cases, seal
+from allocator_pipeline.evaluation.report.court import cases, full_seal
 from allocator_pipeline.evaluation.report.estimates import Tries
 from allocator_pipeline.evaluation.report.section import Section, absent, bullets, folded, note
 from allocator_pipeline.evaluation.report.today import weight_rows
@@ -259,7 +259,7 @@ def _gate(facts: Facts) -> str:
     for name, one in in_order(facts["allocators"]).items():
         serving = champion(one)
         if serving is not None:
-            mark = seal(serving, tries)
+            mark = full_seal(serving, tries)
             changed = "yes" if serving.version != one["champion_before"] else "no"
             body.append(
                 [

@@ -49,7 +49,7 @@ def judged(verdicts, badge):
     duel = {
         "bootstrap": {"estimate": 0.03, "low": -0.12, "high": 0.2},
         "ledoit_wolf": {"p_value": 0.61},
-        "deflated": {"ratio": 0.1, "threshold": 0.8, "probability": 0.24, "trials": 9},
+        "deflated": {"difference": 0.1, "threshold": 0.8, "probability": 0.24, "trials": 9},
     }
     return {
         "ppo_lstm": [

@@ -35,8 +35,11 @@ def test_every_badge_in_words(judged, badge, verdict, words, aside):
     histories = {"ppo_lstm": [first | {"evidence": {"badge": badge(verdict)}}, second]}
     assert champion_of(histories["ppo_lstm"]).words(Tries(12)).startswith(words)
     shown = parsed(champions(histories, Tries(12)).body)
-    assert words in shown.text
+    (mark,) = shown.found(kind="badge")
+    assert mark.text == words.replace(", 3 of 60 places used in sequence 1", "")
     assert aside in shown.text
+    places = "its own: try 3, 3 of 60 places used in sequence 1"
+    assert (places in shown.text) == (champion_of(histories["ppo_lstm"]).badge["try"] is not None)
     assert badges(histories, Tries(12))[0].startswith(f"ppo_lstm: champion {VERSIONS[2016]}, {words}")
 
 
@@ -55,7 +58,7 @@ def test_a_version_proven_once_stays_proven_and_a_tie_has_no_threshold(judged, b
     history = [first | {"evidence": {"badge": badge("proven", 1)}}, again]
     assert champion_of(history).proven
     shown = parsed(champions({"ppo_lstm": history}, Tries(12)).body).text
-    assert "proven (try 1, 6 of 60 places used in sequence 1)" in shown
+    assert "proven (try 1) its own: try 7, 6 of 60 places used in sequence 1; a tie with a baseline" in shown
     assert "no threshold: a tie cannot be proven" in shown
 
 

@@ -12,6 +12,7 @@ import pytest
 from allocator_pipeline.config import PLANNED_ALLOCATORS
 from allocator_pipeline.errors import NotEnoughDataError
 from allocator_pipeline.evaluation.page import page as whole_page
+from allocator_pipeline.evaluation.page_style import CSS
 from allocator_pipeline.evaluation.report.document import html_report
 from allocator_pipeline_tests.evaluation.conftest import VERSIONS
 from allocator_pipeline_tests.evaluation.report.conftest import SUMMARISED
@@ -197,3 +198,15 @@ def test_a_real_browser_draws_every_chart(html, tmp_path):
     page_drawn = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
     for key in figures_of(html):
         assert re.search(rf'id="{key}"[^>]*class="[^"]*js-plotly-plot', page_drawn), key
+
+
+def test_no_badge_makes_a_table_wider_than_its_box(page):
+    """What is long stands below the mark, in letters that may wrap."""
+    marks = [mark for table in page.found(tag="table") for mark in table.found(kind="badge")]
+    assert len(marks) > 6
+    assert max(len(mark.text) for mark in marks) <= len("not proven after 1000 tries")
+    rules = dict(re.findall(r"^(\.[a-z]+) { ([^}]*)}", CSS, flags=re.MULTILINE))
+    for name in (".badge", ".place"):
+        assert "white-space:normal" in rules[name]
+    places = [place.text for place in page.found(kind="place")]
+    assert any("places used in sequence 1" in place for place in places)

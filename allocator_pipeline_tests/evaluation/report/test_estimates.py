@@ -7,12 +7,15 @@ import re
 import pytest
 
 from allocator_pipeline.errors import NotEnoughDataError
+from allocator_pipeline.evaluation.growth import cagr_interval
 from allocator_pipeline.evaluation.report.estimates import (
     FIXED_RECIPE,
     FIXED_RULE,
     Sharpe,
     Tries,
     difference,
+    growth,
+    growth_text,
     sharpe_of,
 )
 from allocator_pipeline_tests.evaluation.report.pages import figures_of, parsed
@@ -151,3 +154,22 @@ def test_tries_in_words(count, words):
 def test_a_difference_has_its_interval_or_says_why_not():
     assert parsed(difference({"estimate": -0.001, "low": -0.2, "high": 0.3})).text == "+0.00 -0.20 to +0.30"
     assert "too few weeks" in difference(None)
+
+
+def test_every_growth_rate_of_a_series_has_its_interval(page, made):
+    cells = []
+    for table in page.found(tag="table"):
+        heads = [cell.text for cell in table.found(tag="thead")[0].found(tag="th")]
+        for row in table.found(tag="tbody")[0].found(tag="tr"):
+            shown = [cell for cell in row.children if not isinstance(cell, str)]
+            cells += [cell for head, cell in zip(heads, shown, strict=True) if head == "CAGR, 95 %"]
+    assert len(cells) > 20
+    assert all(_says(cell, "interval") for cell in cells)
+    series = made.summaries["ppo_lstm"]["series"]["unshrunk"]
+    item = cagr_interval(series["weekly"]["net"])
+    assert growth_text(series) == (
+        f"{100 * series['metrics']['cagr']:.1f} % [{100 * item['low']:.1f},{100 * item['high']:.1f}]"
+    )
+    short = series | {"weekly": {"net": series["weekly"]["net"][:20]}}
+    assert "too few weeks" in growth(short)
+    assert growth_text(short).endswith("[n/a]")

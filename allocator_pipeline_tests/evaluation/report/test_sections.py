@@ -84,6 +84,14 @@ def test_a_duel_stands_beside_the_tries_of_its_own_time(significance, comparison
     assert re.findall(r"after (\d+) tr", line) == ["3"]
 
 
+def test_the_interval_of_a_short_duel_is_said_to_be_too_narrow(significance, comparison):
+    assert "Intervals of so few weeks are too narrow" in significance(comparison).text  # the duel has 27 weeks
+    changed = copy.deepcopy(comparison)
+    for duel in changed["duels"]:
+        duel["weeks"] = 156
+    assert "Intervals of so few weeks are too narrow" not in significance(changed).text
+
+
 def test_too_few_weeks_for_tests_leave_a_page(significance, comparison):
     changed = copy.deepcopy(comparison)
     for pair in changed["pairs"]:
@@ -178,6 +186,19 @@ def test_costs_have_levels_break_even_and_an_interval_where_they_are_charged(mad
     assert served["x"] == [0, 5, 10, 20, 50]
     assert [bool(size) for size in served["error_y"]["array"]] == [False, False, True, False, False]
     assert served["y"] == sorted(served["y"], reverse=True)
+
+
+def test_without_a_break_even_the_page_says_on_which_side_a_series_stays(made):
+    changed = copy.deepcopy(made.summaries)
+    for name, growth in (("policy", 0.05), ("unshrunk", -0.05)):
+        series = changed["ppo_lstm"]["series"][name]
+        series["metrics"]["break_even_bps"] = None
+        series["cost_levels"]["0"]["cagr"] += growth
+    rows = body_rows(parsed(conduct.trading(SUMMARISED, changed, TRIES).body).found(tag="table")[0])
+    assert rows[0].endswith("ahead at any cost")
+    assert rows[1].endswith("not ahead even without costs")
+    own = next(row for row in rows if row.startswith("equal weight"))
+    assert own.endswith("%")
 
 
 def test_a_response_without_gradients_shows_permutations(made):

@@ -82,7 +82,7 @@ def test_value_is_compared_over_the_same_weeks(page):
 
 def test_champions_have_their_badge_and_new_verdicts_their_record(page):
     gate = section(page, "gate")
-    badge = "not proven after 47 tries (its own: try 3, 3 of 60 places used in sequence 1)"
+    badge = "not proven after 47 tries its own: try 3, 3 of 60 places used in sequence 1"
     assert row(gate, "ppo_lstm")[1:] == ["v2017-12-26-aaaaaa", "2019-02-04", "yes", badge]
     assert row(gate, "dpg_lstm")[3:] == ["no", "not proven after 47 tries"]
     assert "promoted" in row(gate, "2 2019-02-04")
