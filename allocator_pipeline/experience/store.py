@@ -195,6 +195,13 @@ class ExperienceStore:
             ).fetchall()
         return [_experience(row) for row in rows]
 
+    def run_ids(self) -> set[str]:
+        """Return the run ids of all decisions; only that they are there is read."""
+        if not self.path.exists():
+            return set()
+        with self._transaction() as database:
+            return {run for (run,) in database.execute("SELECT run_id FROM experience")}
+
     def unlabeled_weeks(self, allocator: str) -> list[str]:
         """Return the ISO Mondays of decided weeks without a label, in order."""
         return [row.decision.week_start for row in self.records(allocator) if row.label is None]

@@ -23,8 +23,6 @@ from unittest.mock import patch
 
 import dagster as dg
 import pandas as pd
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.scheduler.instigation import InstigatorType
 from dagster._core.test_utils import create_test_daemon_workspace_context
@@ -42,6 +40,7 @@ from allocator_pipeline.defs.home import TEMPLATE, dagster_home
 from allocator_pipeline.errors import MarketDataError
 from allocator_pipeline.market.simulated import SimulatedMarket
 from allocator_pipeline_tests.soak.clock import Clock
+from allocator_pipeline_tests.soak.database import impatient
 
 LAUNCHER = """
 run_launcher:
@@ -92,22 +91,6 @@ def failing(share: float, rng: random.Random) -> Iterator[None]:
     finally:
         for each in patches:
             each.stop()
-
-
-@contextmanager
-def known_schema() -> Iterator[None]:
-    """Read Dagster's list of migrations once: each tick of a sensor opens the instance and would read it anew."""
-    known: dict[str | None, ScriptDirectory] = {}
-
-    def from_config(config: Config) -> ScriptDirectory:
-        where = config.get_main_option("script_location")
-        if where not in known:
-            known[where] = ScriptDirectory.from_config(config)
-        return known[where]
-
-    with patch("dagster._core.storage.sql.ScriptDirectory") as directory:
-        directory.from_config = from_config
-        yield
 
 
 class Operator:
@@ -178,7 +161,7 @@ def operate(settings: Settings, until: pd.Timestamp) -> None:
     origin = InProcessCodeLocationOrigin(target, location_name="allocator_pipeline")
     with (
         clock.injected(),
-        known_schema(),
+        impatient(),
         dg.DagsterInstance.get() as instance,
         create_test_daemon_workspace_context(InProcessWorkspaceLoadTarget(origin), instance) as workspace,
     ):
