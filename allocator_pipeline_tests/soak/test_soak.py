@@ -7,15 +7,18 @@ import pytest
 
 from allocator_pipeline.errors import MarketDataError
 from allocator_pipeline.market.simulated import SimulatedMarket
-from allocator_pipeline_tests.soak.harness import Soak, end_of, soak, weeks_from_first
+from allocator_pipeline_tests.soak.harness import soak
 from allocator_pipeline_tests.soak.operator import failing, next_event
+from allocator_pipeline_tests.soak.world import World, end_of, weeks_from_first
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_twelve_weeks_with_failing_reads_and_two_kills_end_as_if_undisturbed(tmp_path):
-    found = soak(Soak(tmp_path / "base"), tmp_path, weeks=12, kills=2, share=0.05, seed=1)
+    found = soak(World(tmp_path / "base"), tmp_path, weeks=12, kills=2, share=0.05, seed=1)
     assert len(found.killed_at) == 2
+    assert found.failed_reads
+    assert found.looks > 100
     assert found.differing == []
 
 
@@ -31,7 +34,8 @@ def test_the_simulated_days_are_those_of_the_schedules():
 def test_a_share_of_reads_fails_and_none_afterwards(monkeypatch):
     monkeypatch.setattr(SimulatedMarket, "prices", lambda self, year: year)
     market = object.__new__(SimulatedMarket)
-    with failing(0.5, random.Random(0)):
+    failed = []
+    with failing(0.5, random.Random(0), failed.append):
         outcomes = []
         for year in range(200):
             try:
@@ -40,6 +44,7 @@ def test_a_share_of_reads_fails_and_none_afterwards(monkeypatch):
                 outcomes.append(type(error))
     assert {MarketDataError, TimeoutError} < set(outcomes)
     assert 60 < sum(isinstance(outcome, int) for outcome in outcomes) < 140
+    assert len(failed) == 200 - sum(isinstance(outcome, int) for outcome in outcomes)
     assert market.prices(7) == 7
 
 
