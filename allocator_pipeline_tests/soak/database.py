@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import lru_cache
 from sqlite3 import Connection
 from typing import Any
 from unittest.mock import patch
@@ -26,27 +25,39 @@ from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 STORAGES = (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage)
 
 
+KEPT = 16  # the three databases that are always in use, and the logs of the last runs
+
+
 @contextmanager
 def impatient() -> Iterator[None]:
     """Let this process keep what it knows of its databases, and wait for no disk."""
-    known: dict[str | None, ScriptDirectory] = {}
+    migrations: dict[str | None, ScriptDirectory] = {}
+    engines: dict[str, db.Engine] = {}
 
     def from_config(config: Config) -> ScriptDirectory:
         where = config.get_main_option("script_location")
-        if where not in known:
-            known[where] = ScriptDirectory.from_config(config)
-        return known[where]
+        if where not in migrations:
+            migrations[where] = ScriptDirectory.from_config(config)
+        return migrations[where]
+
+    def create_engine(url: str, **_: Any) -> db.Engine:
+        engines[url] = engines.pop(url, None) or _engine(url)  # the last one used is the last
+        if len(engines) > KEPT:
+            db.Engine.dispose(engines.pop(next(iter(engines))))
+        return engines[url]
 
     with ExitStack() as stack:
         for storage in STORAGES:
-            stack.enter_context(patch.object(storage, "create_engine", lambda url, **_: _engine(url)))
-        directory = stack.enter_context(patch("dagster._core.storage.sql.ScriptDirectory"))
-        directory.from_config = from_config
+            stack.enter_context(patch.object(storage, "create_engine", create_engine))
+        stack.enter_context(patch("dagster._core.storage.sql.ScriptDirectory")).from_config = from_config
         stack.enter_context(patch.object(os, "fsync", lambda handle: None))
-        yield
+        try:
+            yield
+        finally:
+            for engine in engines.values():
+                db.Engine.dispose(engine)
 
 
-@lru_cache(maxsize=16)  # the three that are always in use, and the logs of the last runs
 def _engine(url: str) -> db.Engine:
     engine = db.create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
     db.event.listen(engine, "connect", _wait_for_no_disk)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +52,7 @@ def soak(base: World, folder: Path, weeks: int, kills: int, share: float, seed: 
     if not (base.folder / "clock").exists():
         prepare(base)
     until = end_of(weeks)
-    undisturbed, disturbed = (_copy(base, folder / name) for name in ("undisturbed", "disturbed"))
+    undisturbed, disturbed = (base.copy(folder / name) for name in ("undisturbed", "disturbed"))
     calm, watcher = undisturbed.start(until), Watcher(disturbed)
     try:
         with watcher.watching():
@@ -70,8 +69,3 @@ def soak(base: World, folder: Path, weeks: int, kills: int, share: float, seed: 
         watcher.looks,
         compare(disturbed, undisturbed),
     )
-
-
-def _copy(base: World, folder: Path) -> World:
-    shutil.copytree(base.folder, folder)
-    return World(folder)

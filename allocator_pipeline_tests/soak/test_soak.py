@@ -7,19 +7,48 @@ import pytest
 
 from allocator_pipeline.errors import MarketDataError
 from allocator_pipeline.market.simulated import SimulatedMarket
+from allocator_pipeline_tests.soak.base import prepare
+from allocator_pipeline_tests.soak.checks import check, compare
+from allocator_pipeline_tests.soak.disturbance import Disturber
 from allocator_pipeline_tests.soak.harness import soak
 from allocator_pipeline_tests.soak.operator import failing, next_event
-from allocator_pipeline_tests.soak.world import World, end_of, weeks_from_first
+from allocator_pipeline_tests.soak.world import World, end_of, finish, weeks_from_first
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> World:
+    """Return a folder with the first champions in it."""
+    world = World(tmp_path_factory.mktemp("soak") / "base")
+    prepare(world)
+    return world
+
+
+@pytest.fixture(scope="module")
+def undisturbed(base, tmp_path_factory) -> World:
+    """Return the folder of four undisturbed weeks."""
+    world = base.copy(tmp_path_factory.mktemp("soak") / "undisturbed")
+    finish(world.start(end_of(4)))
+    return world
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_twelve_weeks_with_failing_reads_and_two_kills_end_as_if_undisturbed(tmp_path):
-    found = soak(World(tmp_path / "base"), tmp_path, weeks=12, kills=2, share=0.05, seed=1)
+def test_twelve_weeks_with_failing_reads_and_two_kills_end_as_if_undisturbed(base, tmp_path):
+    found = soak(base, tmp_path, weeks=12, kills=2, share=0.05, seed=1)
     assert len(found.killed_at) == 2
     assert found.failed_reads
     assert found.looks > 100
     assert found.differing == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("seed", range(2, 22))
+def test_four_weeks_end_as_if_undisturbed_whatever_fails(base, undisturbed, tmp_path, seed):
+    world = base.copy(tmp_path / "disturbed")
+    assert len(Disturber(world, end_of(4), 0.05, 1, seed).run()) == 1
+    check(world, 4)
+    assert compare(world, undisturbed) == []
 
 
 def test_the_simulated_days_are_those_of_the_schedules():

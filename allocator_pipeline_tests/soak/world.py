@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -37,6 +38,10 @@ class World:
     """
 
     folder: Path
+
+    def copy(self, folder: Path) -> World:
+        """Return a copy of it."""
+        return World(Path(shutil.copytree(self.folder, folder)))
 
     @property
     def settings(self) -> Settings:
