@@ -184,14 +184,15 @@ class ExperienceStore:
         with self._transaction() as database:
             return _one(database, run_id)
 
-    def records(self, allocator: str | None = None) -> list[Experience]:
-        """Return all rows, or those of one allocator, verified, by week and allocator."""
+    def records(self, allocator: str | None = None, since: str = "") -> list[Experience]:
+        """Return all rows, or those of one allocator, from an ISO Monday on, verified, by week and allocator."""
         if not self.path.exists():
             return []
         with self._transaction() as database:
             rows = database.execute(
-                f"SELECT {_COLUMNS} FROM experience WHERE ? IS NULL OR allocator = ? ORDER BY week_start, allocator",  # noqa: S608  (constant columns)
-                (allocator, allocator),
+                f"SELECT {_COLUMNS} FROM experience WHERE (? IS NULL OR allocator = ?) AND week_start >= ? "  # noqa: S608  (constant columns)
+                "ORDER BY week_start, allocator",
+                (allocator, allocator, since),
             ).fetchall()
         return [_experience(row) for row in rows]
 

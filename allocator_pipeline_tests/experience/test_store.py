@@ -119,6 +119,7 @@ def test_rows_of_several_allocators_and_weeks(store: ExperienceStore) -> None:
         "2016-06-13:sac_lstm",
     ]
     assert len(store.records("sac_lstm")) == 2
+    assert [row.decision.week_start for row in store.records("sac_lstm", "2016-06-13")] == ["2016-06-13"]
     assert store.run_ids() == {row.decision.run_id for row in store.records()}
     assert store.unlabeled_weeks("ppo_lstm") == ["2016-06-13"]
     assert store.unlabeled_weeks("sac_lstm") == ["2016-06-06", "2016-06-13"]
