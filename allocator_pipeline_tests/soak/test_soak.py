@@ -1,15 +1,21 @@
 """Weeks of schedules, sensors and runs with failing reads and kills end as if undisturbed."""
 
 import random
+from dataclasses import replace
+from unittest.mock import patch
 
 import pandas as pd
 import pytest
 
+from allocator_pipeline.account.ledger import AccountLedger
+from allocator_pipeline.config import AccountConfig
 from allocator_pipeline.errors import MarketDataError
 from allocator_pipeline.market.simulated import SimulatedMarket
+from allocator_pipeline_tests.account.market import ALLOCATOR, COSTS
+from allocator_pipeline_tests.faults.writers import weeks_to_book
 from allocator_pipeline_tests.soak.base import prepare
-from allocator_pipeline_tests.soak.checks import check, compare
-from allocator_pipeline_tests.soak.disturbance import Disturber
+from allocator_pipeline_tests.soak.checks import check, compare, reconcile
+from allocator_pipeline_tests.soak.disturbance import Disturber, Watcher
 from allocator_pipeline_tests.soak.harness import soak
 from allocator_pipeline_tests.soak.operator import failing, next_event
 from allocator_pipeline_tests.soak.world import World, end_of, finish, weeks_from_first
@@ -80,3 +86,30 @@ def test_a_share_of_reads_fails_and_none_afterwards(monkeypatch):
 def test_so_many_weeks_end_two_sundays_after_the_last():
     assert weeks_from_first(3) == ["2024-01-08", "2024-01-15", "2024-01-22"]
     assert end_of(3) == pd.Timestamp("2024-02-05", tz="UTC")
+
+
+def test_an_account_that_does_not_reconcile_is_found(tmp_path):
+    (tape, decided), ledger = weeks_to_book(), AccountLedger(tmp_path, ALLOCATOR)
+    booked = [ledger.book(each, tape, COSTS, AccountConfig()) for each in decided[:4]]
+    reconcile(booked)
+    for changes in ({"cash": 1e9}, {"nav": 1.0}, {"events": booked[2].events[1:]}, {"reconciliation_error": 1e-8}):
+        with pytest.raises(AssertionError, match=booked[2].week):
+            reconcile([*booked[:2], replace(booked[2], **changes), booked[3]])
+    with pytest.raises(AssertionError, match="other holdings"):
+        reconcile([booked[0], *booked[2:]])
+
+
+def test_a_verdict_that_is_changed_or_lost_is_seen_while_watching(tmp_path):
+    world = World(tmp_path)
+    watcher = Watcher(world)
+    for seals in (["a"], ["a", "b"]):
+        with patch.object(World, "verdicts", lambda self, seals=seals: {"sac_lstm": seals}), watcher.watching():
+            pass
+    for seals in (["a"], ["a", "c"]):
+        with (
+            patch.object(World, "verdicts", lambda self, seals=seals: {"sac_lstm": seals}),
+            pytest.raises(AssertionError, match="changed or lost"),
+            watcher.watching(),
+        ):
+            pass
+    assert watcher.looks >= 2
