@@ -251,5 +251,5 @@ def test_a_back_fill_in_dagster_is_measured_beside_it():
 @pytest.mark.timeout(600)
 def test_an_incremental_week_is_measured_by_the_shipped_jobs_too():
     facts = importlib.import_module("benchmarks.rows.incremental_week").by_jobs(("dpg_lstm",))
-    assert [told.rsplit(", ", 1)[1] for told in facts] == ["label", "fine-tune", "infer", "all three"]
+    assert [told.rsplit(", ", 1)[1] for told in facts] == ["label", "fine-tune", "infer", "all three"] * 2
     assert all(seconds > 0 for seconds in facts.values())

@@ -1,4 +1,4 @@
-"""Wall seconds of an incremental week by the shipped jobs: ``python -m benchmarks.dagster_week ppo_lstm sac_patchtst``.
+"""Seconds of an incremental week by the shipped jobs: ``python -m benchmarks.dagster_week ppo_lstm sac_patchtst``.
 
 A program of its own, in a data folder that is thrown away, on a simulated market. What the week reads is made first and
 not counted: champions, and half a year of decisions and labels. Then each job is one run in a process of its own with
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -51,7 +52,7 @@ def main(first: str, last: str) -> None:
         dagster_home(settings)
         for task in _before(first, last):
             run_task(task, settings)
-        spent = {}
+        spent: dict[str, dict[str, float]] = {"wall": {}, "CPU": {}}
         for name, (job, week) in JOBS.items():
             tags = json.dumps(range_tags(f"{first}|{week}", f"{last}|{week}"))
             command = [
@@ -66,10 +67,16 @@ def main(first: str, last: str) -> None:
                 "--tags",
                 tags,
             ]
-            begun = time.perf_counter()
+            begun, used = time.perf_counter(), _used()
             subprocess.run([sys.executable, *command], check=True, capture_output=True, cwd=Path(__file__).parents[1])
-            spent[name] = time.perf_counter() - begun
+            spent["wall"][name], spent["CPU"][name] = time.perf_counter() - begun, _used() - used
     print(json.dumps(spent))
+
+
+def _used() -> float:
+    """Return the CPU seconds of all processes that have ended below this one."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _before(first: str, last: str) -> Iterator:

@@ -104,14 +104,17 @@ def shift_week(key: date | str | pd.Timestamp, count: int) -> pd.Timestamp:
 
 
 def _number(key: date | str | pd.Timestamp) -> int:
-    stamp = pd.Timestamp(key)
-    mondays = _all_weeks()["week"]
-    number = int(mondays.searchsorted(stamp))
-    if number == len(mondays) or mondays.iloc[number] != stamp:
+    number = _numbers().get(pd.Timestamp(key))
+    if number is None:
         raise NotEnoughDataError(
             "That day is not the Monday of a known trading week.", todo="name a week by its Monday.", week=str(key)
         )
     return number
+
+
+@cache
+def _numbers() -> dict[pd.Timestamp, int]:
+    return {monday: number for number, monday in enumerate(_all_weeks()["week"])}
 
 
 @cache  # sensors ask for the same weeks at every tick
