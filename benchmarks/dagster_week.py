@@ -7,6 +7,8 @@ the shipped executor, as Dagster's launcher starts it, over all allocators from 
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import os
 import resource
@@ -18,7 +20,8 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from allocator_pipeline.defs.partitions import range_tags
+
 MARKET = {
     "ALLOCATOR_MARKET": "simulated",
     "ALLOCATOR_MIN_TRAINING_YEARS": "3",
@@ -30,6 +33,8 @@ MARKET_YEAR, STATE_YEAR, POLICY_YEAR, YEAR = 2013, 2018, 2020, 2022
 FIRST_WEEK, LABELLED, COMING = "2022-01-10", "2022-07-11", "2022-07-25"
 """First week decided; the one whose label has come due; the one to fine-tune for and to decide."""
 
+ROOT = Path(__file__).parents[1]
+PR_SET_CHILD_SUBREAPER = 36
 JOBS = {
     "label": ("labeling_job", LABELLED),
     "fine-tune": ("finetuning_job", COMING),
@@ -40,41 +45,45 @@ JOBS = {
 def main(first: str, last: str) -> None:
     os.environ.pop("DAGSTER_HOME", None)
     os.environ |= {"DAGSTER_DISABLE_TELEMETRY": "yes", **MARKET}
-    warnings.simplefilter("ignore")
-    from allocator_pipeline.config import Settings
-    from allocator_pipeline.defs.home import dagster_home
-    from allocator_pipeline.defs.partitions import range_tags
-    from allocator_pipeline.defs.runner import run_task
-
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # what a run leaves behind ends below us, and is counted
+    spent: dict[str, dict[str, float]] = {"wall": {}, "CPU": {}}
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ALLOCATOR_DATA_DIR"] = folder
-        settings = Settings.from_env()
-        dagster_home(settings)
-        for task in _before(first, last):
-            run_task(task, settings)
-        spent: dict[str, dict[str, float]] = {"wall": {}, "CPU": {}}
+        os.environ["DAGSTER_HOME"] = str(Path(folder) / "dagster")
+        _run("-m", "benchmarks.dagster_week", "prepare", first, last)
         for name, (job, week) in JOBS.items():
             tags = json.dumps(range_tags(f"{first}|{week}", f"{last}|{week}"))
-            command = [
-                "-m",
-                "dagster",
-                "job",
-                "execute",
-                "-m",
-                "allocator_pipeline.definitions",
-                "-j",
-                job,
-                "--tags",
-                tags,
-            ]
-            begun, used = time.perf_counter(), _used()
-            subprocess.run([sys.executable, *command], check=True, capture_output=True, cwd=Path(__file__).parents[1])
+            used, begun = _used(), time.perf_counter()
+            _run("-m", "dagster", "job", "execute", "-m", "allocator_pipeline.definitions", "-j", job, "--tags", tags)
             spent["wall"][name], spent["CPU"][name] = time.perf_counter() - begun, _used() - used
     print(json.dumps(spent))
 
 
+def prepare(first: str, last: str) -> None:
+    """Make what the week reads, in this process."""
+    from allocator_pipeline.config import Settings
+    from allocator_pipeline.defs.home import dagster_home
+    from allocator_pipeline.defs.runner import run_task
+
+    warnings.simplefilter("ignore")
+    settings = Settings.from_env()
+    dagster_home(settings)
+    for task in _before(first, last):
+        run_task(task, settings)
+
+
+def _run(*arguments: str) -> None:
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr[-3000:])
+
+
 def _used() -> float:
-    """Return the CPU seconds of all processes that have ended below this one."""
+    """Return the CPU seconds of all processes below this one, once they have ended."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -103,4 +112,4 @@ def _before(first: str, last: str) -> Iterator:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    prepare(*sys.argv[2:]) if sys.argv[1] == "prepare" else main(*sys.argv[1:])
