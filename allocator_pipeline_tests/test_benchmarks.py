@@ -182,7 +182,7 @@ TINY = {
     "forecast_cost_by_stocks": lambda: {"stocks": (8, 5), "forecasters": ("lstm", "ridge"), "repeats": 1},
     "gpu_env_steps": lambda: {"where": "cpu", "portfolios": 8, "repeats": 1},
     "gpu_ppo_steps": lambda: {"where": "cpu", "portfolios": 8, "repeats": 1},
-    "incremental_week": lambda: {"allocators": ("dpg_lstm",), "repeats": 1},
+    "incremental_week": lambda: {"allocators": ("dpg_lstm",), "repeats": 1, "beside": False},
     "lstm_vs_loop": lambda: {"data": small_material(), "batches": (16,), "windows": 32, "repeats": 1},
     "patchtst_vs_loop": lambda: {"data": small_material(), "batches": (16,), "windows": 32, "repeats": 1},
     "ppo_per_learner": lambda: {"chosen": tiny("ppo"), "steps": 52, "folds": 2, "repeats": 1},
@@ -245,3 +245,11 @@ def test_a_back_fill_in_dagster_is_measured_beside_it():
     assert facts["forecasts"] == "ridge 780"
     assert all(seconds > 0 for told, seconds in facts.items() if told.startswith("not counted"))
     assert len(facts) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_an_incremental_week_is_measured_by_the_shipped_jobs_too():
+    facts = importlib.import_module("benchmarks.rows.incremental_week").by_jobs(("dpg_lstm",))
+    assert [told.rsplit(", ", 1)[1] for told in facts] == ["label", "fine-tune", "infer", "all three"] * 2
+    assert all(seconds > 0 for seconds in facts.values())

@@ -35,6 +35,9 @@ PAPERS = "paper_evaluations"
 HORIZON = WEEKS_PER_YEAR // 2
 """Weeks without a decision after which a paper account starts anew, and nothing in between is caught up."""
 
+LOOK_BACK = WEEKS_PER_YEAR
+"""Weeks after which what was never done of a decided week is not asked for any more: sensors ask every few seconds."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -105,7 +108,8 @@ def next_step(
     Step or None
         None where nothing is due: all is done, or there is no champion yet.
     """
-    records = store.experience.records(allocator)
+    since = str(calendar.shift_week(due_week(now), -LOOK_BACK).date())
+    records = store.experience.records(allocator, since)
     waiting = [
         step
         for step in (*_sundays(allocator, records, store), *_mondays(allocator, records, store, now))

@@ -152,10 +152,11 @@ def _start_worker() -> None:
 
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
-    Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
+    """End this process as soon as its parent is gone; for a thread of its own."""
     while os.getppid() == parent:
         sleep(1.0)
     os._exit(1)  # killed, the parent could not end its workers; what they have written is whole

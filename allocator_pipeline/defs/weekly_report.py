@@ -91,9 +91,9 @@ def _contender(name: str, week: str, known: str, store: StoreResource, market: M
     """Return one allocator's week.
 
     ``champion`` (version, since, badge) or None, and ``champion_before``, its version of the week before; ``decision``
-    (version, target, turnover, source, orders) or None; ``result`` of the known week, with a ``status``; ``paper``,
-    champion and challenger in that week, or None; ``account`` (weeks, sessions, growth, nav) or None; ``verdicts`` that
-    took effect since the week before.
+    (version, fallback, target, turnover, source, orders) or None; ``result`` of the known week, with a ``status``;
+    ``paper``, champion and challenger in that week, or None; ``account`` (weeks, sessions, growth, nav) or None;
+    ``verdicts`` that took effect since the week before.
     """
     before = str(calendar.shift_week(week, -1).date())
     history = _verdicts(name, week, store)
@@ -121,6 +121,7 @@ def _decision(name: str, record: Mapping[str, Any], store: StoreResource, market
     orders = previewed_orders(name, record, store, market.settings.account)
     return {
         "version": record["policy_version"],
+        "fallback": record["fallback"],
         "target": record["action"],
         "turnover": record["turnover"],
         "source": record["portfolio"]["source"],

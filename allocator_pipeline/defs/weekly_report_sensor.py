@@ -1,6 +1,8 @@
 """The sensor that has a week's report made once all its allocators have decided, or will not."""
 
 import json
+from collections.abc import Callable, Collection
+from functools import cache
 
 import dagster as dg
 from dagster._core.storage.tags import WILL_RETRY_TAG
@@ -9,6 +11,7 @@ from allocator_pipeline.config import ALLOCATORS
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.weekly_sensor import WEEKLY_TAG, allocators_of
 from allocator_pipeline.experience.records import run_id
+from allocator_pipeline.registry.verdicts import Verdict, latest_by
 
 BATCH = 200
 
@@ -51,9 +54,10 @@ def weekly_report_requests(
         if WEEKLY_TAG in run.tags:
             weeks.setdefault(run.tags[WEEKLY_TAG], []).append(run)
     asked = set(json.loads(cursor)) if cursor else set()
+    recorded, history = store.experience.run_ids(), cache(lambda name: store.verdicts(name).history())
     requests, keys = [], []
     for week, runs in sorted(weeks.items()):
-        decided = _decided(week, runs, store)
+        decided = _decided(week, runs, recorded, history)
         if decided:
             keys.append(f"weekly_report-{week}-{'+'.join(decided)}")
             if keys[-1] not in asked:
@@ -61,16 +65,18 @@ def weekly_report_requests(
     return requests, json.dumps(keys)
 
 
-def _decided(week: str, runs: list[dg.DagsterRun], store: StoreResource) -> list[str]:
+def _decided(
+    week: str, runs: list[dg.DagsterRun], recorded: Collection[str], history: Callable[[str], list[Verdict]]
+) -> list[str]:
     """Return who has decided a week, or nobody while a run or a repetition of one is still to end."""
     if any(not run.is_finished or _to_be_repeated(run, runs) for run in runs):
         return []
     ran = {name for run in runs for name in allocators_of(run.tags)}
-    decided = [name for name in ALLOCATORS if store.experience.get(run_id(week, name)) is not None]
+    decided = [name for name in ALLOCATORS if run_id(week, name) in recorded]
     waiting = [
         name
         for name in ALLOCATORS
-        if name not in ran and name not in decided and store.verdicts(name).champion_at(week) is not None
+        if name not in ran and name not in decided and latest_by(history(name), week) is not None
     ]
     return [] if waiting else decided
 

@@ -184,16 +184,24 @@ class ExperienceStore:
         with self._transaction() as database:
             return _one(database, run_id)
 
-    def records(self, allocator: str | None = None) -> list[Experience]:
-        """Return all rows, or those of one allocator, verified, by week and allocator."""
+    def records(self, allocator: str | None = None, since: str = "") -> list[Experience]:
+        """Return all rows, or those of one allocator, from an ISO Monday on, verified, by week and allocator."""
         if not self.path.exists():
             return []
         with self._transaction() as database:
             rows = database.execute(
-                f"SELECT {_COLUMNS} FROM experience WHERE ? IS NULL OR allocator = ? ORDER BY week_start, allocator",  # noqa: S608  (constant columns)
-                (allocator, allocator),
+                f"SELECT {_COLUMNS} FROM experience WHERE (? IS NULL OR allocator = ?) AND week_start >= ? "  # noqa: S608  (constant columns)
+                "ORDER BY week_start, allocator",
+                (allocator, allocator, since),
             ).fetchall()
         return [_experience(row) for row in rows]
+
+    def run_ids(self) -> set[str]:
+        """Return the run ids of all decisions; only that they are there is read."""
+        if not self.path.exists():
+            return set()
+        with self._transaction() as database:
+            return {run for (run,) in database.execute("SELECT run_id FROM experience")}
 
     def unlabeled_weeks(self, allocator: str) -> list[str]:
         """Return the ISO Mondays of decided weeks without a label, in order."""

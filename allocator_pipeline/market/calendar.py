@@ -7,7 +7,7 @@ first session, and its return runs to the first session of the next week.
 from __future__ import annotations
 
 from datetime import date, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import exchange_calendars
 import numpy as np
@@ -95,20 +95,31 @@ def week(key: date | str | pd.Timestamp) -> pd.Series:
     NotEnoughDataError
         If the day is not the Monday of a trading week the calendar knows.
     """
-    table = _all_weeks()
-    row = table[table["week"] == pd.Timestamp(key)]
-    if len(row) != 1:
-        raise NotEnoughDataError(
-            "That day is not the Monday of a known trading week.", todo="name a week by its Monday.", week=str(key)
-        )
-    return row.iloc[0]
+    return _row(_number(key))
 
 
 def shift_week(key: date | str | pd.Timestamp, count: int) -> pd.Timestamp:
     """Return the Monday ``count`` trading weeks later (earlier if negative)."""
-    table = _all_weeks()
-    here = int(np.flatnonzero(table["week"] == week(key)["week"])[0])
-    return table["week"].iloc[here + count]
+    return _all_weeks()["week"].iloc[_number(key) + count]
+
+
+def _number(key: date | str | pd.Timestamp) -> int:
+    number = _numbers().get(pd.Timestamp(key))
+    if number is None:
+        raise NotEnoughDataError(
+            "That day is not the Monday of a known trading week.", todo="name a week by its Monday.", week=str(key)
+        )
+    return number
+
+
+@cache
+def _numbers() -> dict[pd.Timestamp, int]:
+    return {monday: number for number, monday in enumerate(_all_weeks()["week"])}
+
+
+@cache  # sensors ask for the same weeks at every tick
+def _row(number: int) -> pd.Series:
+    return _all_weeks().iloc[number]
 
 
 def week_at(instant: pd.Timestamp) -> pd.Series:
@@ -135,7 +146,7 @@ def week_at(instant: pd.Timestamp) -> pd.Series:
         raise NotEnoughDataError(
             f"The calendar covers {FIRST_YEAR} to {LAST_YEAR}.", todo="ask for a day inside.", week=str(instant)
         )
-    return table.iloc[row]
+    return _row(row)
 
 
 def first_decision_of_year(year: int) -> pd.Timestamp:

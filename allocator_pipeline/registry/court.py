@@ -38,26 +38,35 @@ class Court:
     gate: GateConfig = field(default_factory=GateConfig)
 
     def count(self, attempt: Try) -> Entry:
-        """Record a try in a ledger that holds all that verdicts rest on; the same one again is the entry there is.
+        """Record a try in the ledger, checked as in `tries`; the same one again is the entry there is.
+
+        Raises
+        ------
+        CorruptArtifactError
+            As `tries`.
+        ConflictError, NotEnoughDataError, WeightsError, StorageError
+            As `registry.ledger.EvidenceLedger.record`.
+        """
+        self.tries()
+        return self.ledger.record(attempt)
+
+    def proof(self, candidate: str, by: str | None = None) -> Entry | None:
+        """Return the entry that proved a version (`registry.ledger.proof_of`), from a ledger checked as in `tries`."""
+        self.tries()
+        return self.ledger.proof(self.log.allocator, candidate, by)
+
+    def tries(self) -> list[Entry]:
+        """Return every try, from a ledger that holds all that verdicts rest on.
+
+        Neither its links nor its head tell that a ledger was emptied, but the verdicts do.
 
         Raises
         ------
         CorruptArtifactError
             If a verdict rests on a try that the ledger does not hold, or a log is not what was written.
-        ConflictError, NotEnoughDataError, WeightsError, StorageError
-            As `registry.ledger.EvidenceLedger.record`.
         """
-        self._check_tries()
-        return self.ledger.record(attempt)
-
-    def proof(self, candidate: str, by: str | None = None) -> Entry | None:
-        """Return the entry that proved a version (`registry.ledger.proof_of`), from a ledger checked like `count`."""
-        self._check_tries()
-        return self.ledger.proof(self.log.allocator, candidate, by)
-
-    def _check_tries(self) -> None:
-        """Notice a ledger that was emptied: neither its links nor its head tell, but the verdicts do."""
-        known = {entry.sha256 for entry in self.ledger.history()}
+        tries = self.ledger.history()
+        known = {entry.sha256 for entry in tries}
         for verdict in self.log.history():
             named = verdict.evidence.get("inputs", {}).get("entry")
             if named is not None and named not in known:
@@ -66,6 +75,7 @@ class Court:
                     todo="restore the ledger's folder from a backup.",
                     source=str(self.ledger.folder),
                 )
+        return tries
 
 
 def open_court(market_dir: Path, allocator: str, gate: GateConfig | None = None) -> Court:

@@ -40,7 +40,7 @@ def rollback(court: Court, version: str, effective_week: str | pd.Timestamp, rea
     NoChampionError
         If no champion is effective at that week.
     MissingPartitionError, CorruptArtifactError
-        If its artefact is absent or does not verify.
+        If its artefact is absent or does not verify, or the ledger lacks a try that a verdict rests on.
     """
     return _follow(court, {"version": version, "reason": reason}, effective_week, ruling_on_order, check_order)
 
@@ -61,7 +61,7 @@ def promote(court: Court, version: str, effective_week: str | pd.Timestamp, reas
     ConflictError
         If the version was trained on an exit after that week's decision.
     MissingPartitionError, CorruptArtifactError
-        If its artefact is absent or does not verify.
+        If its artefact is absent or does not verify, or the ledger lacks a try that a verdict rests on.
     """
     order = {"kind": "promotion", "version": version, "reason": reason}
     return _follow(court, order, effective_week, ruling_on_promotion)
@@ -84,7 +84,7 @@ def _follow(
     order = {**order, "week": week, "after": len(history)}
 
     def judge(history: list[Verdict]) -> Ruling:
-        tries = court.ledger.history()
+        tries = court.tries()
         own = [entry for entry in tries if (entry.allocator, entry.candidate) == (name, order["version"])]
         entry = next((entry for entry in reversed(own) if entry.date <= week), None)
         check(name, order, history)

@@ -73,10 +73,11 @@ class Store:
         self.experience = SimpleNamespace(records=self.records)
         self.assets = SimpleNamespace(has=self.has, read=self.read)
 
-    def records(self, name):
+    def records(self, name, since):
         return [
             SimpleNamespace(decision=SimpleNamespace(week_start=week), label=label)
             for week, label in sorted(self.rows[name].items())
+            if week >= since
         ]
 
     def has(self, asset, key):
@@ -140,6 +141,15 @@ def test_after_half_a_year_without_decisions_only_this_week_is_decided():
     store.do(LABELING, "ppo_lstm", "2024-01-08")
     steps = live(store, "ppo_lstm", instant("2024-09-09 18:00", "Asia/Kolkata"))
     assert [week for job, week in steps if job == INFERENCE] == ["2024-09-09"]
+
+
+def test_what_was_never_done_is_asked_for_over_a_year_and_no_longer():
+    store = Store()
+    live(store, "ppo_lstm", instant("2024-01-08 18:00", "Asia/Kolkata"))
+    late, too_late = (instant(f"{day} 12:00") for day in ("2025-01-12", "2025-01-19"))
+    failed = {(INFERENCE, due_week(now)) for now in (late, too_late)}
+    assert next_step("ppo_lstm", store, late, failed).job == LABELING
+    assert next_step("ppo_lstm", store, too_late, failed) is None
 
 
 def test_nothing_is_due_without_a_champion():

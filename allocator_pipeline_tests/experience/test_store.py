@@ -119,8 +119,16 @@ def test_rows_of_several_allocators_and_weeks(store: ExperienceStore) -> None:
         "2016-06-13:sac_lstm",
     ]
     assert len(store.records("sac_lstm")) == 2
+    assert [row.decision.week_start for row in store.records("sac_lstm", "2016-06-13")] == ["2016-06-13"]
+    assert store.run_ids() == {row.decision.run_id for row in store.records()}
     assert store.unlabeled_weeks("ppo_lstm") == ["2016-06-13"]
     assert store.unlabeled_weeks("sac_lstm") == ["2016-06-06", "2016-06-13"]
+
+
+def test_before_the_first_decision_there_is_nothing(tmp_path) -> None:
+    store = ExperienceStore(tmp_path / "experience.sqlite")
+    assert (store.records(), store.run_ids()) == ([], set())
+    assert not store.path.exists()
 
 
 def test_the_export_does_not_depend_on_the_order_of_writing(store: ExperienceStore, tmp_path) -> None:

@@ -121,10 +121,11 @@ def test_a_graph_killed_many_times_ends_as_if_undisturbed(undisturbed, tmp_path)
     assert contents(tmp_path) == undisturbed.contents
 
 
-def test_one_partition_launched_three_times_at_once_gives_one_result(undisturbed, tmp_path):
+@pytest.mark.parametrize("launches", [3, pytest.param(8, marks=pytest.mark.slow)])
+def test_one_partition_launched_several_times_at_once_gives_one_result(undisturbed, tmp_path, launches):
     for stage in STAGES[:2]:
         finish(start(tmp_path, stage))
-    with ThreadPoolExecutor(3) as pool:
-        list(pool.map(finish, [start(tmp_path, STAGES[2]) for _ in range(3)]))
+    with ThreadPoolExecutor(launches) as pool:
+        list(pool.map(finish, [start(tmp_path, STAGES[2]) for _ in range(launches)]))
     finish(start(tmp_path, STAGES[3]))
     assert contents(tmp_path) == undisturbed.contents

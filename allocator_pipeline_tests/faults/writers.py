@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import sys
 import tempfile
 import traceback
@@ -20,6 +22,7 @@ from allocator_pipeline.account.ledger import AccountLedger
 from allocator_pipeline.account.tape import Tape
 from allocator_pipeline.artifact import Artifact
 from allocator_pipeline.config import AccountConfig
+from allocator_pipeline.errors import StorageError
 from allocator_pipeline.experience.records import Decision
 from allocator_pipeline.experience.store import ExperienceStore
 from allocator_pipeline.portfolio.state import concatenate
@@ -126,6 +129,29 @@ def rival_report(folder: Path, number: int) -> dict[str, Any]:
     return make_report(rival.version, 2017, slots)
 
 
+def one_of_each(folder: Path, number: int) -> list[Callable[[], object]]:
+    """Return what writes one of each kind."""
+    log, source = VerdictLog(folder / "registry", "ppo_lstm"), f"s{number}"
+    return [
+        lambda: atomic.publish(folder / "2015.json", payload(number), ".bin", {"number": number}),
+        lambda: ArtifactStore(folder / "models").save(artifact(number)),
+        lambda: log.rule(source, lambda history: ruling(source, history)),
+        lambda: ExperienceStore(folder / "experience.sqlite").record_decision(decision(number)),
+    ]
+
+
+def starve(folder: Path, limit: str, number: str) -> None:
+    """Write one of each where no file can grow beyond so many bytes; what fails must say which."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+    for write in one_of_each(folder, int(number)):
+        try:
+            write()
+        except StorageError as error:
+            if str(folder) not in str(error):
+                raise
+
+
 @lru_cache(maxsize=1)
 def contended_once() -> None:
     """Let two rivals contend, so that calendar and the like are there."""
@@ -149,6 +175,7 @@ def serve() -> None:
         "contend": contend,
         "record": record,
         "book": book,
+        "starve": starve,
     }
     shared: dict[str, Callable[[], object]] = {"book": weeks_to_book, "contend": contended_once}
     for line in sys.stdin:

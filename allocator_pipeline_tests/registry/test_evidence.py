@@ -124,14 +124,17 @@ def test_a_proof_once_given_stands(judge, report_on, court) -> None:
     assert replay(court)[-1].status == "same"
 
 
-def test_a_ledger_without_the_tries_of_verdicts_takes_no_more_and_proves_nothing(judge, report_on, court) -> None:
-    report, other = report_on(2016, (0,)), report_on(2017, (1,))
+def test_a_ledger_without_the_tries_of_verdicts_takes_no_more_and_proves_nothing(
+    judge, report_on, court, stored
+) -> None:
+    report, other, version = report_on(2016, (0,)), report_on(2017, (1,)), stored("2016-12-27", seed=5)
     champion = judge(report).champion
     shutil.rmtree(court.ledger.folder)
     for use in (
         lambda: judge(other),
         lambda: promotion.count_report(court, other),
         lambda: court.proof(champion),
+        lambda: orders.promote(court, version, "2018-03-05", "A test."),
     ):
         with pytest.raises(CorruptArtifactError, match="rests on a try that the ledger does not hold"):
             use()

@@ -8,7 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from allocator_pipeline_tests.soak.harness import Soak, soak
+from allocator_pipeline_tests.soak.harness import soak
+from allocator_pipeline_tests.soak.world import World
 
 
 def main() -> int:
@@ -22,12 +23,13 @@ def main() -> int:
     chosen = parser.parse_args()
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        base = Soak(chosen.base or Path(folder) / "base")
+        base = World(chosen.base or Path(folder) / "base")
         found = soak(base, Path(folder), chosen.weeks, chosen.kills, chosen.share, chosen.seed)
     print(
-        f"{chosen.weeks} weeks, killed at {', '.join(found.killed_at) or 'no moment'}; "
-        f"{(time.monotonic() - start) / 60:.1f} minutes"
+        f"{chosen.weeks} weeks in {(time.monotonic() - start) / 60:.1f} minutes; "
+        f"{len(found.failed_reads)} reads failed, champions verified {found.looks} times"
     )
+    print(f"killed at {', '.join(found.killed_at) or 'no moment'}; runs hit: {'; '.join(found.interrupted) or 'none'}")
     print(
         "\n".join(f"differs: {name}" for name in found.differing) or "The store equals that of the undisturbed weeks."
     )

@@ -1,8 +1,8 @@
 """The process that is killed: Dagster's daemons over simulated weeks, one beside the other, with a clock of our own.
 
 The schedules, sensors, queue, retries and run monitoring are Dagster's own iterations over a real instance with the
-shipped dagster.yaml, apart from the launcher: runs are executed in this process, so that a week does not cost a dozen
-interpreters, and so that a kill hits whatever is under way.
+shipped dagster.yaml, apart from the launcher and the capture of what runs print: runs are executed in this process, so
+that a week does not cost dozens of interpreters, and so that a kill hits whatever is under way.
 
 ``python -m allocator_pipeline_tests.soak.operator <last instant> <failing share> <seed>``; the rest is in the
 environment.
@@ -10,6 +10,7 @@ environment.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import random
@@ -18,13 +19,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from unittest.mock import patch
 
 import dagster as dg
 import pandas as pd
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.scheduler.instigation import InstigatorType
 from dagster._core.test_utils import create_test_daemon_workspace_context
@@ -36,27 +36,32 @@ from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import Queued
 from dagster._daemon.sensor import execute_sensor_iteration
 from dagster._scheduler.scheduler import launch_scheduled_runs
 
-from allocator_pipeline.atomic import write_bytes
 from allocator_pipeline.config import Settings
 from allocator_pipeline.defs.home import TEMPLATE, dagster_home
+from allocator_pipeline.defs.runner import end_with
 from allocator_pipeline.errors import MarketDataError
+from allocator_pipeline.evaluation import lightgbm_opponent
+from allocator_pipeline.market import calendar
 from allocator_pipeline.market.simulated import SimulatedMarket
 from allocator_pipeline_tests.soak.clock import Clock
+from allocator_pipeline_tests.soak.database import impatient
+from allocator_pipeline_tests.soak.world import World
 
-LAUNCHER = """
+IN_THIS_PROCESS = """
 run_launcher:
   module: dagster._core.launcher.sync_in_memory_run_launcher
   class: SyncInMemoryRunLauncher
+compute_logs: # to keep what a run prints takes four processes a run
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
 """
 TICK = pd.Timedelta(seconds=61)  # longer than every sensor's interval
+LATER = pd.Timedelta(minutes=6)  # by then the sensor, which lets schedules go first, sees what is due as well
 OUTAGE = pd.Timedelta(hours=3)  # longer than the run monitoring's limit
 EVENTS = ((5, "06:00", "America/New_York"), (6, "10:00", "America/New_York"), (0, "18:00", "Asia/Kolkata"))
+ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+WAITING = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)
 READS = ("prices", "sentiment", "fundamentals")
-
-
-def clock_file(settings: Settings) -> Path:
-    """Return where the operator notes the time; it lies beside what is compared."""
-    return settings.data_dir / "clock"
 
 
 def next_event(now: pd.Timestamp) -> pd.Timestamp:
@@ -71,12 +76,13 @@ def next_event(now: pd.Timestamp) -> pd.Timestamp:
 
 
 @contextmanager
-def failing(share: float, rng: random.Random) -> Iterator[None]:
-    """Let a share of the market source's reads raise or time out."""
+def failing(share: float, rng: random.Random, log: Callable[[str], object]) -> Iterator[None]:
+    """Let a share of the market source's reads raise or time out, and log which."""
 
     def flaky(read: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(self: SimulatedMarket, year: int) -> Any:
             if rng.random() < share:
+                log(f"{calendar.now():%Y-%m-%d %H:%M} {read.__name__} of {year}")
                 if rng.random() < 0.5:
                     raise TimeoutError("the source did not answer in time")
                 raise MarketDataError("The source answered with an error.", todo="try again.", source="simulated")
@@ -94,22 +100,6 @@ def failing(share: float, rng: random.Random) -> Iterator[None]:
             each.stop()
 
 
-@contextmanager
-def known_schema() -> Iterator[None]:
-    """Read Dagster's list of migrations once: each tick of a sensor opens the instance and would read it anew."""
-    known: dict[str | None, ScriptDirectory] = {}
-
-    def from_config(config: Config) -> ScriptDirectory:
-        where = config.get_main_option("script_location")
-        if where not in known:
-            known[where] = ScriptDirectory.from_config(config)
-        return known[where]
-
-    with patch("dagster._core.storage.sql.ScriptDirectory") as directory:
-        directory.from_config = from_config
-        yield
-
-
 class Operator:
     """Dagster's daemons over an instance.
 
@@ -117,12 +107,12 @@ class Operator:
     ----------
     clock : Clock
     workspace : WorkspaceProcessContext
-    note : Path
-        Where the time is noted before each iteration, so that it does not go back after a kill.
+    world : World
+        Notes the time before each iteration, so that it does not go back after a kill.
     """
 
-    def __init__(self, clock: Clock, workspace: Any, note: Path) -> None:
-        self.note = note
+    def __init__(self, clock: Clock, workspace: Any, world: World) -> None:
+        self.world = world
         self.clock, self.workspace, self.instance = clock, workspace, workspace.instance
         self.logger = logging.getLogger("soak")
         self.queue = QueuedRunCoordinatorDaemon(interval_seconds=1)
@@ -131,7 +121,7 @@ class Operator:
 
     def iterate(self) -> bool:
         """Let each daemon do one iteration; tell whether there is still something to do."""
-        write_bytes(self.note, str(self.clock.now()).encode())
+        self.world.note(self.clock.now())
         before = self.instance.get_runs_count(), self.cursors()
         list(
             launch_scheduled_runs(
@@ -141,16 +131,15 @@ class Operator:
         list(execute_sensor_iteration(self.workspace, self.logger, None, None))
         list(self.retries.run_iteration(self.workspace))
         list(execute_run_monitoring_iteration(self.workspace, self.logger))
-        busy = (self.instance.get_runs_count(), self.cursors()) != before or self.unfinished()
+        busy = (self.instance.get_runs_count(), self.cursors()) != before or bool(self.unfinished())
         list(self.queue.run_iteration(self.workspace))
         self.clock.advance(TICK)
         return busy
 
-    def unfinished(self) -> bool:
-        """Tell whether a run is queued, running, or lost."""
-        ended = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
-        statuses = [status for status in dg.DagsterRunStatus if status not in ended]
-        return bool(self.instance.get_runs(dg.RunsFilter(statuses=statuses), limit=1))
+    def unfinished(self) -> list[dg.DagsterRun]:
+        """Return the runs that are queued, running, or lost."""
+        statuses = [status for status in dg.DagsterRunStatus if status not in ENDED]
+        return list(self.instance.get_runs(dg.RunsFilter(statuses=statuses)))
 
     def cursors(self) -> list[str | None]:
         """Return how far each sensor has read; a run status sensor reads one event a tick."""
@@ -163,12 +152,10 @@ class Operator:
             pass
 
 
-def operate(settings: Settings, until: pd.Timestamp) -> None:
-    """Live through the weeks from where the clock file stands until an instant."""
-    note = clock_file(settings)
-    clock = Clock(pd.Timestamp(note.read_text()))
-    home = dagster_home(settings)
-    (home / "dagster.yaml").write_text(TEMPLATE.read_text() + LAUNCHER)
+def operate(world: World, clock: Clock, until: pd.Timestamp) -> None:
+    """Live through the weeks from where the clock stands until an instant."""
+    home = dagster_home(world.settings)
+    (home / "dagster.yaml").write_text(TEMPLATE.read_text() + IN_THIS_PROCESS)
     target = LoadableTargetOrigin(
         executable_path=sys.executable,
         module_name="allocator_pipeline_tests.soak.location",
@@ -177,30 +164,37 @@ def operate(settings: Settings, until: pd.Timestamp) -> None:
     )
     origin = InProcessCodeLocationOrigin(target, location_name="allocator_pipeline")
     with (
-        clock.injected(),
-        known_schema(),
+        impatient(),
         dg.DagsterInstance.get() as instance,
         create_test_daemon_workspace_context(InProcessWorkspaceLoadTarget(origin), instance) as workspace,
     ):
-        operator = Operator(clock, workspace, note)
+        gc.freeze()  # what is loaded by now stays; to look through it again and again took a tenth of the time
+        gc.set_threshold(50_000)
+        operator = Operator(clock, workspace, world)
+        if lost := [run.job_name for run in operator.unfinished() if run.status not in WAITING]:
+            world.log("interrupted", f"{clock.now():%Y-%m-%d %H:%M} {', '.join(lost)}")
         if operator.unfinished():  # killed: this is how long the machine was down
             clock.advance(OUTAGE)
         operator.settle()
         while (event := next_event(clock.now())) <= until:
-            clock.instant = event
+            clock.instant = event + LATER
             operator.settle()
-            clock.instant = max(clock.now(), event + pd.Timedelta(minutes=6))  # the sensor lets schedules go first
-            operator.settle()
-            print(f"{clock.now():%Y-%m-%d %H:%M}", flush=True)
 
 
 def main() -> int:
     """Run the operator."""
     warnings.filterwarnings("ignore", category=UserWarning, module="dagster")
     logging.disable(logging.WARNING)
-    until, share, seed = pd.Timestamp(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
-    with failing(share, random.Random(f"{seed}-{os.getpid()}")):
-        operate(Settings.from_env(), until)
+    Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+    world = World(Settings.from_env().data_dir)
+    until, share, clock = pd.Timestamp(sys.argv[1]), float(sys.argv[2]), Clock(world.now)
+    rng = random.Random(f"{sys.argv[3]} {clock.now()}")  # after a kill others fail
+    with (
+        clock.injected(),
+        failing(share, rng, lambda line: world.log("failed_reads", line)),
+        patch.object(lightgbm_opponent, "installed", lambda: False),  # an extra, judged and never used
+    ):
+        operate(world, clock, until)
     return 0
 
 

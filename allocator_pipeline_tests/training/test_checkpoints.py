@@ -68,9 +68,11 @@ def processes() -> Iterator[multiprocessing.context.ForkServerContext]:
         yield context
 
 
+@pytest.mark.parametrize("once_more", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 8))])
 @pytest.mark.parametrize("kind", ["ppo", "sac", "dpg", "ppo-reference", "sac-reference"])
 def test_a_training_killed_again_and_again_ends_with_the_same_bytes(
     kind: str,
+    once_more: int,
     undisturbed: dict[str, bytes],
     tmp_path: Path,
     processes: multiprocessing.context.ForkServerContext,

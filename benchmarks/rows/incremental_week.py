@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -41,7 +44,9 @@ class Spent:
     infer: float = 0.0
 
 
-def row(allocators: tuple[str, ...] = PLANNED_ALLOCATORS, recipe: str = "default", repeats: int = 5) -> Row:
+def row(
+    allocators: tuple[str, ...] = PLANNED_ALLOCATORS, recipe: str = "default", repeats: int = 5, beside: bool = True
+) -> Row:
     torch.set_num_threads(1)
     last_year = 1990 + YEARS - 1
     states = planted_states(1, len(calendar.weeks("1990-01-08", f"{last_year}-12-31")) + AFTER + 1, IC)
@@ -66,7 +71,20 @@ def row(allocators: tuple[str, ...] = PLANNED_ALLOCATORS, recipe: str = "default
         ours=ours,
         breakdown=lambda: {"label": spent.label, "fine-tune": spent.finetune, "infer": spent.infer},
         repeats=repeats,
+        facts=lambda: by_jobs(allocators) if beside else {},
     )
+
+
+def by_jobs(allocators: tuple[str, ...]) -> dict[str, float]:
+    """Return the seconds of the same by the shipped jobs, each a run in a process of its own."""
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.dagster_week", allocators[0], allocators[-1]]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    spent = json.loads(done.stdout.splitlines()[-1])
+    return {
+        f"by Dagster jobs, {kind} seconds, {name}": value
+        for kind, jobs in spent.items()
+        for name, value in {**jobs, "all three": sum(jobs.values())}.items()
+    }
 
 
 def _live(name: str, champion: Artifact, states: StateTensors, store: ExperienceStore) -> None:

@@ -43,6 +43,8 @@ def _decided(facts: Facts) -> list[str]:
         if one["decision"] is None:
             why = "its champion has not decided it" if one["champion"] is not None else "it has no champion"
             lines.append(f"{name} has no weights: {why}.")
+        elif one["decision"]["fallback"] is not None:
+            lines.append(f"{name} was not decided by its champion. {one['decision']['fallback']}")
     return lines
 
 

@@ -37,6 +37,7 @@ def whole() -> dict[str, Any]:
         "champion_before": "v2016-12-27-bbbbbb",
         "decision": {
             "version": "v2017-12-26-aaaaaa",
+            "fallback": None,
             "target": {"S01": 0.2, HOSTILE: 0.1, CASH: 0.7},
             "turnover": 0.04,
             "source": "paper",

@@ -59,6 +59,14 @@ def test_allocators_and_baselines_stand_side_by_side(page):
     assert "momentum" in weights.found(tag="details")[0].text
 
 
+def test_a_former_champion_in_the_place_of_a_damaged_one_is_told_with_the_reason(facts):
+    assert "was not decided by its champion" not in " ".join(words(facts))
+    facts["allocators"]["ppo_lstm"]["decision"]["fallback"] = "The champion v1 is refused: <i>torn</i>."
+    assert "ppo_lstm was not decided by its champion. The champion v1 is refused: <i>torn</i>." in words(facts)
+    page = parsed(weekly_page(facts))
+    assert "The champion v1 is refused: <i>torn</i>." in section(page, "words").text
+
+
 def test_orders_have_side_and_size(page):
     orders = section(page, "orders")
     assert "ppo_lstm: 2 orders, sells 1,500 USD, buys 4,000 USD" in orders.text
