@@ -18,7 +18,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help setup demo dev test test-slow lint format bench learnability forecast-control gate-study finetuning-study soak verdicts registry audit pins clean clean-data
+.PHONY: help setup demo dev test test-slow lint format bench learnability forecast-control gate-study finetuning-study soak verdicts registry check-vendors live-demo audit pins clean clean-data
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,12 @@ verdicts: $(STAMP) ## Make every verdict again from what it was made from; fails
 
 registry: $(STAMP) ## Versions and champions: make registry ARGS="list" (show, diff, promote, roll-back, prune, verify)
 	@$(BIN)/python -m allocator_pipeline.cli $(ARGS)
+
+check-vendors: $(STAMP) ## Ask each vendor of the live market once, with your keys, and say what works (needs the network)
+	@$(BIN)/python -m allocator_pipeline.cli.vendors
+
+live-demo: $(STAMP) ## Run the live market against vendors on this machine: downloads, states, a policy, the report (DIR=folder)
+	$(BIN)/python -m allocator_pipeline_tests.vendors.demo $(DIR)
 
 audit: $(STAMP) ## Look the pinned versions up in the advisory database (needs the network)
 	$(BIN)/python scripts/audit.py
