@@ -59,22 +59,19 @@ class Edgar:
         known = self.facts[self.facts["cik"] == number]
         if known.empty:
             return Reply(NO_SUCH_KEY, 404, {"Content-Type": "application/xml"})
-        return Reply(json.dumps(self._company(number, known)).encode())
+        return Reply(company_facts(number, known))
 
-    def _company(self, number: str, known: pd.DataFrame) -> dict[str, object]:
-        tags: dict[str, dict[str, object]] = {}
-        for tag, rows in known.groupby("tag", sort=True):
-            values = [_fact(row) for row in rows.to_dict("records")]
-            tags[str(tag)] = {"label": str(tag), "description": f"What {tag} is.", "units": {"USD": values}}
-        shares = {"end": "2009-06-30", "val": 1000, "accn": "0-0-0", "form": "10-Q", "filed": "2009-07-01"}
-        return {
-            "cik": int(number),
-            "entityName": "A Company",
-            "facts": {
-                "dei": {"EntityCommonStockSharesOutstanding": {"units": {"shares": [shares]}}},
-                "us-gaap": tags,
-            },
-        }
+
+def company_facts(number: str, known: pd.DataFrame) -> bytes:
+    """Return the body of a company's facts (`FACT_COLUMNS`)."""
+    tags: dict[str, dict[str, object]] = {}
+    for tag, rows in known.groupby("tag", sort=True):
+        values = [_fact(row) for row in rows.to_dict("records")]
+        tags[str(tag)] = {"label": str(tag), "description": f"What {tag} is.", "units": {"USD": values}}
+    shares = {"end": "2009-06-30", "val": 1000, "accn": "0-0-0", "form": "10-Q", "filed": "2009-07-01"}
+    cover = {"EntityCommonStockSharesOutstanding": {"units": {"shares": [shares]}}}
+    company = {"cik": int(number), "entityName": "A Company", "facts": {"dei": cover, "us-gaap": tags}}
+    return json.dumps(company).encode()
 
 
 def _fact(row: Mapping[str, object]) -> dict[str, object]:
