@@ -145,14 +145,17 @@ def known_facts(store: RawStore, symbol: str) -> list[tuple[datetime, Fact]]:
         By instant, originals before amendments, filing and tag.
     """
     known: dict[Fact, datetime] = {}
-    before: dict[str, datetime] = {}
-    for record, body in store.bodies(RawKey("edgar", "facts", symbol)):
-        number, facts = read_facts(body, symbol)
-        for fact in facts:
-            if fact not in known:
-                filed = end_of_day(fact.filed)
-                known[fact] = max(filed, before.get(number, filed))
-        before[number] = record.fetched_at
+    before: dict[str, datetime] = {}  # by company
+    read: dict[str, str] = {}  # the company of each body: most answers are those of the week before
+    for record in store.records(RawKey("edgar", "facts", symbol)):
+        if record.sha256 not in read:
+            number, facts = read_facts(store.read(record), symbol)
+            read[record.sha256] = number
+            for fact in facts:
+                if fact not in known:
+                    filed = end_of_day(fact.filed)
+                    known[fact] = max(filed, before.get(number, filed))
+        before[read[record.sha256]] = record.fetched_at
     return sorted(((when, fact) for fact, when in known.items()), key=_order)
 
 

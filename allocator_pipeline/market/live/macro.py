@@ -10,7 +10,7 @@ Indices from Yahoo's charts are read only for series that are named so (``^VIX``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -44,8 +44,8 @@ MISSING = "."
 STALE = timedelta(days=10)
 """How far the last value of a market series may be from the last day that was asked for."""
 
-IndexCloses = Callable[[bytes, str], dict[date, float]]
-"""Reads the closes of a Yahoo chart by day: from its body and the index's name."""
+IndexCloses = Callable[[bytes, datetime, str], Mapping[date, float]]
+"""Reads the closes of a Yahoo chart by day: from its body, the instant at which it was fetched and the index's name."""
 
 
 class Observation(NamedTuple):
@@ -144,7 +144,9 @@ def macro_table(
         key = RawKey("yahoo", "index", name) if index else RawKey("fred", "observations", name)
         for record, body in store.bodies(key):
             if index and index_closes is not None:
-                values = {day: (value, end_of_day(day)) for day, value in index_closes(body, name).items()}
+                values = {
+                    day: (value, end_of_day(day)) for day, value in index_closes(body, record.fetched_at, name).items()
+                }
             else:
                 values = _fred_values(body, name)
             for day, (value, known_at) in values.items():

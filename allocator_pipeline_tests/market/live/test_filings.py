@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from allocator_pipeline.errors import IncompleteDataError
 from allocator_pipeline.features.signals import latest_ratios
+from allocator_pipeline.market.fundamentals import RATIO_PARTS, ratio
 from allocator_pipeline.market.ingest import TOO_EARLY
 from allocator_pipeline.market.live.filings import CONTRADICTION, edgar_fundamentals
 from allocator_pipeline.market.live.statements import LATE_COMPARATIVE, Fundamentals
@@ -252,6 +253,23 @@ def test_the_signals_read_first_reports_of_the_newest_quarter(tmp_path):
     assert age[0] == pytest.approx((decision - end_of("2020-05-01")) / pd.Timedelta(days=90))
 
 
+def test_filings_of_whole_quarters_give_exactly_their_ratios(tmp_path):
+    random, store = np.random.default_rng(7), RawStore(tmp_path)
+    ends = [date.fromisoformat(f"{year}-{end}") for year in range(2012, 2018) for _, end in Q.values()]
+    names = sorted({name for pair in RATIO_PARTS.values() for name in pair})
+    truth = pd.DataFrame({"symbol": "A", "period_end": ends, "report_date": [end + timedelta(days=40) for end in ends]})
+    truth[names] = random.integers(1, 10**11, (len(ends), len(names))).astype(float)
+    keep(store, "edgar", "facts", "A", company_facts(CIK, filings(truth, {"A": CIK})))
+    derived = edgar_fundamentals(store, "A")
+    first = derived.first_reported
+    assert first["period_end"].dt.date.tolist() == ends
+    assert first["known_at"].tolist() == [end_of(str(day)) for day in truth["report_date"]]
+    for name, (above, below) in RATIO_PARTS.items():
+        np.testing.assert_array_equal(first[name], ratio(truth[above].to_numpy(), truth[below].to_numpy()))
+    assert derived.restated.empty
+    assert not derived.rejected
+
+
 # --- nothing that becomes known later changes what was known before ---
 
 DAYS = pd.date_range("2019-04-01", "2022-12-31").strftime("%Y-%m-%d").to_numpy()
@@ -315,9 +333,24 @@ def assert_same_before(instant: pd.Timestamp, one: Fundamentals, other: Fundamen
         pd.testing.assert_frame_equal(before, after)
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from(DAYS.tolist()))
+seeds, instants = st.integers(0, 2**32 - 1), st.sampled_from(DAYS.tolist())
+
+
+@given(seeds, instants)
 @settings(max_examples=200, deadline=None)
 def test_nothing_known_later_changes_what_was_known_before(seed, since):
+    check_corruption(seed, since)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@given(seeds, instants)
+@settings(max_examples=5000, deadline=None)
+def test_nothing_known_later_changes_what_was_known_before_at_length(seed, since):
+    check_corruption(seed, since)
+
+
+def check_corruption(seed: int, since: str) -> None:
     random = np.random.default_rng(seed)
     facts = company(random)
     other = corrupted(random, facts, since)
@@ -325,7 +358,7 @@ def test_nothing_known_later_changes_what_was_known_before(seed, since):
     assert_same_before(pd.Timestamp(since, tz="America/New_York"), one, two)
 
 
-@given(st.integers(0, 2**32 - 1))
+@given(seeds)
 @settings(max_examples=200, deadline=None)
 def test_no_later_answer_changes_what_was_known_before_it(seed):
     random, fetched = np.random.default_rng(seed), datetime(2021, 6, 1, tzinfo=UTC)
