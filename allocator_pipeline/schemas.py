@@ -86,6 +86,41 @@ FUNDAMENTALS = pa.DataFrameSchema(
 )
 """Quarterly ratios by the day they became known, sorted by known_at, symbol and period_end; NaN where undefined."""
 
+RESTATEMENTS = pa.DataFrameSchema(
+    {
+        "symbol": pa.Column(str),
+        "period_end": pa.Column(_DAY),
+        "field": pa.Column(str),
+        "first_value": pa.Column("float64"),
+        "first_known_at": pa.Column(_INSTANT),
+        "later_value": pa.Column("float64"),
+        "known_at": pa.Column(_INSTANT),
+        "source": pa.Column(str),
+    },
+    unique=["symbol", "period_end", "field", "known_at"],
+    strict=True,
+    ordered=True,
+    name="restatements",
+)
+"""What was said otherwise later about a quarter's figure (USD), sorted by known_at, symbol, period_end and field; no
+signal reads it."""
+
+MACRO = pa.DataFrameSchema(
+    {
+        "date": pa.Column(_DAY),
+        "series": pa.Column(str),
+        "value": pa.Column("float64"),
+        "known_at": pa.Column(_INSTANT),
+        "source": pa.Column(str),
+    },
+    unique=["date", "series"],
+    strict=True,
+    ordered=True,
+    name="macro",
+)
+"""Economic and market series as first published, in the units of their source, sorted by date and series; the date is
+the day or the first day of the period that a value is about, and says nothing about when it was known."""
+
 UNIVERSE = pa.DataFrameSchema(
     {
         "year": pa.Column("int64"),
