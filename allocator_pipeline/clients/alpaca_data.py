@@ -4,34 +4,24 @@ alpaca-py has a client for this, which we leave to the paper account: it has no 
 and no Retry-After, follows page tokens without looking at them, and loses the bytes as they came. `PatientTransport`
 has all of these, and the format is two lists.
 
-Keys come from the environment only: ``APCA_API_KEY_ID`` and ``APCA_API_SECRET_KEY``. ``ALLOCATOR_ALPACA_DATA_URL`` may
-name a server on this machine instead.
+Keys come from ``APCA_API_KEY_ID`` and ``APCA_API_SECRET_KEY``; ``ALLOCATOR_ALPACA_DATA_URL`` may name a server on this
+machine instead.
 """
 
 from __future__ import annotations
 
-import logging
 import os
-import re
-import ssl
 import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 import httpx2
 
+from allocator_pipeline.clients import question
 from allocator_pipeline.clients.answer import Answer
-from allocator_pipeline.config import LOOPBACK
-from allocator_pipeline.errors import (
-    AllocatorError,
-    ConfigurationError,
-    IncompleteDataError,
-    VendorError,
-    VendorRefusedError,
-)
+from allocator_pipeline.clients.vendor import Connection, Pace, VendorTransport
+from allocator_pipeline.errors import IncompleteDataError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.live.alpaca import (
     BarsPage,
@@ -44,11 +34,12 @@ from allocator_pipeline.market.live.alpaca import (
     read_news,
     span,
 )
-from allocator_pipeline.transport import Patience, PatientTransport
+from allocator_pipeline.transport import Patience
 
 HOST = "https://data.alpaca.markets"
 PATIENCE = Patience(tries=5, longest_wait=65.0, jitter=0.25, max_bytes=16 * 2**20)
-"""200 requests a minute are free; beyond that the API says when the next minute begins."""
+SECONDS = 0.3
+"""Between two requests: 200 a minute are free. Beyond that the API says when the next minute begins."""
 
 PAGES = 1000
 """Most pages of one answer: 50,000 articles, or a million bars."""
@@ -62,11 +53,9 @@ DELAY = timedelta(minutes=16)
 Progress = Callable[[str], None]
 
 
-class AlpacaTransport(PatientTransport):
+class AlpacaTransport(VendorTransport):
     """Sends requests to Alpaca within a `Patience`."""
 
-    error: ClassVar[type[AllocatorError]] = VendorError
-    refusal: ClassVar[type[AllocatorError]] = VendorRefusedError
     credential: ClassVar[str] = "keys"
     keys: ClassVar[str] = "check APCA_API_KEY_ID and APCA_API_SECRET_KEY, and what your plan at Alpaca includes."
 
@@ -87,7 +76,7 @@ class AlpacaDataClient:
     env : mapping, optional
         Defaults to ``os.environ``.
     patience : Patience, optional
-        Of each question, all its pages together.
+        Of each page; its total time holds for all pages of a question together.
 
     Raises
     ------
@@ -97,15 +86,18 @@ class AlpacaDataClient:
 
     def __init__(self, env: Mapping[str, str] | None = None, patience: Patience | None = None) -> None:
         env = os.environ if env is None else env
-        self._keys = {"APCA-API-KEY-ID": _key(env, "APCA_API_KEY_ID")}
-        self._keys["APCA-API-SECRET-KEY"] = _key(env, "APCA_API_SECRET_KEY")
-        self._url = _address(env.get("ALLOCATOR_ALPACA_DATA_URL"))
+        todo = "set it to a key of yours at Alpaca; one of a paper account will do."
         self._patience = patience or PATIENCE
-        for name in ("httpx2", "httpcore2"):  # they would log headers, and with them the keys
-            logging.getLogger(name).setLevel(logging.WARNING)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._url!r})"
+        self._connection = Connection(
+            question.endpoint(env, "ALLOCATOR_ALPACA_DATA_URL", HOST),
+            AlpacaTransport,
+            self._patience,
+            Pace(SECONDS),
+            headers={
+                "APCA-API-KEY-ID": question.secret(env, "APCA_API_KEY_ID", todo),
+                "APCA-API-SECRET-KEY": question.secret(env, "APCA_API_SECRET_KEY", todo),
+            },
+        )
 
     def news(self, ticker: str, first: date, last: date, progress: Progress | None = None) -> Answer:
         """Return all articles about a ticker that appeared or changed in some days.
@@ -135,20 +127,14 @@ class AlpacaDataClient:
         """
         name = alpaca_ticker(ticker)
         start, end = span(first, last)
-        query = {
-            "symbols": name,
-            "start": _moment(start),
-            "end": _moment(end),
-            "limit": "50",
-            "sort": "asc",
-            "include_content": "false",
-        }
+        query = {"symbols": name, "start": _moment(start), "end": _moment(end), "limit": "50", "sort": "asc"}
+        query["include_content"] = "false"
         return self._all(
             "/v1beta1/news",
             query,
             Chain("news", name),
             lambda body: read_news(body, name, first, last),
-            _days(first, last),
+            question.span(first, last),
             progress,
         )
 
@@ -192,7 +178,7 @@ class AlpacaDataClient:
             query,
             Chain("bars", name),
             lambda body: read_bars(body, name, first - OVERLAP, last),
-            _days(first, last),
+            question.span(first, last),
         )
         _check_sessions(bars_in(answer.body, name), name, first, last)
         return answer
@@ -208,8 +194,7 @@ class AlpacaDataClient:
         ended = calendar.sessions("1990-01-01", datetime.now(UTC).date() - timedelta(days=1))[-5:]
         self.bars("AAPL", ended[0].date(), ended[-1].date())
         query = {"symbols": "AAPL", "limit": "1", "include_content": "false"}
-        with self._client() as client:
-            body = _page(client, "/v1beta1/news", query, "AAPL", None)
+        body = self._connection.answer("/v1beta1/news", query, "AAPL").body
         read_news(body, "AAPL", date(2015, 1, 1), datetime.now(UTC).date() + timedelta(days=1))
         return "Alpaca answers these keys: daily bars and news can be read."
 
@@ -225,15 +210,15 @@ class AlpacaDataClient:
         """Follow the pages to their end."""
         bodies: list[bytes] = []
         token: str | None = None
-        with self._client() as client:
-            while len(bodies) < PAGES:
-                more = {"page_token": token} if token else {}
-                bodies.append(_page(client, path, {**query, **more}, chain.ticker, days))
-                token = chain.follow(read(bodies[-1]))
-                if progress is not None and (token is None or len(bodies) % 10 == 0):
-                    progress(f"{chain.ticker}: {len(chain.seen):,} items on {len(bodies)} pages of {chain.kind}")
-                if token is None:
-                    return Answer(joined(bodies), datetime.now(UTC), {"path": path, **query})
+        end = time.monotonic() + self._patience.total
+        while len(bodies) < PAGES and time.monotonic() < end:
+            more = {"page_token": token} if token else {}
+            bodies.append(self._connection.answer(path, {**query, **more}, chain.ticker, days).body)
+            token = chain.follow(read(bodies[-1]))
+            if progress is not None and (token is None or len(bodies) % 10 == 0):
+                progress(f"{chain.ticker}: {len(chain.seen):,} items on {len(bodies)} pages of {chain.kind}")
+            if token is None:
+                return Answer(joined(bodies), datetime.now(UTC), {"path": path, **query})
         raise IncompleteDataError(
             f"Alpaca's {chain.kind} did not end within {len(bodies)} pages.",
             todo="ask for fewer days at a time.",
@@ -241,83 +226,6 @@ class AlpacaDataClient:
             symbol=chain.ticker,
             week=days,
         )
-
-    def _client(self) -> httpx2.Client:
-        """Open a session: without redirects, cookies of others, proxies or anything else from the environment."""
-        inner = httpx2.HTTPTransport(verify=_authorities(), trust_env=False)
-        return httpx2.Client(
-            transport=AlpacaTransport(self._url, self._patience, inner),
-            headers=self._keys,
-            base_url=self._url,
-            follow_redirects=False,
-            trust_env=False,
-            timeout=None,
-        )
-
-
-@lru_cache(maxsize=1)
-def _authorities() -> ssl.SSLContext:
-    """Load the certificates of those who vouch for hosts, which takes a third of a second, once."""
-    return httpx2.create_ssl_context(trust_env=False)
-
-
-def _page(client: httpx2.Client, path: str, query: Mapping[str, str], ticker: str, days: str | None) -> bytes:
-    try:
-        response = client.get(path, params=dict(query))
-    except AllocatorError as error:
-        failure: AllocatorError = type(error)(
-            error.problem, todo=error.todo, source=error.source, symbol=ticker, week=days
-        )
-    except httpx2.HTTPError as error:  # such as an answer that cannot be unpacked
-        failure = _unusable(f"sends what cannot be read ({type(error).__name__})", path, ticker, days)
-    else:
-        if response.status_code == 200:
-            return response.content
-        moved = ", a redirect, which is not followed" if 300 <= response.status_code < 400 else ""
-        failure = _unusable(f"answers {response.status_code}{moved}", path, ticker, days)
-    raise failure  # here, so that the first error, which holds the request and its keys, is not its context
-
-
-def _unusable(why: str, path: str, ticker: str, days: str | None) -> VendorError:
-    return VendorError(
-        f"Alpaca {why}.",
-        todo="check that it knows that ticker, then run it again later.",
-        source=f"GET {path}",
-        symbol=ticker,
-        week=days,
-    )
-
-
-def _key(env: Mapping[str, str], variable: str) -> str:
-    """Return a key; one that no header can hold is refused without being shown."""
-    key = env.get(variable, "")
-    if not re.fullmatch(r"[!-~]{1,300}", key):
-        raise ConfigurationError(
-            f"{variable} is not set, or is no key.",
-            todo="set it to a key of yours at Alpaca; a paper account's will do.",
-        )
-    return key
-
-
-def _address(given: str | None) -> str:
-    """Return the address to ask: Alpaca's, or one on this machine, for keys go nowhere else."""
-    if not given:
-        return HOST
-    try:
-        parts = urlsplit(given.rstrip("/"))
-        plain = not (parts.username or parts.password or parts.path or parts.query or parts.fragment)
-        if plain and parts.scheme in ("http", "https") and parts.hostname in LOOPBACK and parts.port != 0:
-            return given.rstrip("/")
-    except ValueError:
-        pass
-    raise ConfigurationError(
-        "ALLOCATOR_ALPACA_DATA_URL is no address on this machine.",
-        todo=f"unset it to ask {HOST}; another host would be given your keys.",
-    )
-
-
-def _days(first: date, last: date) -> str:
-    return f"{first} to {last}"
 
 
 def _moment(instant: datetime) -> str:
@@ -334,5 +242,5 @@ def _check_sessions(days: Collection[date], ticker: str, first: date, last: date
             todo="check when that share was traded; if it was, run it again later, or do without the second source.",
             source="alpaca bars",
             symbol=ticker,
-            week=_days(first, last),
+            week=question.span(first, last),
         )

@@ -15,6 +15,9 @@ MOST_RAW, MOST_PLAIN = 20_000, 2_000
 
 _SILENT = re.compile(r"<!--.*?(?:-->|\Z)|<(script|style|template)\b.*?(?:</\1\s*>|\Z)", re.DOTALL | re.IGNORECASE)
 _INLINE = re.compile(r"</?(?:a|abbr|b|em|font|i|small|span|strong|sub|sup|u)\b[^<>]*>", re.IGNORECASE)
+_UNSEEN = ("Cc", "Cf", "Cs")
+"""Control, format and surrogate characters; what later versions of Unicode may add is left alone."""
+
 _TAG = re.compile(r"<[/!?]?[a-z][^<>]*>", re.IGNORECASE)
 
 
@@ -35,5 +38,5 @@ def plain_text(text: str) -> str:
         At most 2,000 characters; perhaps none.
     """
     bare = _TAG.sub(" ", _INLINE.sub("", _SILENT.sub(" ", text[:MOST_RAW])))
-    printable = "".join(" " if unicodedata.category(one)[0] == "C" else one for one in html.unescape(bare))
+    printable = "".join(" " if unicodedata.category(one) in _UNSEEN else one for one in html.unescape(bare))
     return " ".join(printable.split())[:MOST_PLAIN].rstrip()

@@ -47,7 +47,7 @@ def test_whatever_comes_is_plain_and_short(text):
     assert all(one.isprintable() for one in plain if ord(one) < 128)
 
 
-@given(st.text(st.characters(exclude_categories=["C"]), max_size=300))
+@given(st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs"]), max_size=300))
 def test_escaped_text_comes_back(text):
     assert plain_text(html.escape(text)) == " ".join(text.split())
 
