@@ -18,10 +18,10 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help setup demo dev test test-slow lint format bench learnability forecast-control gate-study finetuning-study soak verdicts registry check-vendors live-demo audit pins clean clean-data
+.PHONY: help setup demo dev test test-slow lint format bench learnability forecast-control gate-study finetuning-study sentiment-accuracy soak verdicts registry check-vendors live-demo audit pins clean clean-data
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Install everything into .venv (PYTHON=python3.12 chooses the interpreter)
 	@echo ".venv is ready."
@@ -66,6 +66,10 @@ gate-study: $(STAMP) ## Measure how often each gate lets noise pass (QUICK=1 for
 
 finetuning-study: $(STAMP) ## Measure what fine-tuning and experience do to a champion (QUICK=1 for a look in minutes)
 	$(BIN)/python -m allocator_pipeline.studies.finetuning $(if $(QUICK),--quick)
+
+sentiment-accuracy: $(STAMP) ## Measure the scorers of news on a labelled table (FILE=table with text and label)
+	@test -n "$(FILE)" || { echo "Name a table: make sentiment-accuracy FILE=labelled.parquet" >&2; exit 2; }
+	@$(BIN)/python -m allocator_pipeline.studies.sentiment_accuracy "$(FILE)"
 
 soak: $(STAMP) ## Live through 104 simulated weeks with failing reads and kills, beside the same undisturbed
 	$(BIN)/python -m allocator_pipeline_tests.soak

@@ -55,6 +55,21 @@ CORPORATE_ACTIONS = pa.DataFrameSchema(
 )
 """Dividends (USD a share) and splits (new shares for one old one) by ex-date, beside prices that are not adjusted."""
 
+ARTICLES = pa.DataFrameSchema(
+    {
+        "article_id": pa.Column(str),
+        "symbol": pa.Column(str),
+        "published_at": pa.Column(_INSTANT),
+        "text": pa.Column(str),  # without a check of its content, which a message would repeat
+        "source": pa.Column(str),
+    },
+    unique=["article_id", "symbol"],
+    strict=True,
+    ordered=True,
+    name="articles",
+)
+"""News articles not scored yet, sorted by published_at and article_id; text is plain, and of bounded length."""
+
 SENTIMENT = pa.DataFrameSchema(
     {
         "article_id": pa.Column(str),
@@ -70,6 +85,24 @@ SENTIMENT = pa.DataFrameSchema(
     name="sentiment",
 )
 """Scored articles, sorted by published_at, symbol and article_id; score is P(positive) - P(negative)."""
+
+DAILY_SENTIMENT = pa.DataFrameSchema(
+    {
+        "date": pa.Column(_DAY),
+        "symbol": pa.Column(str),
+        "articles": pa.Column("int64", pa.Check.ge(1)),
+        "score": pa.Column("float64", pa.Check.in_range(-1, 1)),
+        "lowest": pa.Column("float64", pa.Check.in_range(-1, 1)),
+        "highest": pa.Column("float64", pa.Check.in_range(-1, 1)),
+        "known_at": pa.Column(_INSTANT),
+        "scorer": pa.Column(str),
+    },
+    unique=["date", "symbol"],
+    strict=True,
+    ordered=True,
+    name="daily_sentiment",
+)
+"""Mean score of a symbol's articles by day in New York, sorted by date and symbol; known with its last article."""
 
 FUNDAMENTALS = pa.DataFrameSchema(
     {

@@ -115,6 +115,7 @@ class VendorServer:
 def _handler(vendor: VendorServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # headers and body are two writes
 
         def log_message(self, *_: object) -> None:
             pass
@@ -159,6 +160,8 @@ def _handler(vendor: VendorServer) -> type[BaseHTTPRequestHandler]:
             self.send_response(reply.status)
             for name, value in {**reply.headers, "Content-Length": str(len(reply.body))}.items():
                 self.send_header(name, value)
+            if self.close_connection:
+                self.send_header("Connection", "close")
             self.end_headers()
 
         def _send(self, reply: Reply) -> None:
