@@ -306,6 +306,38 @@ BASELINE_WEIGHTS = pa.DataFrameSchema(
 """Target weights of a baseline, sorted by week and slot; slot 15 is CASH."""
 
 
+DOWNLOADS = pa.DataFrameSchema(
+    {
+        "name": pa.Column(str),
+        "kind": pa.Column(str),
+        "asked": pa.Column(str),
+        "first": pa.Column(_DAY),
+        "last": pa.Column(_DAY),
+        "due": pa.Column("int64", pa.Check.ge(1)),
+        "there": pa.Column("int64", pa.Check.ge(0)),
+    },
+    unique=["name", "kind", "first"],
+    strict=True,
+    ordered=True,
+    name="downloads",
+)
+"""Which days of a year are needed of a vendor, by symbol or series: as what it is asked for, and how many are there."""
+
+
+DOUBTS = pa.DataFrameSchema(
+    {
+        "date": pa.Column(_DAY),
+        "symbol": pa.Column(str),
+        "kind": pa.Column(str),
+        "told": pa.Column(str),
+    },
+    strict=True,
+    ordered=True,
+    name="doubts",
+)
+"""What casts doubt on bars though they are used, sorted by kind, date and symbol."""
+
+
 def validate(table: pd.DataFrame, schema: pa.DataFrameSchema, source: str) -> pd.DataFrame:
     """Check a table against its schema.
 

@@ -36,6 +36,8 @@ class ReportInputs:
         Allocator -> its summary over all judged years, as far as they are made.
     comparison : dict or None
         The comparison of all allocators, if it is made.
+    quality : dict or None
+        How far the market's data can be trusted, if somebody has looked.
     """
 
     reports: dict[str, dict[str, Any]]
@@ -44,6 +46,7 @@ class ReportInputs:
     decisions: dict[str, dict[str, Any]]
     summaries: dict[str, dict[str, Any]]
     comparison: dict[str, Any] | None
+    quality: dict[str, Any] | None = None
 
     def summary(self) -> str:
         """Return the closing table as text."""
@@ -57,7 +60,15 @@ class ReportInputs:
 
     def html(self) -> str:
         """Return the HTML report."""
-        return html_report(self.reports, self.verdicts, self.forecasts, self.decisions, self.summaries, self.comparison)
+        return html_report(
+            self.reports,
+            self.verdicts,
+            self.forecasts,
+            self.decisions,
+            self.summaries,
+            self.comparison,
+            self.quality,
+        )
 
 
 def latest_inputs(store: StoreResource) -> ReportInputs:

@@ -131,6 +131,25 @@ def coverage_table(prices: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
+def monthly_shares(prices: pd.DataFrame) -> pd.DataFrame:
+    """Return which share of the sessions of each month has a bar, by symbol.
+
+    Parameters
+    ----------
+    prices : DataFrame
+        `schemas.PRICES` of a year.
+
+    Returns
+    -------
+    DataFrame
+        Symbols as index, months (``"01"`` ...) as columns.
+    """
+    sessions = calendar.sessions(prices["date"].min(), prices["date"].max())
+    due = pd.Series(1, index=sessions).groupby(sessions.strftime("%m")).sum()
+    bars = prices.groupby(["symbol", prices["date"].dt.strftime("%m")])["date"].nunique().unstack(fill_value=0)
+    return bars.reindex(columns=due.index, fill_value=0) / due
+
+
 def _named(bars: pd.DataFrame, problem: str) -> list[str]:
     shown = [
         f"{symbol} {day.date()}: {problem}."
