@@ -7,8 +7,8 @@ import pytest
 from allocator_pipeline.cli import vendors as command
 from allocator_pipeline.cli.vendors import WHAT, check_vendors
 from allocator_pipeline.transport import Patience
-from allocator_pipeline_tests.market.live.test_live_market import made_up
 from allocator_pipeline_tests.vendors.server import Fault, Reply
+from allocator_pipeline_tests.vendors.small import made_up
 from allocator_pipeline_tests.vendors.together import SECRETS, Vendors, write_candidates
 
 
@@ -62,5 +62,9 @@ def test_the_command_ends_with_its_verdict(monkeypatch, capsys):
     assert capsys.readouterr().out == "yahoo works\n"
     monkeypatch.setattr(command, "check_vendors", lambda env: (["yahoo FAILS"], False))
     assert command.main() == 1
+
+
+def test_settings_that_cannot_be_read_are_told(monkeypatch, capsys):
     monkeypatch.setenv("ALLOCATOR_MARKET", "live")
-    monkeypatch.undo()
+    assert command.main() == 1
+    assert "ALLOCATOR_LIVE_CANDIDATES" in capsys.readouterr().err

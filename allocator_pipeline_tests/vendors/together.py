@@ -31,6 +31,8 @@ class Vendors:
     ----------
     truth : Truth
         What they hold.
+    second : DataFrame, optional
+        ``date``, ``symbol``, ``close``: what the second source of prices holds instead.
 
     Attributes
     ----------
@@ -40,7 +42,7 @@ class Vendors:
         Addresses and keys.
     """
 
-    def __init__(self, truth: Truth) -> None:
+    def __init__(self, truth: Truth, second: pd.DataFrame | None = None) -> None:
         self.ciks = {symbol: f"{1000 + place:010d}" for place, symbol in enumerate(sorted(set(truth.bars["symbol"])))}
         quarters = truth.quarters.assign(
             report_date=truth.quarters["known_at"].dt.tz_convert("America/New_York").dt.date
@@ -50,7 +52,7 @@ class Vendors:
         today = pd.Timestamp.now("America/New_York").date()
         self.servers: dict[str, VendorServer] = {
             "yahoo": Yahoo(truth.bars, truth.actions),
-            "alpaca": AlpacaData(truth.news, closes).server(),
+            "alpaca": AlpacaData(truth.news, closes if second is None else second).server(),
             "edgar": Edgar(filings(quarters, self.ciks), self.ciks).serve(),
             "alphavantage": AlphaVantage(quarters).serve(),
             "fred": Fred(released, today, [SECRETS["FRED_API_KEY"]]).serve(),
