@@ -23,7 +23,6 @@ from curl_cffi import CurlOpt
 from curl_cffi.curl import CURL_WRITEFUNC_ERROR
 from curl_cffi.requests import Response, Session
 from curl_cffi.requests.exceptions import DNSError, RequestException, Timeout
-from yfinance.data import YfData
 
 from allocator_pipeline.config import LOOPBACK
 from allocator_pipeline.errors import AllocatorError, VendorError, VendorRefusedError
@@ -69,7 +68,6 @@ def ask_chart(
         If Yahoo does not answer with a chart, or refuses.
     """
     with _ONE_AT_A_TIME, _Recorder(endpoint, patience, ticker) as session:
-        YfData.cache_get.cache_clear()  # it would answer itself what it was asked before
         asked = yfinance.Ticker(ticker, session=session)
         asked._tz = zone  # else it asks Yahoo for it, once more for each ticker
         try:
@@ -117,11 +115,11 @@ class _Recorder(Session[Response]):
         self.asked: dict[str, str] = {}
 
     def request(self, method: Any, url: str, params: Any = None, **_: Any) -> Response:  # type: ignore[override]
-        """Send the request for the chart; any other, and a second one, is not sent."""
+        """Send the request for the chart, and no other."""
         parts = urlsplit(url)
         home = parts.scheme == "https" and (parts.hostname or "").endswith(".yahoo.com")
         wanted = home and method == "GET" and parts.path.startswith(CHART) and "period1" in (params or {})
-        if not wanted or self.asked:
+        if not wanted:
             raise DNSError("not asked")  # what yfinance takes for a blocked host, and goes on without
         asked = {name: str(value) for name, value in params.items() if name != "crumb"}
         self.asked = {"path": parts.path, **asked}

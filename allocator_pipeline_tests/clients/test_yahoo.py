@@ -7,6 +7,7 @@ import logging
 import subprocess
 import sys
 import traceback
+import tracemalloc
 from dataclasses import replace
 from datetime import date
 
@@ -20,10 +21,12 @@ from allocator_pipeline.market import calendar
 from allocator_pipeline.market.live.chart import read_chart
 from allocator_pipeline.transport import Patience
 from allocator_pipeline_tests.vendors.faults import CASES
-from allocator_pipeline_tests.vendors.server import Fault
+from allocator_pipeline_tests.vendors.server import Fault, Reply
 from allocator_pipeline_tests.vendors.yahoo import Yahoo
 
-QUICK = Patience(tries=2, wait=0.0, longest_wait=1.0, connect=0.2, read=0.2, call=1.0, total=4.0, max_bytes=2**20)
+QUICK = Patience(tries=2, wait=0.0, longest_wait=1.0, max_bytes=2**20)
+SHORT = replace(QUICK, connect=0.3, read=0.2)
+"""For a vendor that never comes to an end."""
 FIRST, LAST = date(2020, 8, 3), date(2020, 9, 11)
 EVENING = pd.Timestamp("2020-09-11 23:00", tz="UTC")
 CANARY = "canary-4711"
@@ -78,6 +81,7 @@ def test_a_chart_is_returned_as_received_after_one_request(yahoo):
     chart = read_chart(answer.body, answer.fetched_at)
     assert list(chart.sessions.index) == list(calendar.sessions(FIRST, LAST))
     asked = yahoo.requests[0]
+    assert "Chrome" in asked.headers["user-agent"]
     assert asked.query == {name: value for name, value in answer.request.items() if name != "path"}
     assert answer.request["path"] == asked.path == "/v8/finance/chart/AAPL"
     assert json.loads(answer.body)["chart"]["result"][0]["meta"]["symbol"] == "AAPL"
@@ -129,8 +133,9 @@ def test_what_has_not_settled_is_not_asked_for(yahoo):
 def test_every_fault_ends_in_one_typed_error(yahoo, case, caplog):
     yahoo.faults.append(case.fault())
     caplog.set_level(logging.DEBUG)
+    patience = SHORT if case.name in ("hang", "drip") else QUICK
     with pytest.raises((VendorError, IncompleteDataError)) as caught:
-        client(yahoo).bars("AAPL", FIRST, LAST)
+        client(yahoo, patience).bars("AAPL", FIRST, LAST)
     assert 1 <= len(yahoo.requests) <= (case.tries or QUICK.tries)
     assert caught.value.symbol == "AAPL"
     told = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + caplog.text
@@ -138,6 +143,28 @@ def test_every_fault_ends_in_one_typed_error(yahoo, case, caplog):
     assert "period1" not in told
     yahoo.faults.clear()
     assert client(yahoo).bars("AAPL", FIRST, LAST).body  # nothing of it stays behind
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(yahoo, status):
+    with Yahoo(*market(), now=EVENING) as elsewhere:
+        reply = Reply(b"", status, {"Location": f"{elsewhere.url}/v8/finance/chart/AAPL"})
+        yahoo.faults.append(Fault(reply=reply))
+        with pytest.raises(VendorError, match="not followed"):
+            client(yahoo).bars("AAPL", FIRST, LAST)
+        assert elsewhere.requests == []
+    assert len(yahoo.requests) == 1
+
+
+def test_an_answer_that_unpacks_to_a_gigabyte_is_cut_off(yahoo):
+    yahoo.faults.append(Fault("bomb"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(VendorError, match="more than 1048576 bytes"):
+            client(yahoo).bars("AAPL", FIRST, LAST)
+        assert tracemalloc.get_traced_memory()[1] < 100 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_passes_is_tried_again(yahoo):

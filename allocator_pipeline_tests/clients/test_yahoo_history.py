@@ -25,7 +25,7 @@ TRUTHS = {
     "BBB": Truth.drawn(2, 30, {5: 0.3, 21: 0.1}, {15: 0.1, 21: 2.0}),
 }
 DAYS = TRUTHS["AAA"].sessions.index
-QUICK = Patience(tries=1, wait=0.0, connect=2.0, read=2.0)
+QUICK = Patience(tries=1, wait=0.0)
 CASES = [(symbol, place) for symbol in TRUTHS for place in range(4)]
 cases = pytest.mark.parametrize(("symbol", "place"), CASES)
 

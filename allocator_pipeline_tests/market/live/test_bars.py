@@ -47,7 +47,7 @@ def told_of_neighbours(found: DailyBars, truth: Truth) -> pd.Series:
     return returns(found)[np.r_[False, np.diff(positions) == 1]]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     dividends=st.dictionaries(rows, st.floats(0.01, 2.0), max_size=4),

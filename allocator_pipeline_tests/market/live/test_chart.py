@@ -143,7 +143,7 @@ def test_days_in_messages():
     assert listed(DAYS).endswith("2014-01-08 and 15 more")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
