@@ -137,6 +137,7 @@ def test_a_whole_answer_comes_back_as_sent_and_without_the_key(vendor):
     assert vendor.env[vendor.key] in {*asked.query.values(), *asked.headers.values()}
     for text in (repr(answer), answer.body.decode(), log.getvalue(), repr(vars(vendor.open()))):
         assert not any(secret in text for secret in SECRETS)
+    assert asked.headers["user-agent"] == (AGENT if vendor.name == "edgar" else "allocator_pipeline")
     assert json.loads(answer.body)
     assert answer.request["path"] == asked.path
     assert {name: value for name, value in answer.request.items() if name != "path"}.items() <= asked.query.items()
