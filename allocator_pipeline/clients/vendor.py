@@ -24,6 +24,10 @@ from allocator_pipeline.transport import Patience, PatientTransport
 PATIENCE = Patience(jitter=0.5)
 
 
+HEADERS = {"User-Agent": "allocator_pipeline", "Accept": "application/json"}
+"""Sent unless a client has its own: some hosts refuse a caller that does not say what it is."""
+
+
 class VendorTransport(PatientTransport):
     """Sends requests to a vendor within a `Patience`."""
 
@@ -120,7 +124,7 @@ class Connection:
         inner = httpx2.HTTPTransport(
             verify=_trusted(not local), trust_env=not local, limits=httpx2.Limits(max_keepalive_connections=0)
         )
-        self._keyed = _Keyed(inner, parameters or {}, headers or {}, Pace(0.0) if local else pace)
+        self._keyed = _Keyed(inner, parameters or {}, {**HEADERS, **(headers or {})}, Pace(0.0) if local else pace)
 
     def ask(self, path: str, parameters: Mapping[str, str], name: str, days: str | None = None) -> tuple[int, Answer]:
         """Send one question, and return the status and what came.

@@ -40,8 +40,8 @@ class Fault:
     ----------
     kind : str
         ``"reply"`` (another answer), ``"reset"`` (the connection), ``"hang"`` (nothing is sent), ``"drip"`` (a byte now
-        and then), ``"truncate"`` (the first half, and the connection is closed), ``"bomb"`` (a few kilobytes that
-        unpack to a gigabyte), ``"change"`` (`change` is applied to the right body).
+        and then), ``"truncate"`` (the first half, and the connection is closed), ``"bomb"`` (a megabyte that
+        unpacks to a gigabyte), ``"change"`` (`change` is applied to the right body).
     reply : Reply
         Of kind ``"reply"``.
     change : callable
@@ -172,9 +172,10 @@ def _handler(vendor: VendorServer) -> type[BaseHTTPRequestHandler]:
 
 
 def _bomb() -> bytes:
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    piece = b"0" * 2**20
-    return b"".join(packer.compress(piece) for _ in range(1024)) + packer.flush()
+    """Return a megabyte that unpacks to a gigabyte; made at once, because a client does not wait long for an answer."""
+    packer, piece = zlib.compressobj(9, zlib.DEFLATED, 31), b"0" * 2**20
+    head, again = (packer.compress(piece) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    return head + again * 1023  # after a full flush a piece can be repeated
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
