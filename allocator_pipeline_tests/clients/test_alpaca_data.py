@@ -367,6 +367,14 @@ def test_classes_of_shares_have_a_dot(server, client, ticker):
     assert client.bars(ticker, FIRST, LAST).request["symbols"] == "BRK.B"
 
 
+@pytest.mark.parametrize("written", ["BRK.B", "BRK-B", "BRK/B"])
+def test_articles_may_write_a_class_of_shares_otherwise(server, client, written):
+    vendor = AlpacaData(news_table(3).assign(symbol=written))
+    vendor.news["BRK.B"] = vendor.news[written]
+    server.answer = vendor.answer
+    assert len(news_in(client.news("BRK.B", FIRST, LAST).body, "BRK.B")) == 3
+
+
 def test_a_check_says_what_works(server, client):
     days = calendar.sessions(pd.Timestamp.now().date() - pd.Timedelta(days=40), pd.Timestamp.now().date())
     server.answer = AlpacaData(news_table(), pd.DataFrame({"date": days, "symbol": "AAPL", "close": 1.0})).answer
