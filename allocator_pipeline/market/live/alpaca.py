@@ -163,7 +163,7 @@ def read_news(body: bytes, ticker: str, first: date, last: date) -> NewsPage:
     page = _parsed(NewsPage, body, "news", ticker)
     start, end = span(first, last)
     for article in page.news:
-        if ticker not in article.symbols:
+        if ticker not in (re.sub("[-/]", ".", symbol) for symbol in article.symbols):
             raise nonsense("news", ticker, f"article {article.id} is not about it")
         if article.created_at > end or article.known_at < start:
             raise nonsense("news", ticker, f"article {article.id} is not from {first} to {last}")

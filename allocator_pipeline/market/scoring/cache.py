@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 import struct
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,9 @@ _SCHEMA = (
     PRIMARY KEY (article, scorer)
 ) WITHOUT ROWID""",
 )
+
+_FIND = """SELECT scores.article, scores.score, scores.seal FROM json_each(?) AS wanted
+    JOIN scores ON scores.article = wanted.value AND scores.scorer = ?"""
 
 
 class ScoreCache:
@@ -54,14 +58,12 @@ class ScoreCache:
         """
         if not self.path.exists():
             return {}
-        wanted, found = set(articles), {}
+        found = {}
         with self._transaction() as database:
-            rows = database.execute("SELECT article, score, seal FROM scores WHERE scorer = ?", (scorer,))
-            for article, score, seal in rows:
-                if article in wanted:
-                    if not isinstance(score, float) or seal != _seal(article, scorer, score):
-                        raise CorruptArtifactError("A stored score fails its seal.", todo=TODO, source=str(self.path))
-                    found[article] = score
+            for article, score, seal in database.execute(_FIND, (json.dumps(sorted(set(articles))), scorer)):
+                if not isinstance(score, float) or seal != _seal(article, scorer, score):
+                    raise CorruptArtifactError("A stored score fails its seal.", todo=TODO, source=str(self.path))
+                found[article] = score
         return found
 
     def put(self, scores: Mapping[str, float], scorer: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -55,6 +56,14 @@ def test_finbert_without_weights_is_an_error(named):
     if named:
         with pytest.raises(ConfigurationError):  # never quietly the other scorer
             open_scorer("auto", {"ALLOCATOR_FINBERT": named})
+
+
+def test_finbert_without_transformers_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(ConfigurationError, match="not installed"):
+        open_scorer("finbert", {"ALLOCATOR_FINBERT": str(tmp_path)})
 
 
 def test_another_choice_is_an_error():
