@@ -14,6 +14,9 @@ from allocator_pipeline.market.live.needs import FEEDS, missing
 from allocator_pipeline.market.raw import RawKey, RawRecord
 from allocator_pipeline.schemas import DOWNLOADS, validate
 
+QUIET = 5.0
+"""Seconds between two lines of a run's log about what was fetched."""
+
 
 def download_years(
     market: LiveMarket, feed: str, keys: Sequence[str], progress: Callable[[str], None] = lambda line: None
@@ -32,7 +35,7 @@ def download_years(
     def open_ask() -> Ask:
         return asking(feed, open_client(FEEDS[feed]), market)
 
-    return download(feed, needs, market.raw, open_ask, progress)
+    return download(feed, needs, market.raw, open_ask, progress, QUIET)
 
 
 def raw_coverage(

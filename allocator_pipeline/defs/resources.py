@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 
@@ -96,14 +97,21 @@ class MarketResource(dg.ConfigurableResource):
 
     @property
     def live_market(self) -> LiveMarket:
-        """The live market; only assets that are there because the market is live ask for it.
+        """The opened source as the live market; only assets that are there because it is live ask for it.
 
         Raises
         ------
         ConfigurationError
             If the market is another.
         """
-        return open_live(self.settings)
+        source = self.source if self.market == "live" else None
+        return cast("LiveMarket", source) if source is not None else open_live(self.settings)
+
+    def telling(self, progress: Callable[[str], None]) -> MarketSource:
+        """Return the source, which tells what it does where that takes long: a live one scores articles."""
+        if self.market == "live":
+            self.live_market.progress = progress
+        return self.source
 
     @property
     def context(self) -> dict[str, object]:

@@ -15,7 +15,7 @@ from allocator_pipeline.market.live.needs import Need, Span, requests
 from allocator_pipeline.market.raw import RawStore
 
 ENOUGH = 10
-"""So many failures in a row mean that the vendor is down; the others are then not asked for."""
+"""So many symbols that fail in a row mean that the vendor is down; the others are then not asked for."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ def download(
     store: RawStore,
     open_ask: Callable[[], Ask],
     progress: Callable[[str], None] = lambda line: None,
+    quiet: float = 0.0,
 ) -> Downloaded:
     """Fetch what is missing of some needs.
 
@@ -61,7 +62,9 @@ def download(
     open_ask : callable
         Opens the client; called only if something is missing, so that nothing else needs keys or a network.
     progress : callable
-        Receives a line now and then.
+        Receives a line about what was fetched, and one about each failure.
+    quiet : float
+        Least seconds between two lines about what was fetched.
 
     Returns
     -------
@@ -83,34 +86,36 @@ def download(
     ask, start = open_ask(), time.monotonic()
     done: list[str] = []
     failures: dict[str, AllocatorError] = {}
-    size, in_a_row, left = 0, 0, len(open_questions)
+    size, in_a_row, left, told = 0, 0, len(open_questions), 0.0
     for symbol, group in groupby(open_questions, key=lambda question: question[0].key.name):
         if in_a_row >= ENOUGH:
             break
-        for need, (first, last) in group:
-            left -= 1
-            try:
+        questions = list(group)
+        try:
+            for need, (first, last) in questions:
                 answer = ask(need, first, last)
                 _keep(store, need, answer, first, last)
-            except (ConfigurationError, StorageError):
-                raise
-            except VendorRefusedError as refusal:
-                raise VendorRefusedError(
-                    f"{refusal.problem} {left + 1} of {len(open_questions)} questions of {feed} are open.",
-                    todo=f"{refusal.todo} What has been fetched is kept; run it again for the rest.",
-                    source=refusal.source,
-                    symbol=symbol,
-                ) from None
-            except AllocatorError as error:
-                failures.setdefault(symbol, error)
-                in_a_row += 1
-                progress(f"{feed}: {symbol} {first} to {last} failed: {error}")
-                continue
-            in_a_row, size = 0, size + len(answer.body)
-            done.append(symbol)
-            progress(f"{feed}: {symbol} {first} to {last}; {_left(len(done), left, time.monotonic() - start)}")
+                size, left = size + len(answer.body), left - 1
+                done.append(symbol)
+                passed = time.monotonic() - start
+                if passed - told >= quiet or not left:
+                    told = passed
+                    progress(f"{feed}: {symbol} {first} to {last}; {_left(len(done), left, passed)}")
+            in_a_row = 0
+        except (ConfigurationError, StorageError):
+            raise
+        except VendorRefusedError as refusal:
+            raise VendorRefusedError(
+                f"{refusal.problem} {left} of {len(open_questions)} questions of {feed} are open.",
+                todo=f"{refusal.todo} What has been fetched is kept; run it again for the rest.",
+                source=refusal.source,
+                symbol=symbol,
+            ) from None
+        except AllocatorError as error:  # what else would be asked about that symbol is left for the next run
+            failures[symbol], in_a_row = error, in_a_row + 1
+            progress(f"{feed}: {symbol} {first} to {last} failed: {error}")
     if failures:
-        raise _failed(feed, failures, len(done), left)
+        raise _failed(feed, failures, len(done), in_a_row >= ENOUGH)
     return Downloaded(len(done), tuple(dict.fromkeys(done)), size)
 
 
@@ -123,12 +128,12 @@ def _left(done: int, left: int, seconds: float) -> str:
     return f"{left} left, about {remaining}" if left else "all asked"
 
 
-def _failed(feed: str, failures: dict[str, AllocatorError], kept: int, left: int) -> VendorError:
+def _failed(feed: str, failures: dict[str, AllocatorError], kept: int, stopped: bool) -> VendorError:
     """Return one error for all failures: the first as it is, the names of all."""
     symbol, first = next(iter(failures.items()))
-    stopped = f" {left} questions were not asked, as {ENOUGH} in a row had failed." if left else ""
+    rest = f" The others were not asked for, as {ENOUGH} in a row had failed." if stopped else ""
     return VendorError(
-        f"{len(failures)} of the symbols of {feed} failed: {', '.join(failures)}. {kept} answers are kept.{stopped} "
+        f"{len(failures)} of the symbols of {feed} failed: {', '.join(failures)}. {kept} answers are kept.{rest} "
         f"The first failure: {first}",
         todo="mend what it says, or run it again later: only what is missing is asked for.",
         source=feed,

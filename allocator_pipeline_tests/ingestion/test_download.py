@@ -92,9 +92,25 @@ def test_a_refusal_stops_at_once_and_says_what_is_open(store):
 
 def test_a_vendor_that_is_down_is_not_asked_for_everything(store):
     vendor = Vendor(**{name: VendorError("It is down.", todo="wait.") for name in SYMBOLS})
-    with pytest.raises(VendorError, match="5 questions were not asked"):
+    with pytest.raises(VendorError, match="The others were not asked for"):
         download("yahoo_bars", needs(), store, vendor)
     assert len(vendor.asked) == ENOUGH
+
+
+def test_a_symbol_of_many_questions_counts_once_when_it_fails(store):
+    vendor = Vendor(S00=VendorError("Unknown.", todo="look."))
+    with pytest.raises(VendorError, match="1 of the symbols"):
+        download("alpaca_news", needs("news", first=date(2005, 1, 3)), store, vendor)
+    assert [name for name, *_ in vendor.asked].count("S00") == 1
+    assert len(vendor.asked) == 1 + 14 * 16
+
+
+def test_lines_about_what_went_well_are_spaced_and_those_about_failures_are_not(store):
+    lines: list[str] = []
+    vendor = Vendor(S01=VendorError("Unknown.", todo="look."))
+    with pytest.raises(VendorError):
+        download("yahoo_bars", needs(), store, vendor, lines.append, quiet=3600)
+    assert [line.split()[1] for line in lines] == ["S01"]
 
 
 @pytest.mark.parametrize("error", [ConfigurationError("No key.", todo="x"), StorageError("Disk full.", todo="x")])

@@ -92,9 +92,9 @@ def _index(table: pd.DataFrame) -> pd.Series:
 
 
 def _yearly(context, market, method, kind, schema, known):
-    tables = {}
+    source, tables = market.telling(context.log.info), {}
     for key in context.partition_keys:
-        table = schemas.validate(getattr(market.source, method)(int(key)), schema, market.market)
+        table = schemas.validate(getattr(source, method)(int(key)), schema, market.market)
         context.log.info(f"{method} {key}: {len(table)} rows")
         context.add_asset_metadata(
             {
