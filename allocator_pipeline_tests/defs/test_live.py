@@ -36,6 +36,7 @@ def test_downloads_stand_upstream_of_what_is_made_of_them(graph):
     assert upstream(specs["prices"]) == {"yahoo_bars", "alpaca_bars"}
     assert upstream(specs["sentiment"]) == {"alpaca_news"}
     assert upstream(specs["fundamentals"]) == {"edgar_facts"}
+    assert upstream(specs["restatements"]) == {"edgar_facts"}
     assert upstream(specs["macro"]) == {"fred_series"}
     assert upstream(specs["daily_sentiment"]) == {"sentiment"}
     assert upstream(specs["price_doubts"]) == {"prices"}
@@ -66,7 +67,7 @@ def test_the_saturday_refresh_downloads_first(graph):
     _, definitions = graph
     job = definitions.resolve_job_def("market_job")
     names = {node.name for node in job.graph.nodes}
-    wanted = {"prices", "sentiment", "fundamentals", "macro", "daily_sentiment", "price_doubts"}
+    wanted = {"prices", "sentiment", "fundamentals", "macro", "daily_sentiment", "price_doubts", "restatements"}
     assert wanted | set(feeds_of(LiveConfig(None))) <= names
 
 

@@ -76,7 +76,7 @@ def stages(settings: Settings) -> Iterator[tuple[str, list[Task]]]:
     assert settings.live is not None
     years, states = (str(FIRST), str(LAST)), (str(FEATURES), str(LAST))
     yield "downloads", [Task(feed, (feed,), *years) for feed in feeds_of(settings.live)]
-    tables = ("prices", "sentiment", "fundamentals", "macro", "daily_sentiment", "price_doubts")
+    tables = ("prices", "sentiment", "fundamentals", "macro", "daily_sentiment", "price_doubts", "restatements")
     yield "tables", [Task("from raw answers to tables", tables, *years)]
     yield "features", [Task("features", ("universe", "signals", "outcomes", "price_windows"), *states)]
     forecasts = [

@@ -1,6 +1,7 @@
 """What only a live market has: a download an asset and vendor, macro series, and sentiment by day."""
 
 import dagster as dg
+import pandera.pandas as pa
 
 from allocator_pipeline import schemas
 from allocator_pipeline.defs.downloads import download_years, raw_coverage
@@ -8,15 +9,15 @@ from allocator_pipeline.defs.metadata import column_schema, heat_map, markdown, 
 from allocator_pipeline.defs.partitions import Partitions
 from allocator_pipeline.defs.resources import MarketResource
 from allocator_pipeline.errors import ConfigurationError, VendorRefusedError
-from allocator_pipeline.market.live.needs import FEEDS
+from allocator_pipeline.market.live.needs import FEEDS, QUARTERLY
 from allocator_pipeline.market.news import daily_sentiment as by_day
 
 YEARLY = {"owners": ["team:market-data"], "backfill_policy": dg.BackfillPolicy.single_run()}
 RETRY = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 """For what passes; a refusal of keys is not tried again."""
 
-SHOWN = 100
-"""So many doubts of a year are spelled out in its metadata."""
+SHOWN = 50
+"""So many rows of a table stand in its metadata."""
 
 WHAT = {
     "yahoo_bars": "Daily bars, dividends and splits of every candidate, from Yahoo",
@@ -26,13 +27,22 @@ WHAT = {
     "alphavantage_statements": "Quarterly statements and release dates of every candidate, from Alpha Vantage",
     "fred_series": "Volatility, S&P 500 and Treasury yields with their release dates, from FRED",
     "yahoo_indices": "Volatility, S&P 500 and Treasury yields, from Yahoo",
+    "price_doubts": "What casts doubt on the year's prices though they are used: moves over 40 % without an action, "
+    "returns that a later answer tells otherwise, every return over 50 basis points from the second source's.",
+    "restatements": "Figures of quarters that were said otherwise later, beside what was said first; no signal reads "
+    "them.",
+    "macro": "Volatility, S&P 500 and Treasury yields, each value with when it was known. No state reads them yet.",
 }
 
 
 def live_assets(partitions: Partitions, feeds: tuple[str, ...]) -> list[dg.AssetsDefinition]:
     """Return the assets that only a live market with these feeds has."""
-    macro = [_macro(partitions, name) for name in feeds if name in ("fred_series", "yahoo_indices")]
-    tables = [_price_doubts(partitions), *macro, _daily_sentiment(partitions)]
+    tables = [_table(partitions, "price_doubts", "prices", schemas.DOUBTS), _daily_sentiment(partitions)]
+    for feed in feeds:
+        if feed in QUARTERLY:
+            tables.append(_table(partitions, "restatements", feed, schemas.RESTATEMENTS))
+        if feed in ("fred_series", "yahoo_indices"):
+            tables.append(_table(partitions, "macro", feed, schemas.MACRO))
     return [*(_download(partitions, feed) for feed in feeds), *tables]
 
 
@@ -72,51 +82,30 @@ def _download(partitions: Partitions, feed: str) -> dg.AssetsDefinition:
     return downloaded
 
 
-def _price_doubts(partitions: Partitions) -> dg.AssetsDefinition:
+def _table(partitions: Partitions, name: str, source: str, schema: pa.DataFrameSchema) -> dg.AssetsDefinition:
+    """Return an asset of the table that the live market's method of that name makes."""
+
     @dg.asset(
+        name=name,
         partitions_def=partitions.market_years,
-        deps=["prices"],
+        deps=[source],
         group_name="market",
         kinds={"parquet"},
-        metadata=column_schema(schemas.DOUBTS),
-        description="What casts doubt on the year's prices though they are used: moves over 40 % without an action, "
-        "returns that a later answer tells otherwise, and every return that is more than 50 basis points from the "
-        "second source's.",
+        metadata=column_schema(schema),
+        description=WHAT[name],
         **YEARLY,
     )
-    def price_doubts(context: dg.AssetExecutionContext, market: MarketResource):
+    def table(context: dg.AssetExecutionContext, market: MarketResource):
         live, tables = market.live_market, {}
+        known = "known_at" if "known_at" in schema.columns else None
         for key in context.partition_keys:
-            tables[key] = live.doubts(int(key))
+            tables[key] = schemas.validate(getattr(live, name)(int(key)), schema, market.market)
             context.add_asset_metadata(
-                {**table_facts(tables[key]), "doubts": markdown(tables[key][["kind", "told"]].head(SHOWN))},
-                partition_key=key,
+                {**table_facts(tables[key], known), "first_rows": markdown(tables[key].head(SHOWN))}, partition_key=key
             )
         return tables
 
-    return price_doubts
-
-
-def _macro(partitions: Partitions, feed: str) -> dg.AssetsDefinition:
-    @dg.asset(
-        name="macro",
-        partitions_def=partitions.market_years,
-        deps=[feed],
-        group_name="market",
-        kinds={"parquet"},
-        metadata=column_schema(schemas.MACRO),
-        description="Volatility, S&P 500 and Treasury yields of the year, each value with the day it became known. No "
-        "state reads them yet.",
-        **YEARLY,
-    )
-    def macro(context: dg.AssetExecutionContext, market: MarketResource):
-        live, tables = market.live_market, {}
-        for key in context.partition_keys:
-            tables[key] = schemas.validate(live.macro(int(key)), schemas.MACRO, market.market)
-            context.add_asset_metadata(table_facts(tables[key], known="known_at"), partition_key=key)
-        return tables
-
-    return macro
+    return table
 
 
 def _daily_sentiment(partitions: Partitions) -> dg.AssetsDefinition:

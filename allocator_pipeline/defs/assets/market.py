@@ -10,11 +10,9 @@ from allocator_pipeline.defs.metadata import column_schema, heat_map, markdown, 
 from allocator_pipeline.defs.partitions import ALL_BEFORE, Partitions, time_window
 from allocator_pipeline.defs.resources import MarketResource
 from allocator_pipeline.market import quality
+from allocator_pipeline.market.live.needs import QUARTERLY
 
 GROUP = {"group_name": "market", "owners": ["team:market-data"], "backfill_policy": dg.BackfillPolicy.single_run()}
-
-
-QUARTERLY = ("edgar_facts", "alphavantage_statements")
 
 
 def market_assets(partitions: Partitions, feeds: Collection[str] = ()) -> list[dg.AssetsDefinition]:

@@ -17,6 +17,7 @@ from allocator_pipeline.market.live.articles import articles
 from allocator_pipeline.market.live.derived import Derived, index_closes
 from allocator_pipeline.market.live.macro import DEFAULT_SERIES, macro_table
 from allocator_pipeline.market.live.needs import (
+    QUARTERLY,
     YAHOO_INDICES,
     Need,
     feeds_of,
@@ -24,14 +25,14 @@ from allocator_pipeline.market.live.needs import (
     missing,
     needs_of,
 )
-from allocator_pipeline.market.live.window import covered_sessions, settled_session
+from allocator_pipeline.market.live.window import covered_sessions, in_year, settled_session
 from allocator_pipeline.market.membership import by_symbol, read_candidates
 from allocator_pipeline.market.raw import Between, RawStore
 from allocator_pipeline.market.scoring.base import open_scorer
 from allocator_pipeline.market.scoring.cache import ScoreCache
 from allocator_pipeline.market.scoring.scored import scored
-from allocator_pipeline.market.source import NEW_YORK, NO_SCREEN, MarketCoverage, require_year, year_start
-from allocator_pipeline.schemas import DOUBTS, FUNDAMENTALS, MACRO, PRICES, SENTIMENT, validate
+from allocator_pipeline.market.source import NO_SCREEN, MarketCoverage, require_year
+from allocator_pipeline.schemas import DOUBTS, FUNDAMENTALS, MACRO, PRICES, RESTATEMENTS, SENTIMENT, validate
 
 
 class LiveMarket:
@@ -153,7 +154,7 @@ class LiveMarket:
         self._require("alpaca_news", year, since=year)
         raw = Between(self.raw.root, date(year - 1, 1, 1), date(year, 12, 31))  # a repeat counts within seven days
         parts = [
-            self._in_year(articles(raw, symbol, group), "published_at", year)
+            in_year(articles(raw, symbol, group), "published_at", year, self.last)
             for symbol, group in self.by_symbol.items()
         ]
         together = pd.concat(parts, ignore_index=True)
@@ -170,13 +171,25 @@ class LiveMarket:
             If raw fundamentals are missing; it names symbols and days.
         """
         require_year(self.coverage(), year)
-        self._require("edgar_facts" if self.config.fundamentals == "edgar" else "alphavantage_statements", year)
-        parts = [
-            self._in_year(self._derived.quarters(symbol).first_reported, "known_at", year) for symbol in self.by_symbol
-        ]
-        table = pd.concat(parts, ignore_index=True)
+        self._require_quarters(year)
+        quarters = [self._derived.quarters(symbol).first_reported for symbol in self.by_symbol]
+        table = in_year(pd.concat(quarters, ignore_index=True), "known_at", year, self.last)
         table = table.sort_values(["known_at", "symbol", "period_end"], ignore_index=True)
         return validate(table, FUNDAMENTALS, "live")
+
+    def restatements(self, year: int) -> pd.DataFrame:
+        """Return what was said otherwise in a year about quarters (`schemas.RESTATEMENTS`).
+
+        Raises
+        ------
+        IncompleteDataError
+            As `fundamentals`.
+        """
+        self._require_quarters(year)
+        restated = [self._derived.quarters(symbol).restated for symbol in self.by_symbol]
+        table = in_year(pd.concat(restated, ignore_index=True), "known_at", year, self.last)
+        table = table.sort_values(["known_at", "symbol", "period_end", "field"], ignore_index=True)
+        return validate(table, RESTATEMENTS, "live")
 
     def fixed_universe(self) -> list[str]:
         """Return the 15 most liquid stocks at the end of the prices."""
@@ -193,7 +206,7 @@ class LiveMarket:
                     counts[f"fundamentals: {reason}"] += count
         return dict(sorted(counts.items()))
 
-    def doubts(self, year: int) -> pd.DataFrame:
+    def price_doubts(self, year: int) -> pd.DataFrame:
         """Return jumps, rewritten returns and disagreements with the second source in a year (`schemas.DOUBTS`).
 
         Raises
@@ -226,11 +239,12 @@ class LiveMarket:
 
     def needs(self, feed: str, first: date, last: date) -> list[Need]:
         """Return what a feed has to hold about some days, as far as the market covers them."""
-        return needs_of(feed, self.listings, max(first, self.first), min(last, self.last), self.settled)
+        begun = date(self.first.year, 1, 1)  # there is news on New Year's Day
+        return needs_of(feed, self.listings, max(first, begun), min(last, self.last), self.settled)
 
     def _require(self, feed: str, year: int, since: int | None = None) -> None:
         """Refuse raw data of which something is missing from a year (the first, where none is named) to another."""
-        first = self.first if since is None else date(since, 1, 1)
+        first = date(since or self.first.year, 1, 1)
         needs = self.needs(feed, first, date(year, 12, 31))
         lacking = [(need, spans) for need in needs if (spans := missing(need, self.raw.records(need.key)))]
         if lacking:
@@ -246,11 +260,5 @@ class LiveMarket:
             if feed.endswith("_bars"):
                 self._require(feed, year)
 
-    def _in_year(self, rows: pd.DataFrame, column: str, year: int) -> pd.DataFrame:
-        """Keep rows of a year, New York time, up to the end of the last session's day."""
-        end = min(year_start(year + 1), _day_after(self.last))
-        return rows[(rows[column] >= year_start(year)) & (rows[column] < end)]
-
-
-def _day_after(day: date) -> pd.Timestamp:
-    return (pd.Timestamp(day) + pd.Timedelta(days=1)).tz_localize(NEW_YORK).tz_convert("UTC")
+    def _require_quarters(self, year: int) -> None:
+        self._require(QUARTERLY[self.config.fundamentals != "edgar"], year)

@@ -31,6 +31,9 @@ FEEDS = {
 }
 """What can be downloaded, and from whom; a feed is an asset of that name."""
 
+QUARTERLY = ("edgar_facts", "alphavantage_statements")
+"""Feeds of fundamentals."""
+
 STATEMENTS = ("income_statement", "balance_sheet", "earnings")
 YAHOO_INDICES = ("^VIX", "^GSPC", "^IRX", "^FVX", "^TNX", "^TYX")
 """Volatility, the S&P 500 and Treasury yields of 13 weeks, 5, 10 and 30 years."""

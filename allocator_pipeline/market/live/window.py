@@ -9,6 +9,7 @@ import pandas as pd
 from allocator_pipeline.config import LiveConfig
 from allocator_pipeline.errors import ConfigurationError
 from allocator_pipeline.market import calendar
+from allocator_pipeline.market.source import NEW_YORK, year_start
 
 SETTLING = pd.Timedelta(hours=12)
 """A session counts once it has been closed for so long: its day is over, and vendors have its final bar."""
@@ -58,3 +59,10 @@ def covered_sessions(config: LiveConfig, settled: date) -> pd.DatetimeIndex:
             todo="set ALLOCATOR_LIVE_START and ALLOCATOR_LIVE_END to days with whole years between them.",
         )
     return days
+
+
+def in_year(rows: pd.DataFrame, column: str, year: int, last: date) -> pd.DataFrame:
+    """Return the rows of a year, New York time, up to the end of the market's last session's day."""
+    after = (pd.Timestamp(last) + pd.Timedelta(days=1)).tz_localize(NEW_YORK).tz_convert("UTC")
+    end = min(year_start(year + 1), after)
+    return rows[(rows[column] >= year_start(year)) & (rows[column] < end)]
