@@ -8,7 +8,7 @@ import dagster as dg
 from allocator_pipeline.defs.asset_checks import verdict
 from allocator_pipeline.defs.partitions import Partitions
 from allocator_pipeline.defs.resources import StoreResource
-from allocator_pipeline.market.live.history import DISAGREES, JUMPS, REWRITTEN
+from allocator_pipeline.market.quality import DISAGREES, JUMPS, REWRITTEN
 
 CHECKS = {
     "jumps_are_explained": (JUMPS, "Moves over 40 % that no dividend or split explains, to be looked at."),

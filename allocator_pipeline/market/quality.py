@@ -14,6 +14,11 @@ JUMP = 0.40
 ROUNDING = 1e-3
 """Share by which a vendor's rounding may put a price outside the day's range."""
 
+JUMPS = "Moves over 40 % that no dividend or split explains"
+REWRITTEN = "Returns that a later answer of the vendor tells otherwise"
+DISAGREES = "Returns more than 50 bp from the second source's"
+"""Kinds of doubts about bars (`schemas.DOUBTS`)."""
+
 _SHOWN = 20
 """At most so many problems of a kind are spelled out."""
 

@@ -17,11 +17,8 @@ from allocator_pipeline.market.live.completeness import (
 )
 from allocator_pipeline.market.live.second_bars import second_bars
 from allocator_pipeline.market.membership import Listing
+from allocator_pipeline.market.quality import DISAGREES, JUMPS, REWRITTEN
 from allocator_pipeline.market.raw import RawStore
-
-JUMPS = "Moves over 40 % that no dividend or split explains"
-REWRITTEN = "Returns that a later answer of the vendor tells otherwise"
-DISAGREES = "Returns more than 50 bp from the second source's"
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from allocator_pipeline.defs.home import dagster_home
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.runner import Task, run_task
 from allocator_pipeline.market.live import needs
-from allocator_pipeline.market.live.history import DISAGREES, JUMPS
 from allocator_pipeline.market.live.needs import feeds_of
+from allocator_pipeline.market.quality import DISAGREES, JUMPS
 from allocator_pipeline.market.sources import open_live
 from allocator_pipeline_tests.vendors.together import Vendors, write_candidates
 from allocator_pipeline_tests.vendors.truth import Truth
