@@ -25,6 +25,7 @@ from allocator_pipeline.market.live.needs import (
     missing,
     needs_of,
 )
+from allocator_pipeline.market.live.proceeds import with_proceeds
 from allocator_pipeline.market.live.window import covered_sessions, in_year, settled_session
 from allocator_pipeline.market.membership import by_symbol, read_candidates
 from allocator_pipeline.market.raw import Between, RawStore
@@ -130,10 +131,10 @@ class LiveMarket:
         for symbol in self._listed(year):
             history = self._derived.history(symbol)
             history.jumps(year)  # refuses what cannot be believed
-            bars = history.bars
+            bars = with_proceeds(history.bars, self.by_symbol[symbol], self.last)
             bars = bars[bars["date"].dt.year == year]
             if len(bars):
-                parts.append(bars.assign(symbol=symbol, source="yahoo"))
+                parts.append(bars.assign(symbol=symbol))
         if not parts:
             raise IncompleteDataError(
                 f"No candidate has a bar in {year}.", todo="mend the list of candidates.", source="yahoo"
