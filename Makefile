@@ -18,10 +18,10 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help setup demo dev test test-slow lint format bench learnability forecast-control gate-study finetuning-study soak verdicts registry audit pins clean clean-data
+.PHONY: help setup demo dev test test-slow lint format bench learnability forecast-control gate-study finetuning-study sentiment-accuracy soak verdicts registry check-vendors live-demo audit pins clean clean-data
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Install everything into .venv (PYTHON=python3.12 chooses the interpreter)
 	@echo ".venv is ready."
@@ -67,6 +67,10 @@ gate-study: $(STAMP) ## Measure how often each gate lets noise pass (QUICK=1 for
 finetuning-study: $(STAMP) ## Measure what fine-tuning and experience do to a champion (QUICK=1 for a look in minutes)
 	$(BIN)/python -m allocator_pipeline.studies.finetuning $(if $(QUICK),--quick)
 
+sentiment-accuracy: $(STAMP) ## Measure the scorers of news on a labelled table (FILE=table with text and label)
+	@test -n "$(FILE)" || { echo "Name a table: make sentiment-accuracy FILE=labelled.parquet" >&2; exit 2; }
+	@$(BIN)/python -m allocator_pipeline.studies.sentiment_accuracy "$(FILE)"
+
 soak: $(STAMP) ## Live through 104 simulated weeks with failing reads and kills, beside the same undisturbed
 	$(BIN)/python -m allocator_pipeline_tests.soak
 
@@ -75,6 +79,12 @@ verdicts: $(STAMP) ## Make every verdict again from what it was made from; fails
 
 registry: $(STAMP) ## Versions and champions: make registry ARGS="list" (show, diff, promote, roll-back, prune, verify)
 	@$(BIN)/python -m allocator_pipeline.cli $(ARGS)
+
+check-vendors: $(STAMP) ## Ask each vendor of the live market once, with your keys, and say what works (needs the network)
+	@$(BIN)/python -m allocator_pipeline.cli.vendors
+
+live-demo: $(STAMP) ## Run the live market against vendors on this machine: downloads, states, a policy, the report (DIR=folder)
+	$(BIN)/python -m allocator_pipeline_tests.vendors.demo $(DIR)
 
 audit: $(STAMP) ## Look the pinned versions up in the advisory database (needs the network)
 	$(BIN)/python scripts/audit.py

@@ -73,6 +73,9 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 Market = Literal["sample", "files", "simulated", "live"]
 UniverseMode = Literal["point_in_time", "fixed"]
 Fallback = Literal["refuse", "previous"]
+ScorerChoice = Literal["auto", "finbert", "vader"]
+FundamentalsVendor = Literal["edgar", "alphavantage"]
+MacroVendor = Literal["fred", "yahoo", "off"]
 SWITCH = ("off", "on")
 
 
@@ -177,6 +180,37 @@ class SimulatedConfig:
 
 
 @dataclass(frozen=True)
+class LiveConfig:
+    """The live market: whose data, of which stocks, from when on (docs/live-data.md).
+
+    Parameters
+    ----------
+    candidates : Path
+        The dated list of listings that stocks are chosen from.
+    start : date
+        First session on or after this day.
+    end : date or None
+        Last session on or before this day; ``None`` means the last session that has settled.
+    scorer : {"auto", "finbert", "vader"}
+        What scores articles; ``auto`` takes FinBERT where it is at hand.
+    fundamentals : {"edgar", "alphavantage"}
+        Whose fundamentals.
+    second_source : bool
+        Whether prices are compared with a second vendor's.
+    macro : {"fred", "yahoo", "off"}
+        Whose macro series.
+    """
+
+    candidates: Path
+    start: date = date(2010, 1, 1)
+    end: date | None = None
+    scorer: ScorerChoice = "auto"
+    fundamentals: FundamentalsVendor = "edgar"
+    second_source: bool = True
+    macro: MacroVendor = "fred"
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything the environment decides; read once, when definitions load.
 
@@ -197,6 +231,11 @@ class Settings:
     simulated : SimulatedConfig
         The generated market (``ALLOCATOR_SIMULATED_SEED``, ``_START``, ``_END``, ``_SYMBOLS``, ``_IC``,
         ``_PERSISTENCE``).
+    live : LiveConfig or None
+        The live market (``ALLOCATOR_LIVE_CANDIDATES``, ``_START``, ``_END``, ``_FUNDAMENTALS``, ``_SECOND_SOURCE``,
+        ``_MACRO``, and ``ALLOCATOR_SCORER``).
+    screens : tuple of Path
+        Dated lists of which stocks may be chosen; each must let a stock pass (``ALLOCATOR_SCREENS``, with commas).
     external_forecasts : Path or None
         Table of forecasts from elsewhere (``ALLOCATOR_EXTERNAL_FORECASTS``, docs/external-forecasts.md).
     state_forecasts : tuple of (str, str)
@@ -219,6 +258,8 @@ class Settings:
     universe: UniverseMode = "point_in_time"
     min_training_years: int = 10
     simulated: SimulatedConfig = field(default_factory=SimulatedConfig)
+    live: LiveConfig | None = None
+    screens: tuple[Path, ...] = ()
     external_forecasts: Path | None = None
     state_forecasts: tuple[tuple[str, str], ...] = ()
     costs: CostConfig = field(default_factory=CostConfig)
@@ -247,6 +288,8 @@ class Settings:
             "simulated": {name: str(value) for name, value in asdict(self.simulated).items()}
             if self.market == "simulated"
             else None,
+            "live": self._shaped_live(),
+            "screens": [str(path.absolute()) for path in self.screens] or None,
             "costs": asdict(self.costs),
             # None where it is the default: folders from before there were accounts stay usable
             "account": None if self.account == AccountConfig() else asdict(self.account),
@@ -255,6 +298,13 @@ class Settings:
             if self.state_forecasts and table
             else None,
         }
+
+    def _shaped_live(self) -> dict[str, str] | None:
+        """Return what shapes the tables of the live market: a second source only judges them."""
+        if self.market != "live" or self.live is None:
+            return None
+        values = {**asdict(self.live), "candidates": self.live.candidates.absolute()}
+        return {name: str(value) for name, value in values.items() if name != "second_source"}
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -318,6 +368,8 @@ class Settings:
             universe=universe,  # type: ignore[arg-type]
             min_training_years=years,
             simulated=simulated,
+            live=_live(env) if market == "live" else None,
+            screens=tuple(Path(part.strip()) for part in env.get("ALLOCATOR_SCREENS", "").split(",") if part.strip()),
             external_forecasts=Path(table) if table else None,
             state_forecasts=_replacements(env.get("ALLOCATOR_STATE_FORECASTS", ""), table),
             account=AccountConfig(deposit=deposit, whole_shares=shares == "whole"),
@@ -334,6 +386,33 @@ def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...], default
     if value not in allowed:
         raise ConfigurationError(f"{name} is {value!r}.", todo=f"set it to one of {', '.join(allowed)}.")
     return value
+
+
+def _live(env: Mapping[str, str]) -> LiveConfig:
+    candidates = env.get("ALLOCATOR_LIVE_CANDIDATES")
+    if not candidates:
+        raise ConfigurationError(
+            "ALLOCATOR_MARKET is 'live' but ALLOCATOR_LIVE_CANDIDATES is not set.",
+            todo="set it to the list of stocks to choose from; docs/live-data.md has an example.",
+        )
+    default = LiveConfig(Path(candidates))
+    config = LiveConfig(
+        candidates=Path(candidates),
+        start=_number(env, "ALLOCATOR_LIVE_START", date.fromisoformat, default.start),
+        end=_number(env, "ALLOCATOR_LIVE_END", date.fromisoformat, default.end),
+        scorer=_choice(env, "ALLOCATOR_SCORER", get_args(ScorerChoice), default.scorer),  # type: ignore[arg-type]
+        fundamentals=_choice(  # type: ignore[arg-type]
+            env, "ALLOCATOR_LIVE_FUNDAMENTALS", get_args(FundamentalsVendor), default.fundamentals
+        ),
+        second_source=_choice(env, "ALLOCATOR_LIVE_SECOND_SOURCE", SWITCH, "on") == "on",
+        macro=_choice(env, "ALLOCATOR_LIVE_MACRO", get_args(MacroVendor), default.macro),  # type: ignore[arg-type]
+    )
+    if config.end is not None and config.end <= config.start:
+        raise ConfigurationError(
+            f"ALLOCATOR_LIVE_END ({config.end}) is not after ALLOCATOR_LIVE_START ({config.start}).",
+            todo="set an end some years later, or leave it out.",
+        )
+    return config
 
 
 def _replacements(text: str, table: str | None) -> tuple[tuple[str, str], ...]:

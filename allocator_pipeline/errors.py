@@ -54,6 +54,18 @@ class MarketDataError(AllocatorError):
     """Source data is absent, malformed or contradicts itself."""
 
 
+class IncompleteDataError(MarketDataError):
+    """What a vendor has sent, or what is stored of it, is not the whole of what must be there."""
+
+
+class VendorError(AllocatorError):
+    """A vendor of data does not answer, refuses, or answers nonsense; what was stored before is unchanged."""
+
+
+class VendorRefusedError(VendorError):
+    """A vendor refuses the keys, or its quota is used up: trying again at once is of no use."""
+
+
 class NotEnoughDataError(AllocatorError):
     """Too few symbols, sessions or weeks for what was asked."""
 

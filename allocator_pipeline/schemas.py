@@ -55,6 +55,21 @@ CORPORATE_ACTIONS = pa.DataFrameSchema(
 )
 """Dividends (USD a share) and splits (new shares for one old one) by ex-date, beside prices that are not adjusted."""
 
+ARTICLES = pa.DataFrameSchema(
+    {
+        "article_id": pa.Column(str),
+        "symbol": pa.Column(str),
+        "published_at": pa.Column(_INSTANT),
+        "text": pa.Column(str),  # without a check of its content, which a message would repeat
+        "source": pa.Column(str),
+    },
+    unique=["article_id", "symbol"],
+    strict=True,
+    ordered=True,
+    name="articles",
+)
+"""News articles not scored yet, sorted by published_at and article_id; text is plain, and of bounded length."""
+
 SENTIMENT = pa.DataFrameSchema(
     {
         "article_id": pa.Column(str),
@@ -71,6 +86,24 @@ SENTIMENT = pa.DataFrameSchema(
 )
 """Scored articles, sorted by published_at, symbol and article_id; score is P(positive) - P(negative)."""
 
+DAILY_SENTIMENT = pa.DataFrameSchema(
+    {
+        "date": pa.Column(_DAY),
+        "symbol": pa.Column(str),
+        "articles": pa.Column("int64", pa.Check.ge(1)),
+        "score": pa.Column("float64", pa.Check.in_range(-1, 1)),
+        "lowest": pa.Column("float64", pa.Check.in_range(-1, 1)),
+        "highest": pa.Column("float64", pa.Check.in_range(-1, 1)),
+        "known_at": pa.Column(_INSTANT),
+        "scorer": pa.Column(str),
+    },
+    unique=["date", "symbol"],
+    strict=True,
+    ordered=True,
+    name="daily_sentiment",
+)
+"""Mean score of a symbol's articles by day in New York, sorted by date and symbol; known with its last article."""
+
 FUNDAMENTALS = pa.DataFrameSchema(
     {
         "symbol": pa.Column(str),
@@ -85,6 +118,41 @@ FUNDAMENTALS = pa.DataFrameSchema(
     name="fundamentals",
 )
 """Quarterly ratios by the day they became known, sorted by known_at, symbol and period_end; NaN where undefined."""
+
+RESTATEMENTS = pa.DataFrameSchema(
+    {
+        "symbol": pa.Column(str),
+        "period_end": pa.Column(_DAY),
+        "field": pa.Column(str),
+        "first_value": pa.Column("float64"),
+        "first_known_at": pa.Column(_INSTANT),
+        "later_value": pa.Column("float64"),
+        "known_at": pa.Column(_INSTANT),
+        "source": pa.Column(str),
+    },
+    unique=["symbol", "period_end", "field", "known_at"],
+    strict=True,
+    ordered=True,
+    name="restatements",
+)
+"""What was said otherwise later about a quarter's figure (USD), sorted by known_at, symbol, period_end and field; no
+signal reads it."""
+
+MACRO = pa.DataFrameSchema(
+    {
+        "date": pa.Column(_DAY),
+        "series": pa.Column(str),
+        "value": pa.Column("float64"),
+        "known_at": pa.Column(_INSTANT),
+        "source": pa.Column(str),
+    },
+    unique=["date", "series"],
+    strict=True,
+    ordered=True,
+    name="macro",
+)
+"""Economic and market series as first published, in the units of their source, sorted by date and series; the date is
+the day or the first day of the period that a value is about, and says nothing about when it was known."""
 
 UNIVERSE = pa.DataFrameSchema(
     {
@@ -236,6 +304,38 @@ BASELINE_WEIGHTS = pa.DataFrameSchema(
     name="baseline_weights",
 )
 """Target weights of a baseline, sorted by week and slot; slot 15 is CASH."""
+
+
+DOWNLOADS = pa.DataFrameSchema(
+    {
+        "name": pa.Column(str),
+        "kind": pa.Column(str),
+        "asked": pa.Column(str),
+        "first": pa.Column(_DAY),
+        "last": pa.Column(_DAY),
+        "due": pa.Column("int64", pa.Check.ge(1)),
+        "there": pa.Column("int64", pa.Check.ge(0)),
+    },
+    unique=["name", "kind", "first"],
+    strict=True,
+    ordered=True,
+    name="downloads",
+)
+"""Which days of a year are needed of a vendor, by symbol or series: as what it is asked for, and how many are there."""
+
+
+DOUBTS = pa.DataFrameSchema(
+    {
+        "date": pa.Column(_DAY),
+        "symbol": pa.Column(str),
+        "kind": pa.Column(str),
+        "told": pa.Column(str),
+    },
+    strict=True,
+    ordered=True,
+    name="doubts",
+)
+"""What casts doubt on bars though they are used, sorted by kind, date and symbol."""
 
 
 def validate(table: pd.DataFrame, schema: pa.DataFrameSchema, source: str) -> pd.DataFrame:

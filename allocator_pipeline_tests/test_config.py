@@ -8,6 +8,7 @@ from allocator_pipeline.config import (
     PLANNED_ALLOCATORS,
     STATE_SIZE,
     GateConfig,
+    LiveConfig,
     Settings,
     algorithm_of,
     forecaster_of,
@@ -96,6 +97,69 @@ def test_a_bad_setting_is_named_with_what_to_do(env, named):
     with pytest.raises(ConfigurationError, match=named) as caught:
         Settings.from_env(env)
     assert caught.value.todo
+
+
+LIVE = {"ALLOCATOR_MARKET": "live", "ALLOCATOR_LIVE_CANDIDATES": "/lists/candidates.csv"}
+
+
+def test_the_live_market_is_read_with_its_screens():
+    settings = Settings.from_env(
+        {
+            **LIVE,
+            "ALLOCATOR_LIVE_START": "2012-01-03",
+            "ALLOCATOR_LIVE_END": "2020-12-31",
+            "ALLOCATOR_LIVE_FUNDAMENTALS": "alphavantage",
+            "ALLOCATOR_LIVE_SECOND_SOURCE": "off",
+            "ALLOCATOR_LIVE_MACRO": "yahoo",
+            "ALLOCATOR_SCORER": "vader",
+            "ALLOCATOR_SCREENS": "/lists/halal.csv, /lists/index.csv",
+        }
+    )
+    assert settings.live == LiveConfig(
+        candidates=Path("/lists/candidates.csv"),
+        start=date(2012, 1, 3),
+        end=date(2020, 12, 31),
+        scorer="vader",
+        fundamentals="alphavantage",
+        second_source=False,
+        macro="yahoo",
+    )
+    assert settings.screens == (Path("/lists/halal.csv"), Path("/lists/index.csv"))
+    assert Settings.from_env(LIVE).live == LiveConfig(candidates=Path("/lists/candidates.csv"))
+    assert Settings.from_env({}).live is None
+
+
+@pytest.mark.parametrize(
+    ("env", "named"),
+    [
+        ({"ALLOCATOR_MARKET": "live"}, "ALLOCATOR_LIVE_CANDIDATES"),
+        ({**LIVE, "ALLOCATOR_LIVE_START": "long ago"}, "ALLOCATOR_LIVE_START"),
+        ({**LIVE, "ALLOCATOR_LIVE_START": "2020-01-01", "ALLOCATOR_LIVE_END": "2019-01-01"}, "ALLOCATOR_LIVE_END"),
+        ({**LIVE, "ALLOCATOR_LIVE_FUNDAMENTALS": "rumour"}, "ALLOCATOR_LIVE_FUNDAMENTALS"),
+        ({**LIVE, "ALLOCATOR_LIVE_SECOND_SOURCE": "maybe"}, "ALLOCATOR_LIVE_SECOND_SOURCE"),
+        ({**LIVE, "ALLOCATOR_LIVE_MACRO": "tea leaves"}, "ALLOCATOR_LIVE_MACRO"),
+        ({**LIVE, "ALLOCATOR_SCORER": "mood"}, "ALLOCATOR_SCORER"),
+    ],
+)
+def test_a_bad_live_setting_is_named(env, named):
+    with pytest.raises(ConfigurationError, match=named):
+        Settings.from_env(env)
+
+
+def test_folders_from_before_there_was_a_live_market_stay_usable():
+    assert (Settings().shaping()["live"], Settings().shaping()["screens"]) == (None, None)
+
+
+def test_candidates_and_screens_shape_results_and_a_second_source_does_not():
+    plain = Settings.from_env(LIVE).shaping()
+    assert plain == Settings.from_env({**LIVE, "ALLOCATOR_LIVE_SECOND_SOURCE": "off"}).shaping()
+    for other in (
+        {"ALLOCATOR_LIVE_CANDIDATES": "/lists/others.csv"},
+        {"ALLOCATOR_LIVE_START": "2013-01-02"},
+        {"ALLOCATOR_SCORER": "vader"},
+        {"ALLOCATOR_SCREENS": "/lists/halal.csv"},
+    ):
+        assert plain != Settings.from_env({**LIVE, **other}).shaping()
 
 
 def test_a_table_shapes_results_only_where_states_read_it():

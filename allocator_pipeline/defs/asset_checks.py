@@ -41,7 +41,7 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     )
     def prices_are_sane(context: dg.AssetCheckExecutionContext, store: StoreResource, market: MarketResource):
         coverage = market.source.coverage()
-        return _verdict(
+        return verdict(
             context,
             store.assets,
             "prices",
@@ -56,7 +56,7 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     )
     def sessions_are_complete(context: dg.AssetCheckExecutionContext, store: StoreResource, market: MarketResource):
         coverage = market.source.coverage()
-        return _verdict(
+        return verdict(
             context,
             store.assets,
             "prices",
@@ -80,7 +80,7 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
                     found.append(f"{name}: the week of {week:%Y-%m-%d} does not cover the universe")
             return found
 
-        return _verdict(context, store.assets, "forecasts", partitions.forecaster_years, problems)
+        return verdict(context, store.assets, "forecasts", partitions.forecaster_years, problems)
 
     @dg.asset_check(
         asset="target_weights",
@@ -98,7 +98,7 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
                 return [str(error)]
             return [] if len(weights) == N_STOCKS else [f"{len(weights)} stocks instead of {N_STOCKS}"]
 
-        return _verdict(context, store.assets, "target_weights", partitions.decision_weeks, problems)
+        return verdict(context, store.assets, "target_weights", partitions.decision_weeks, problems)
 
     @dg.asset_check(
         asset="paper_account",
@@ -110,7 +110,7 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
             error = booking["reconciliation_error"] if booking is not None else 0.0
             return [] if abs(error) <= RECONCILED else [f"it is off by {error:.2e} of its value"]
 
-        return _verdict(context, store.assets, "paper_account", partitions.label_weeks, problems)
+        return verdict(context, store.assets, "paper_account", partitions.label_weeks, problems)
 
     @dg.asset_check(
         asset="promoted_policies",
@@ -126,14 +126,14 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
                 return [str(error)]
             return []
 
-        return _verdict(context, store.assets, "promoted_policies", partitions.allocators, problems)
+        return verdict(context, store.assets, "promoted_policies", partitions.allocators, problems)
 
     @dg.asset_check(
         asset=ASSET,
         description="Every stored version is on the Hub, or is not meant to be. A warning: what waits is tried again.",
     )
     def models_are_published(context: dg.AssetCheckExecutionContext, store: StoreResource):
-        return _verdict(
+        return verdict(
             context,
             store.assets,
             ASSET,
@@ -153,7 +153,7 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     ]
 
 
-def _verdict(
+def verdict(
     context: dg.AssetCheckExecutionContext,
     store: AssetStore,
     asset: str,
@@ -161,6 +161,7 @@ def _verdict(
     problems: Callable[[str], list[str]],
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
 ) -> dg.AssetCheckResult:
+    """Return the result of a check that finds problems partition by partition, for the partitions of the run."""
     keys = _keys(context.run.tags, partitions_def)
     checked = store.keys(asset) if keys is None else keys  # a check executed by itself speaks about all that is stored
     found = [f"{key}: {problem}" for key in checked for problem in problems(key)]

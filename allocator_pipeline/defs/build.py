@@ -33,6 +33,7 @@ from allocator_pipeline.defs.schedules import schedules
 from allocator_pipeline.defs.sensors import sensors
 from allocator_pipeline.defs.storage import AssetStore
 from allocator_pipeline.errors import ConfigurationError
+from allocator_pipeline.market.live.needs import feeds_of
 from allocator_pipeline.market.sources import open_market
 
 
@@ -79,6 +80,18 @@ def _last_weeks(last_session: date) -> tuple[date, date]:
     return decidable["week"].iloc[-1].date(), labelled["week"].iloc[-1].date()
 
 
+def _live(
+    partitions: Partitions, feeds: tuple[str, ...]
+) -> tuple[list[dg.AssetsDefinition], list[dg.AssetChecksDefinition]]:
+    """Return the assets and checks that only a live market has; others need not import them."""
+    if not feeds:
+        return [], []
+    from allocator_pipeline.defs.assets.live import live_assets
+    from allocator_pipeline.defs.live_checks import live_checks
+
+    return live_assets(partitions, feeds), live_checks(partitions, feeds)
+
+
 def build_definitions(settings: Settings) -> dg.Definitions:
     """Build the definitions of a market.
 
@@ -99,10 +112,14 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     claim = json.dumps(settings.shaping(), sort_keys=True)
     AssetStore(Path(root) / "assets").check_claim(claim)
     partitions = partitions_of(settings)
-    every_job, checks = jobs(), asset_checks(partitions)
+    feeds = feeds_of(settings.live) if settings.live is not None else ()
+    live, doubts = _live(partitions, feeds)
+    every_job = jobs([key.path[-1] for asset in live for key in asset.keys])
+    checks = [*asset_checks(partitions), *doubts]
     return dg.Definitions(
         assets=[
-            *market_assets(partitions),
+            *live,
+            *market_assets(partitions, feeds),
             *feature_assets(partitions),
             *forecast_assets(partitions),
             *forecast_panel_assets(partitions),

@@ -31,6 +31,7 @@ from allocator_pipeline.defs.resources import StoreResource  # noqa: E402
 from allocator_pipeline.defs.runner import Task, Workers, spans  # noqa: E402
 from allocator_pipeline.defs.storage import AssetStore  # noqa: E402
 from allocator_pipeline.errors import AllocatorError, ConfigurationError  # noqa: E402
+from allocator_pipeline.market.live.needs import feeds_of  # noqa: E402
 
 JUDGED_YEARS = 8
 WEEKS = 9  # eight whose outcome is known on a static market, and the one to come
@@ -50,6 +51,8 @@ class Window:
         Mondays.
     external : tuple of str
         Forecasters of the user's table.
+    feeds : tuple of str
+        Downloads of a live market.
     """
 
     market_years: list[int]
@@ -59,9 +62,10 @@ class Window:
     decision_weeks: list[str]
     label_weeks: list[str]
     external: tuple[str, ...] = ()
+    feeds: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, partitions: Partitions) -> Window:
+    def of(cls, partitions: Partitions, feeds: tuple[str, ...] = ()) -> Window:
         """Return the last eight judged years and the last eight weeks of a market."""
         market_years = [int(key) for key in partitions.market_years.get_partition_keys()]
         reports = [year for year in market_years if year >= partitions.first_report_year][-JUDGED_YEARS:]
@@ -80,6 +84,7 @@ class Window:
             decision_weeks=decisions,
             label_weeks=[week for week in decisions if week in labels],
             external=partitions.external,
+            feeds=feeds,
         )
 
 
@@ -87,6 +92,8 @@ def stages(window: Window) -> Iterator[tuple[str, list[Task]]]:
     """Yield the stages in order; the tasks of one stage do not depend on one another."""
     first, last = str(window.state_years[0]), str(window.state_years[-1])
     years = (str(window.market_years[0]), str(window.market_years[-1]))
+    if window.feeds:
+        yield "downloads", [Task(feed, (feed,), *years) for feed in window.feeds]
     yield (
         "market data",
         [
@@ -274,7 +281,7 @@ def _run(settings: Settings) -> int:
     home = dagster_home(settings)
     dg.DagsterInstance.get().dispose()  # creates the database before two processes would at once
     partitions = partitions_of(settings)
-    window = Window.of(partitions)
+    window = Window.of(partitions, feeds_of(settings.live) if settings.live else ())
     resource = StoreResource(root=str(settings.market_dir.absolute()))
     store = resource.assets
     progress = Progress()

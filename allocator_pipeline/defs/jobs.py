@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from allocator_pipeline.defs.fetching import fetch_model_job
@@ -14,8 +16,14 @@ RETRIES = 3
 FEATURES = ("universe", "signals", "outcomes", "price_windows", "external_forecasts")
 
 
-def jobs():
-    """Return the jobs; each takes the partitions of its assets."""
+def jobs(live: Sequence[str] = ()):
+    """Return the jobs; each takes the partitions of its assets.
+
+    Parameters
+    ----------
+    live : sequence of str
+        Assets that only a live market has, which are refreshed with its data.
+    """
 
     def job(name: str, *assets: str, description: str, retries: int = RETRIES):
         return dg.define_asset_job(
@@ -26,7 +34,7 @@ def jobs():
         )
 
     return [
-        job("market_job", *MARKET, description="Raw market data of a year."),
+        job("market_job", *live, *MARKET, description="Raw market data of a year."),
         job(
             "features_job",
             *FEATURES,

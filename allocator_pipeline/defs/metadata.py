@@ -9,6 +9,7 @@ import dagster as dg
 import pandas as pd
 import pandera.pandas as pa
 
+from allocator_pipeline.evaluation.heat_map import heat_picture
 from allocator_pipeline.evaluation.plots import line_picture, markdown_table
 from allocator_pipeline.evaluation.report.estimates import Tries, growth_numbers, sharpe_of
 from allocator_pipeline.evaluation.walk_forward import POLICY
@@ -72,6 +73,11 @@ def picture(lines: Mapping[str, pd.Series], title: str) -> dg.MarkdownMetadataVa
         return dg.MetadataValue.md(f"{title}: nothing to show")
     span = (str(index[0].date()), str(index[-1].date()))
     return dg.MetadataValue.md(line_picture({name: line.to_numpy() for name, line in lines.items()}, span, title))
+
+
+def heat_map(shares: pd.DataFrame, title: str) -> dg.MarkdownMetadataValue:
+    """Return shares by row and column as a picture for the UI."""
+    return dg.MetadataValue.md(heat_picture(shares, title))
 
 
 def numbers(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from allocator_pipeline.config import (
 )
 
 TIMEZONE = "America/New_York"
+ALL_BEFORE = -100
+"""Offset that reaches every earlier year."""
 
 
 def split(key: str) -> tuple[str, str]:

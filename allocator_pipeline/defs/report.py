@@ -38,6 +38,8 @@ class ReportInputs:
         judges.
     comparison : dict or None
         The comparison of all allocators, if it is made and of the format that this version reads.
+    quality : dict or None
+        How far the market's data can be trusted, if somebody has looked.
     """
 
     reports: dict[str, dict[str, Any]]
@@ -46,6 +48,7 @@ class ReportInputs:
     decisions: dict[str, dict[str, Any]]
     summaries: dict[str, dict[str, Any]]
     comparison: dict[str, Any] | None
+    quality: dict[str, Any] | None = None
 
     def summary(self) -> str:
         """Return the closing table as text."""
@@ -59,7 +62,15 @@ class ReportInputs:
 
     def html(self) -> str:
         """Return the HTML report."""
-        return html_report(self.reports, self.verdicts, self.forecasts, self.decisions, self.summaries, self.comparison)
+        return html_report(
+            self.reports,
+            self.verdicts,
+            self.forecasts,
+            self.decisions,
+            self.summaries,
+            self.comparison,
+            self.quality,
+        )
 
 
 def latest_inputs(store: StoreResource) -> ReportInputs:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 
 from allocator_pipeline.account.ledger import AccountLedger
-from allocator_pipeline.config import AccountConfig, CostConfig, GateConfig, Settings, SimulatedConfig
+from allocator_pipeline.config import AccountConfig, CostConfig, GateConfig, LiveConfig, Settings, SimulatedConfig
 from allocator_pipeline.defs.storage import AssetStore
 from allocator_pipeline.experience.store import ExperienceStore
-from allocator_pipeline.market.source import MarketSource
-from allocator_pipeline.market.sources import open_market
+from allocator_pipeline.market.source import NO_SCREEN, MarketSource
+from allocator_pipeline.market.sources import open_live, open_market
 from allocator_pipeline.registry.artifacts import ArtifactStore
 from allocator_pipeline.registry.court import Court, open_court
 from allocator_pipeline.registry.ledger import EvidenceLedger
 from allocator_pipeline.registry.verdicts import VerdictLog
+
+if TYPE_CHECKING:
+    from allocator_pipeline.market.live.market import LiveMarket
 
 
 class MarketResource(dg.ConfigurableResource):
@@ -34,6 +39,8 @@ class MarketResource(dg.ConfigurableResource):
     external_forecasts: str | None
     state_forecasts: dict[str, str]
     simulated: str
+    live: str | None
+    screens: list[str]
     costs: str
     account: str
     gate: str
@@ -52,6 +59,8 @@ class MarketResource(dg.ConfigurableResource):
             external_forecasts=str(settings.external_forecasts) if settings.external_forecasts else None,
             state_forecasts=dict(settings.state_forecasts),
             simulated=json.dumps(asdict(settings.simulated), default=str, sort_keys=True),
+            live=json.dumps(asdict(settings.live), default=str, sort_keys=True) if settings.live else None,
+            screens=[str(path) for path in settings.screens],
             costs=json.dumps(asdict(settings.costs), sort_keys=True),
             account=json.dumps(asdict(settings.account), sort_keys=True),
             gate=json.dumps(asdict(settings.gate), sort_keys=True),
@@ -61,9 +70,8 @@ class MarketResource(dg.ConfigurableResource):
     @cached_property
     def settings(self) -> Settings:
         """The settings behind it."""
-        simulated = json.loads(self.simulated)
-        for name in ("start", "end"):
-            simulated[name] = date.fromisoformat(simulated[name]) if simulated[name] not in (None, "None") else None
+        simulated = _with_dates(self.simulated)
+        live = _with_dates(self.live) if self.live else None
         return Settings(
             market=self.market,  # type: ignore[arg-type]
             data_dir=Path(self.data_dir),
@@ -74,6 +82,8 @@ class MarketResource(dg.ConfigurableResource):
             external_forecasts=Path(self.external_forecasts) if self.external_forecasts else None,
             state_forecasts=tuple(sorted(self.state_forecasts.items())),
             simulated=SimulatedConfig(**simulated),
+            live=LiveConfig(**{**live, "candidates": Path(live["candidates"])}) if live else None,
+            screens=tuple(Path(path) for path in self.screens),
             costs=CostConfig(**json.loads(self.costs)),
             account=AccountConfig(**json.loads(self.account)),
             gate=GateConfig(**json.loads(self.gate)),
@@ -86,18 +96,45 @@ class MarketResource(dg.ConfigurableResource):
         return open_market(self.settings)
 
     @property
+    def live_market(self) -> LiveMarket:
+        """The opened source as the live market; only assets that are there because it is live ask for it.
+
+        Raises
+        ------
+        ConfigurationError
+            If the market is another.
+        """
+        source = self.source if self.market == "live" else None
+        return cast("LiveMarket", source) if source is not None else open_live(self.settings)
+
+    def telling(self, progress: Callable[[str], None]) -> MarketSource:
+        """Return the source, which tells what it does where that takes long: a live one scores articles."""
+        if self.market == "live":
+            self.live_market.progress = progress
+        return self.source
+
+    @property
     def context(self) -> dict[str, object]:
         """What every report says about where its numbers come from."""
         coverage = self.source.coverage()
         return {
             "market": coverage.name,
             "universe": self.universe,
-            "notes": [*coverage.notes, *self._injected()],
+            "notes": [*self.notes, *self._injected()],
             "simulated": list(coverage.simulated),
             "execution": (
                 "open of the week's first session" if coverage.has_open else "close of the week's first session"
             ),
         }
+
+    @property
+    def notes(self) -> list[str]:
+        """What every report has to say about the source, and about screens."""
+        told = list(self.source.coverage().notes)
+        if not self.screens:
+            return told
+        names = ", ".join(Path(path).stem for path in self.screens)
+        return [*(note for note in told if note != NO_SCREEN), f"Stocks are chosen among those that pass: {names}."]
 
     def _injected(self) -> list[str]:
         """Say whose forecasts the states of a forecaster hold, where they are not its own."""
@@ -106,6 +143,14 @@ class MarketResource(dg.ConfigurableResource):
             f"The states of {ours} hold the forecasts of {theirs} ({table}), which were made elsewhere."
             for ours, theirs in sorted(self.state_forecasts.items())
         ]
+
+
+def _with_dates(text: str) -> dict[str, Any]:
+    """Read a configuration back, its days as dates."""
+    values = json.loads(text)
+    for name in ("start", "end"):
+        values[name] = date.fromisoformat(values[name]) if values[name] not in (None, "None") else None
+    return values
 
 
 class StoreResource(dg.ConfigurableResource):

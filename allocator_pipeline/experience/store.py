@@ -1,15 +1,13 @@
 """The experience store: one row per run, decided once and labelled once, in SQLite.
 
-A rollback journal with full synchronisation keeps the store one file that is whole after every crash; a handful of
-writers a week do not need a write-ahead log. Rules that must never break are also rules of the database itself.
+Rules that must never break are also rules of the database itself.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -17,17 +15,10 @@ from typing import Any, Literal
 import pandas as pd
 
 from allocator_pipeline.atomic import canonical_json, sha256
-from allocator_pipeline.errors import (
-    AllocatorError,
-    ConflictError,
-    CorruptArtifactError,
-    MissingPartitionError,
-    StorageError,
-)
+from allocator_pipeline.database import transaction
+from allocator_pipeline.errors import ConflictError, CorruptArtifactError, MissingPartitionError
 from allocator_pipeline.experience.records import Decision, Experience, Label, from_stored
 from allocator_pipeline.market import calendar
-
-BUSY_SECONDS = 60.0
 
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS experience (
@@ -221,38 +212,8 @@ class ExperienceStore:
             table.append([_flat(values.get(name)) for name in EXPORTED])
         return pd.DataFrame(table, columns=list(EXPORTED))
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            database = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-            try:
-                database.execute("PRAGMA synchronous = EXTRA")
-                database.execute("BEGIN IMMEDIATE")
-                for statement in _SCHEMA:
-                    database.execute(statement)
-                yield database
-                database.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    database.execute("ROLLBACK")
-                raise
-            finally:
-                database.close()
-        except AllocatorError:
-            raise
-        except sqlite3.IntegrityError as error:
-            raise ConflictError(f"The store refuses it: {error}.", todo="do not write that week twice.") from error
-        except (OSError, sqlite3.OperationalError) as error:
-            raise StorageError(
-                f"The experience store cannot be written: {error}.",
-                todo="free disk space, or end the process that holds it, then run again.",
-                source=str(self.path),
-            ) from error
-        except sqlite3.Error as error:
-            raise CorruptArtifactError(
-                f"The experience store is damaged: {error}.", todo="restore it from a backup.", source=str(self.path)
-            ) from error
+    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        return transaction(self.path, _SCHEMA, "The experience store", "restore it from a backup.")
 
 
 def _one(database: sqlite3.Connection, run_id: str) -> Experience | None:

@@ -32,7 +32,8 @@ from allocator_pipeline.atomic import sha256
 from allocator_pipeline.errors import AllocatorError, HubError
 from allocator_pipeline.hub.names import MAIN, is_ours
 from allocator_pipeline.hub.settings import HubSettings
-from allocator_pipeline.hub.transport import Patience, PatientTransport
+from allocator_pipeline.hub.transport import PATIENCE, HubTransport
+from allocator_pipeline.transport import Patience
 
 ROUNDS = 5
 MAX_ENTRIES = 1000
@@ -59,8 +60,8 @@ class Hub:
             raise HubError("HF_HUB_OFFLINE forbids to reach the Hub.", todo="unset it to share models.")
         self._endpoint, self._token = settings.endpoint, settings.token
         self._api = HfApi(endpoint=settings.endpoint, token=settings.token or False)
-        transport = PatientTransport(
-            settings.endpoint, patience or Patience(), httpx2.HTTPTransport(proxy=_proxy(settings.endpoint))
+        transport = HubTransport(
+            settings.endpoint, patience or PATIENCE, httpx2.HTTPTransport(proxy=_proxy(settings.endpoint))
         )
         constants.HF_HUB_DISABLE_XET = True
         constants.HF_HUB_DISABLE_TELEMETRY = True

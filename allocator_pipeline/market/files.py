@@ -15,7 +15,7 @@ from allocator_pipeline.errors import MarketDataError
 from allocator_pipeline.market.ingest import Accepted, as_numbers, read_fundamentals, read_news, read_prices
 from allocator_pipeline.market.liquidity import TRAILING_SESSIONS, rank_by_liquidity
 from allocator_pipeline.market.news import VADER, vader_scores
-from allocator_pipeline.market.source import MarketCoverage, require_year, year_start
+from allocator_pipeline.market.source import NO_SCREEN, MarketCoverage, require_year, year_start
 from allocator_pipeline.market.tabular import find_file, parse_choice
 from allocator_pipeline.schemas import FUNDAMENTALS, PRICES, SENTIMENT, validate
 
@@ -149,7 +149,7 @@ class FilesMarket:
         used = [f"prices from {self._prices.source}"]
         used += [f"news from {self._news.source}" if self.news_file else "no news"]
         used += [f"fundamentals from {self._fundamentals.source}" if self.fundamentals_file else "no fundamentals"]
-        return (f"The user's own files: {', '.join(used)}.", survivors, "No halal screen is applied.")
+        return (f"The user's own files: {', '.join(used)}.", survivors, NO_SCREEN)
 
     @cached_property
     def _prices(self) -> Accepted:

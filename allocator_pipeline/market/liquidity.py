@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
@@ -41,7 +43,7 @@ def roll_spread(returns: np.ndarray) -> float:
     return 2.0 * float(np.sqrt(-covariance)) if covariance < 0 else 0.0
 
 
-def rank_by_liquidity(prices: pd.DataFrame) -> pd.DataFrame:
+def rank_by_liquidity(prices: pd.DataFrame, allowed: Collection[str] | None = None) -> pd.DataFrame:
     """Rank the stocks that can be held after the last session of some prices.
 
     A stock is eligible if it traded in the last session and in 95 % of the trailing 252. With volumes, the mean dollar
@@ -52,6 +54,8 @@ def rank_by_liquidity(prices: pd.DataFrame) -> pd.DataFrame:
     ----------
     prices : DataFrame
         `schemas.PRICES`, at least 126 sessions.
+    allowed : collection of str, optional
+        Rank these stocks only.
 
     Returns
     -------
@@ -85,9 +89,13 @@ def rank_by_liquidity(prices: pd.DataFrame) -> pd.DataFrame:
     presence = traded.groupby("symbol")["date"].count() / len(days)
     last = set(traded.loc[traded["date"] == days[-1], "symbol"])
     eligible = [symbol for symbol in presence.index[presence >= MIN_PRESENCE] if symbol in last]
+    if allowed is not None:
+        eligible = [symbol for symbol in eligible if symbol in allowed]
     if len(eligible) < N_STOCKS:
+        screened = "" if allowed is None else " and passed the lists of who may be chosen"
         raise NotEnoughDataError(
-            f"{len(eligible)} stocks traded steadily up to {pd.Timestamp(days[-1]).date()}; {N_STOCKS} are needed.",
+            f"{len(eligible)} stocks traded steadily up to {pd.Timestamp(days[-1]).date()}{screened}; "
+            f"{N_STOCKS} are needed.",
             todo="bring prices of more stocks, or start in a later year.",
         )
     window = window[window["symbol"].isin(eligible)]

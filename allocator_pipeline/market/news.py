@@ -1,4 +1,4 @@
-"""Articles with a score: VADER for text that has none, and generated articles for the markets without news."""
+"""Articles: which are repeats, sums by day, VADER's scores, and generated ones for the markets without news."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from allocator_pipeline.schemas import SENTIMENT, validate
+from allocator_pipeline.market.source import NEW_YORK
+from allocator_pipeline.schemas import DAILY_SENTIMENT, SENTIMENT, validate
 
 SIMULATED = "simulated"
 VADER = "vader"
@@ -19,6 +20,63 @@ TONE_SCALE, ARTICLE_NOISE = 0.25, 0.10
 
 _FIRST_SECOND, _SECONDS = 10 * 3600, 6 * 3600 + 3000
 """Generated articles appear between 10:00 and 16:50 UTC, before the close of even the shortest session (17:00 UTC)."""
+
+
+REPEATED_WITHIN = pd.Timedelta(days=7)
+"""The same words about the same symbol count again only after so long a silence: agencies repeat each other."""
+
+
+def first_tellings(articles: pd.DataFrame) -> pd.DataFrame:
+    """Leave out articles whose text repeats another of the same symbol, published at most seven days before.
+
+    Only earlier articles decide, so that nothing known later changes what was there.
+
+    Parameters
+    ----------
+    articles : DataFrame
+        `schemas.ARTICLES`, or its columns among others.
+
+    Returns
+    -------
+    DataFrame
+        Its first tellings, in the same order.
+    """
+    ordered = articles.sort_values(["published_at", "article_id"])
+    silence = ordered.groupby(["symbol", "text"], sort=False)["published_at"].diff()
+    first = (silence.isna() | (silence > REPEATED_WITHIN)).reindex(articles.index)
+    return articles[first.to_numpy(dtype=bool)].reset_index(drop=True)
+
+
+def daily_sentiment(sentiment: pd.DataFrame) -> pd.DataFrame:
+    """Return what the articles of each symbol and day in New York said on average.
+
+    For eyes and exports: the weekly signal reads single articles, each with its own age.
+
+    Parameters
+    ----------
+    sentiment : DataFrame
+        `schemas.SENTIMENT`.
+
+    Returns
+    -------
+    DataFrame
+        `schemas.DAILY_SENTIMENT`. Scorers that scored articles of the same day stand beside each other, with ``+``.
+    """
+    days = sentiment["published_at"].dt.tz_convert(NEW_YORK).dt.tz_localize(None).dt.normalize()
+    table = (
+        sentiment.assign(date=days.astype("datetime64[us]"))
+        .groupby(["date", "symbol"], as_index=False)
+        .agg(
+            articles=("score", "size"),
+            score=("score", "mean"),
+            lowest=("score", "min"),
+            highest=("score", "max"),
+            known_at=("published_at", "max"),
+            scorer=("scorer", lambda names: "+".join(sorted(set(names)))),
+        )
+    )
+    table["score"] = table["score"].clip(table["lowest"], table["highest"])  # a mean may round out of its range
+    return validate(table.astype({"articles": "int64", "scorer": "str"}), DAILY_SENTIMENT, "daily sentiment")
 
 
 @lru_cache(maxsize=1)
@@ -47,6 +105,12 @@ def vader_scores(texts: Sequence[str]) -> np.ndarray:
     analyser = _analyser()
     shares = [analyser.polarity_scores(text) for text in texts]
     return np.array([share["pos"] - share["neg"] for share in shares], dtype=np.float64)
+
+
+def vader_compounds(texts: Sequence[str]) -> np.ndarray:
+    """Return VADER's compound scores, in [-1, 1]: sums of valences, normalised. Only to compare with; no signal."""
+    analyser = _analyser()
+    return np.array([analyser.polarity_scores(text)["compound"] for text in texts], dtype=np.float64)
 
 
 def generated_articles(

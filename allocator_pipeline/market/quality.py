@@ -14,6 +14,11 @@ JUMP = 0.40
 ROUNDING = 1e-3
 """Share by which a vendor's rounding may put a price outside the day's range."""
 
+JUMPS = "Moves over 40 % that no dividend or split explains"
+REWRITTEN = "Returns that a later answer of the vendor tells otherwise"
+DISAGREES = "Returns more than 50 bp from the second source's"
+"""Kinds of doubts about bars (`schemas.DOUBTS`)."""
+
 _SHOWN = 20
 """At most so many problems of a kind are spelled out."""
 
@@ -129,6 +134,25 @@ def coverage_table(prices: pd.DataFrame) -> pd.DataFrame:
         }
     )
     return table.reset_index()
+
+
+def monthly_shares(prices: pd.DataFrame) -> pd.DataFrame:
+    """Return which share of the sessions of each month has a bar, by symbol.
+
+    Parameters
+    ----------
+    prices : DataFrame
+        `schemas.PRICES` of a year.
+
+    Returns
+    -------
+    DataFrame
+        Symbols as index, months (``"01"`` ...) as columns.
+    """
+    sessions = calendar.sessions(prices["date"].min(), prices["date"].max())
+    due = pd.Series(1, index=sessions).groupby(sessions.strftime("%m")).sum()
+    bars = prices.groupby(["symbol", prices["date"].dt.strftime("%m")])["date"].nunique().unstack(fill_value=0)
+    return bars.reindex(columns=due.index, fill_value=0) / due
 
 
 def _named(bars: pd.DataFrame, problem: str) -> list[str]:

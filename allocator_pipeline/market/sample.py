@@ -13,7 +13,7 @@ from allocator_pipeline.market import calendar
 from allocator_pipeline.market.fundamentals import generated_fundamentals
 from allocator_pipeline.market.liquidity import rank_by_liquidity
 from allocator_pipeline.market.news import uninformed_news
-from allocator_pipeline.market.source import MarketCoverage, require_year
+from allocator_pipeline.market.source import NO_SCREEN, MarketCoverage, require_year
 from allocator_pipeline.schemas import PRICES, validate
 
 SEED = 1990
@@ -31,7 +31,7 @@ _COVERAGE = MarketCoverage(  # written out, so that loading the definitions does
         "Prices are real adjusted daily closes of 20 S&P 500 stocks that survived to 2022: every level of return is "
         "flattered by survivorship.",
         "News and fundamentals are simulated and carry no information about future returns.",
-        "No halal screen is applied.",
+        NO_SCREEN,
         "There are no opening prices: a week is executed at the close of its first session.",
     ),
     symbols=(

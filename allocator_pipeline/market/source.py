@@ -1,4 +1,4 @@
-"""What a market source offers: the interface that `sample`, `files` and `simulated` share and `live` will join."""
+"""What a market source offers: the interface that `sample`, `files`, `simulated` and `live` share."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import pandas as pd
 from allocator_pipeline.errors import NotEnoughDataError
 
 NEW_YORK = "America/New_York"
+NO_SCREEN = "No halal screen is applied."
+"""Said by each source of real stocks, unless the user has screens."""
 
 
 @dataclass(frozen=True)

@@ -185,7 +185,7 @@ def _instant(values: pl.Series) -> pl.Series:
     Each row is read alike, whatever the others say: a filing date among times would else be known 19 hours too early.
     """
     if values.dtype == pl.Date:
-        return _each(values, _end_of_day, _DTYPES["instant"])
+        return _each(values, end_of_day, _DTYPES["instant"])
     if isinstance(values.dtype, pl.Datetime):
         return _each(values, _moment, _DTYPES["instant"])
     return _each(values, lambda text: _moment(datetime.fromisoformat(text)), _DTYPES["instant"])
@@ -203,12 +203,13 @@ def _each(values: pl.Series, parse: Callable[[Any], Any], dtype: pl.DataType) ->
     return pl.Series(values.name, [parsed[value] for value in values.to_list()], dtype=dtype)
 
 
-def _end_of_day(day: date) -> datetime:
+def end_of_day(day: date) -> datetime:
+    """Return the last instant of a day in New York (UTC): when what is dated by that day is known at the latest."""
     return datetime.combine(day, time.max, tzinfo=_EASTERN).astimezone(UTC)
 
 
 def _moment(stamp: datetime) -> datetime:
-    return _end_of_day(stamp.date()) if stamp.time() == time(0) else _in_utc(stamp)
+    return end_of_day(stamp.date()) if stamp.time() == time(0) else _in_utc(stamp)
 
 
 def _in_utc(stamp: datetime) -> datetime:

@@ -11,13 +11,18 @@ from allocator_pipeline.config import N_STOCKS, UniverseMode
 from allocator_pipeline.errors import ConfigurationError, NotEnoughDataError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.liquidity import rank_by_liquidity
+from allocator_pipeline.market.membership import Membership, eligible
 from allocator_pipeline.schemas import UNIVERSE, validate
 
 FIXED_LIST = "fixed_list"
 
 
 def universe_of(
-    year: int, prices: pd.DataFrame, mode: UniverseMode = "point_in_time", fixed: list[str] | None = None
+    year: int,
+    prices: pd.DataFrame,
+    mode: UniverseMode = "point_in_time",
+    fixed: list[str] | None = None,
+    memberships: Sequence[Membership] = (),
 ) -> pd.DataFrame:
     """Return the 15 stocks of a year by slot.
 
@@ -33,6 +38,8 @@ def universe_of(
     mode : {"point_in_time", "fixed"}
     fixed : list of str, optional
         The 15 symbols of the fixed list, in order.
+    memberships : sequence of Membership
+        What a stock must belong to, such as screens, on the last session that a ranking reads.
 
     Returns
     -------
@@ -46,7 +53,7 @@ def universe_of(
         If there are too few sessions or eligible stocks before the year, or a stock of the fixed list did not trade
         in the last session before it.
     ConfigurationError
-        If the fixed list has not 15 different symbols.
+        If the fixed list has not 15 different symbols, or memberships exclude one of them.
     """
     before = prices[prices["date"] < pd.Timestamp(year=year, month=1, day=1)]
     if before.empty:
@@ -54,15 +61,15 @@ def universe_of(
             f"There are no prices before {year} to choose its universe by.", todo="start a year later."
         )
     if mode == "fixed":
-        return _fixed(year, before, fixed or [])
+        return _fixed(year, before, fixed or [], memberships)
     slots: list[str | None] = [None] * N_STOCKS
     for fold_year in range(int(before["date"].dt.year.min()) + 1, year):
         try:
-            ranking = rank_by_liquidity(_trailing(before, fold_year))
+            ranking = _ranking(before, fold_year, memberships)
         except NotEnoughDataError:
             continue  # that year has no universe, and so moves no slot
         slots = list(next_slots(slots, _top(ranking)))
-    ranking = rank_by_liquidity(_trailing(before, year))
+    ranking = _ranking(before, year, memberships)
     table = ranking.set_index("symbol").loc[next_slots(slots, _top(ranking))].reset_index()
     return _table(year, table, "point_in_time", before)
 
@@ -90,13 +97,21 @@ def _top(ranking: pd.DataFrame) -> list[str]:
     return ranking["symbol"].head(N_STOCKS).tolist()
 
 
+def _ranking(before: pd.DataFrame, year: int, memberships: Sequence[Membership]) -> pd.DataFrame:
+    """Rank the stocks of a year that belong to every membership on the last session before it."""
+    bars = _trailing(before, year)
+    if bars.empty or not memberships:
+        return rank_by_liquidity(bars)
+    return rank_by_liquidity(bars, eligible(set(bars["symbol"]), bars["date"].max().date(), memberships))
+
+
 def _trailing(before: pd.DataFrame, year: int) -> pd.DataFrame:
     """Return the bars that a ranking for a year may read; two calendar years always hold 252 sessions."""
     day = before["date"]
     return before[(day >= pd.Timestamp(year - 2, 1, 1)) & (day < pd.Timestamp(year, 1, 1))]
 
 
-def _fixed(year: int, before: pd.DataFrame, fixed: list[str]) -> pd.DataFrame:
+def _fixed(year: int, before: pd.DataFrame, fixed: list[str], memberships: Sequence[Membership]) -> pd.DataFrame:
     if len(fixed) != N_STOCKS or len(set(fixed)) != N_STOCKS:
         raise ConfigurationError(
             f"A fixed universe needs {N_STOCKS} different symbols; it has {len(set(fixed))}.",
@@ -109,6 +124,14 @@ def _fixed(year: int, before: pd.DataFrame, fixed: list[str]) -> pd.DataFrame:
             f"The fixed universe holds stocks that did not trade at the end of {year - 1}: {', '.join(absent)}.",
             todo="start with a later year, or use the point_in_time universe.",
             symbol=absent[0],
+        )
+    passing = eligible(fixed, before["date"].max().date(), memberships)
+    excluded = [symbol for symbol in fixed if symbol not in passing]
+    if excluded:
+        raise ConfigurationError(
+            f"Stocks of the fixed universe do not pass every screen of {year}: {', '.join(excluded)}.",
+            todo="set ALLOCATOR_UNIVERSE to point_in_time, or drop the screen.",
+            symbol=excluded[0],
         )
     table = pd.DataFrame({"symbol": fixed, "rank": range(1, N_STOCKS + 1), "liquidity": np.nan, "measure": FIXED_LIST})
     return _table(year, table, "fixed", before)

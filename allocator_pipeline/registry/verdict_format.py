@@ -16,7 +16,7 @@ OLDEST = 1
 """Of verdicts from before they carried the number."""
 
 SINCE: Mapping[int, tuple[str, ...]] = {
-    2: ("evidence.duel.deflated", "evidence.seen_as_replicates"),
+    2: ("evidence.duel.deflated", "evidence.growth", "evidence.seen_as_replicates"),
 }
 """Format -> the places in a ruling that are new in it, or mean something else than before."""
 

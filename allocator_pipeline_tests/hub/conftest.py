@@ -11,8 +11,8 @@ from huggingface_hub import close_session
 from allocator_pipeline.hub.client import Hub
 from allocator_pipeline.hub.publish import Published, publish, version_files
 from allocator_pipeline.hub.settings import HubSettings
-from allocator_pipeline.hub.transport import Patience
 from allocator_pipeline.registry.artifacts import ArtifactStore
+from allocator_pipeline.transport import Patience
 from allocator_pipeline_tests.hub.fake_hub import TOKEN, FakeHub
 from allocator_pipeline_tests.registry.conftest import make_artifact
 

@@ -14,7 +14,7 @@ from allocator_pipeline.errors import ConflictError, HubError, UnsafeNameError
 from allocator_pipeline.hub.client import Hub
 from allocator_pipeline.hub.publish import publish, version_files
 from allocator_pipeline.hub.settings import HubSettings
-from allocator_pipeline.hub.transport import Patience
+from allocator_pipeline.transport import Patience
 from allocator_pipeline_tests.hub.conftest import CARD, NAME, REPO
 from allocator_pipeline_tests.hub.fake_hub import TOKEN
 

@@ -11,7 +11,8 @@ import httpx2
 import pytest
 
 from allocator_pipeline.errors import HubError
-from allocator_pipeline.hub.transport import Patience, PatientTransport
+from allocator_pipeline.hub.transport import HubTransport
+from allocator_pipeline.transport import Patience
 
 HUB = "https://hub.example"
 
@@ -34,7 +35,7 @@ def clock() -> Clock:
 
 def client(clock, answer, **patience) -> httpx2.Client:
     inner = httpx2.MockTransport(answer)
-    transport = PatientTransport(HUB, Patience(**patience), inner, clock.sleep, lambda: clock.now)
+    transport = HubTransport(HUB, Patience(**patience), inner, clock.sleep, lambda: clock.now)
     return httpx2.Client(transport=transport, follow_redirects=True)
 
 

@@ -8,16 +8,16 @@ import pandas as pd
 from allocator_pipeline import schemas
 from allocator_pipeline.config import FORECAST_CHAIN_YEARS, FORECAST_TRAINING_YEARS, SIGNALS
 from allocator_pipeline.defs.metadata import column_schema, markdown, picture, table_facts
-from allocator_pipeline.defs.partitions import Partitions, time_window
+from allocator_pipeline.defs.partitions import ALL_BEFORE, Partitions, time_window
 from allocator_pipeline.defs.published import on_record
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.defs.storage import AssetStore, Partitioned
 from allocator_pipeline.features.outcomes import outcomes_table
 from allocator_pipeline.features.signals import weekly_signals
+from allocator_pipeline.market.sources import memberships_of
 from allocator_pipeline.market.universe import universe_of
 
 GROUP = {"group_name": "features", "owners": ["team:research"], "backfill_policy": dg.BackfillPolicy.single_run()}
-ALL_BEFORE = -100
 
 WINDOW_YEARS = FORECAST_TRAINING_YEARS + 1 + FORECAST_CHAIN_YEARS - 1
 """Years before its own that a price window reaches back: those of the first model of the longest chain."""
@@ -38,12 +38,14 @@ def feature_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
     )
     def universe(context: dg.AssetExecutionContext, market: MarketResource, prices):
         fixed = market.source.fixed_universe() if market.universe == "fixed" else None
+        lists = memberships_of(market.settings)
+        screens = ", ".join(path.stem for path in market.settings.screens) or "none"
         tables = {}
         for key in context.partition_keys:
-            table = universe_of(int(key), prices.table(last=str(int(key) - 1)), market.settings.universe, fixed)
+            table = universe_of(int(key), prices.table(last=str(int(key) - 1)), market.settings.universe, fixed, lists)
             tables[key] = schemas.validate(table, schemas.UNIVERSE, market.market)
             context.add_asset_metadata(
-                {**table_facts(table, "known_at"), "mode": market.universe, "halal_screen": "none"}
+                {**table_facts(table, "known_at"), "mode": market.universe, "screens": screens}
                 | {"stocks": markdown(table[["slot", "symbol", "rank", "liquidity", "measure"]])},
                 partition_key=key,
             )

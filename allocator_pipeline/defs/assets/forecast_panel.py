@@ -194,7 +194,7 @@ def forecast_panel_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             why_absent(panels, forecast_panel, opponent_forecasts),
         )
         path = Path(store.root) / FORECAST_PAGE
-        digest = write_forecast_page(summary, market.market, market.source.coverage().notes, path)
+        digest = write_forecast_page(summary, market.market, market.notes, path)
         pictures = {
             f"{name}_top_five": dg.MetadataValue.md(growth_picture(one, one["weekly"]["net"]))
             for name, one in summary["forecasters"].items()

@@ -8,6 +8,7 @@ from typing import Any
 from allocator_pipeline.evaluation import charts
 from allocator_pipeline.evaluation.page import chart, page
 from allocator_pipeline.evaluation.report import chance, conduct, court, luck, results, today, years
+from allocator_pipeline.evaluation.report.data_quality import data_quality
 from allocator_pipeline.evaluation.report.section import Comparison, Section, Summaries, note
 from allocator_pipeline.evaluation.summary import Reports, Verdicts, rows
 
@@ -19,6 +20,7 @@ def html_report(
     decisions: today.Decisions,
     summaries: Summaries,
     comparison: Comparison | None,
+    quality: Mapping[str, Any] | None = None,
 ) -> str:
     """Write the report.
 
@@ -36,6 +38,8 @@ def html_report(
         Allocator -> its summary over all judged years, as far as they are made; the page names the others.
     comparison : mapping or None
         The comparison of all allocators, if it is made.
+    quality : mapping or None
+        How far the market's data can be trusted (`data_quality.data_quality`).
 
     Returns
     -------
@@ -78,6 +82,7 @@ def html_report(
         today.forecasts(forecasts),
         today.last_weights(decisions, verdicts, tries),
         court.record(verdicts, tries),
+        data_quality(quality),
     ]
     lede = f"Market: {markets}. Weeks executed {first} to {last}, out of sample and net of costs."
     return page(

@@ -1,0 +1,112 @@
+"""How each feed's needs become questions to its vendor's client; clients are imported only where they are used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any
+
+from allocator_pipeline.clients.answer import Answer
+from allocator_pipeline.clients.edgar import read_tickers
+from allocator_pipeline.errors import IncompleteDataError
+from allocator_pipeline.market.live.bars import require_joined
+from allocator_pipeline.market.live.history import by_present_ticker
+from allocator_pipeline.market.live.market import LiveMarket
+from allocator_pipeline.market.live.needs import Need
+from allocator_pipeline.market.raw import RawKey, RawStore
+
+Ask = Callable[[Need, date, date], Answer]
+"""Asks a vendor about the days from a first to a last one, both included."""
+
+TICKERS = RawKey("edgar", "tickers", "all")
+
+
+def open_client(vendor: str, env: Mapping[str, str] | None = None) -> Any:
+    """Return the client of a vendor of data.
+
+    Parameters
+    ----------
+    vendor : {"yahoo", "alpaca", "edgar", "alphavantage", "fred"}
+    env : mapping, optional
+        Defaults to ``os.environ``.
+
+    Raises
+    ------
+    ConfigurationError
+        If a key that it needs is not set; it names the variable.
+    """
+    env = os.environ if env is None else env
+    if vendor == "yahoo":
+        from allocator_pipeline.clients.yahoo import YahooClient
+
+        return YahooClient(env)
+    if vendor == "alpaca":
+        from allocator_pipeline.clients.alpaca_data import AlpacaDataClient
+
+        return AlpacaDataClient(env)
+    if vendor == "edgar":
+        from allocator_pipeline.clients.edgar import EdgarClient
+
+        return EdgarClient(env)
+    if vendor == "alphavantage":
+        from allocator_pipeline.clients.alphavantage import AlphaVantageClient
+
+        return AlphaVantageClient(env)
+    from allocator_pipeline.clients.fred import FredClient
+
+    return FredClient(env)
+
+
+def asking(feed: str, client: Any, market: LiveMarket) -> Ask:
+    """Return what asks a client for a feed.
+
+    Parameters
+    ----------
+    feed : str
+        One of `needs.FEEDS`.
+    client : object
+        Of that feed's vendor.
+    market : LiveMarket
+        What is asked for; bars that do not fit on those it has are refused.
+    """
+    if feed == "yahoo_bars":
+
+        def bars(need: Need, first: date, last: date) -> Answer:
+            answer: Answer = client.bars(need.asked, first, last)
+            symbol = need.key.name
+            listings = by_present_ticker(market.by_symbol[symbol])
+            require_joined(market.raw, symbol, listings, answer.body, answer.fetched_at)
+            return answer
+
+        return bars
+    if feed == "edgar_facts":
+        numbers: dict[str, str] = {}
+        return lambda need, first, last: client.facts(_number(need, client, market.raw, numbers))
+    if feed == "alphavantage_statements":
+        return lambda need, first, last: client.statement(need.key.kind, need.asked)
+    if feed == "fred_series":
+        return lambda need, first, last: client.observations(need.asked, first, last)
+    if feed == "alpaca_news":
+        return lambda need, first, last: client.news(need.asked, first, last)
+    return lambda need, first, last: client.bars(need.asked, first, last)
+
+
+def _number(need: Need, client: Any, store: RawStore, numbers: dict[str, str]) -> str:
+    """Return a company's number, looked up in the SEC's list of today's tickers where the candidates name none."""
+    if need.asked.isdecimal():
+        return need.asked
+    if not numbers:
+        answer = client.tickers()
+        day = answer.fetched_at.date()
+        store.put(TICKERS, answer.body, fetched_at=answer.fetched_at, first=day, last=day, request=answer.request)
+        numbers.update(read_tickers(answer.body))
+    number = numbers.get(need.asked, numbers.get(need.asked.replace(".", "-")))
+    if number is None:
+        raise IncompleteDataError(
+            f"The SEC lists no company under the ticker {need.asked}.",
+            todo="give its number in the column cik of the candidates.",
+            source="edgar",
+            symbol=need.key.name,
+        )
+    return number

@@ -1,0 +1,141 @@
+"""Download what is missing: one question after the other, each answer kept at once, all failures told at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
+
+from allocator_pipeline.clients.answer import Answer
+from allocator_pipeline.errors import AllocatorError, ConfigurationError, StorageError, VendorError, VendorRefusedError
+from allocator_pipeline.ingestion.asking import Ask
+from allocator_pipeline.market.live.needs import Need, Span, requests
+from allocator_pipeline.market.raw import RawStore
+
+ENOUGH = 10
+"""So many symbols that fail in a row mean that the vendor is down; the others are then not asked for."""
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    """What a download did.
+
+    Parameters
+    ----------
+    asked : int
+        Answers that were fetched and kept.
+    symbols : tuple of str
+        What they are about.
+    size : int
+        Bytes of them.
+    """
+
+    asked: int
+    symbols: tuple[str, ...]
+    size: int
+
+
+def todo(needs: Sequence[Need], store: RawStore) -> list[tuple[Need, Span]]:
+    """Return the questions that are open, in order."""
+    return [(need, span) for need in needs for span in requests(need, store.records(need.key))]
+
+
+def download(
+    feed: str,
+    needs: Sequence[Need],
+    store: RawStore,
+    open_ask: Callable[[], Ask],
+    progress: Callable[[str], None] = lambda line: None,
+    quiet: float = 0.0,
+) -> Downloaded:
+    """Fetch what is missing of some needs.
+
+    Parameters
+    ----------
+    feed : str
+        For messages.
+    needs : sequence of Need
+    store : RawStore
+        Keeps each answer as soon as it is there, so that what was interrupted goes on from there.
+    open_ask : callable
+        Opens the client; called only if something is missing, so that nothing else needs keys or a network.
+    progress : callable
+        Receives a line about what was fetched, and one about each failure.
+    quiet : float
+        Least seconds between two lines about what was fetched.
+
+    Returns
+    -------
+    Downloaded
+
+    Raises
+    ------
+    VendorRefusedError
+        If the vendor refuses the keys, or its quota is used up; the rest is not asked for.
+    VendorError
+        If some answers failed: it names every symbol. All the others are kept.
+    ConfigurationError, StorageError
+        At once.
+    """
+    open_questions = todo(needs, store)
+    if not open_questions:
+        progress(f"{feed}: nothing is missing; nothing is asked")
+        return Downloaded(0, (), 0)
+    ask, start = open_ask(), time.monotonic()
+    done: list[str] = []
+    failures: dict[str, AllocatorError] = {}
+    size, in_a_row, left, told = 0, 0, len(open_questions), 0.0
+    for symbol, group in groupby(open_questions, key=lambda question: question[0].key.name):
+        if in_a_row >= ENOUGH:
+            break
+        questions = list(group)
+        try:
+            for need, (first, last) in questions:
+                answer = ask(need, first, last)
+                _keep(store, need, answer, first, last)
+                size, left = size + len(answer.body), left - 1
+                done.append(symbol)
+                passed = time.monotonic() - start
+                if passed - told >= quiet or not left:
+                    told = passed
+                    progress(f"{feed}: {symbol} {first} to {last}; {_left(len(done), left, passed)}")
+            in_a_row = 0
+        except (ConfigurationError, StorageError):
+            raise
+        except VendorRefusedError as refusal:
+            raise VendorRefusedError(
+                f"{refusal.problem} {left} of {len(open_questions)} questions of {feed} are open.",
+                todo=f"{refusal.todo} What has been fetched is kept; run it again for the rest.",
+                source=refusal.source,
+                symbol=symbol,
+            ) from None
+        except AllocatorError as error:  # what else would be asked about that symbol is left for the next run
+            failures[symbol], in_a_row = error, in_a_row + 1
+            progress(f"{feed}: {symbol} {first} to {last} failed: {error}")
+    if failures:
+        raise _failed(feed, failures, len(done), in_a_row >= ENOUGH)
+    return Downloaded(len(done), tuple(dict.fromkeys(done)), size)
+
+
+def _keep(store: RawStore, need: Need, answer: Answer, first, last) -> None:  # type: ignore[no-untyped-def]
+    store.put(need.key, answer.body, fetched_at=answer.fetched_at, first=first, last=last, request=answer.request)
+
+
+def _left(done: int, left: int, seconds: float) -> str:
+    remaining = timedelta(seconds=round(seconds / done * left))
+    return f"{left} left, about {remaining}" if left else "all asked"
+
+
+def _failed(feed: str, failures: dict[str, AllocatorError], kept: int, stopped: bool) -> VendorError:
+    """Return one error for all failures: the first as it is, the names of all."""
+    symbol, first = next(iter(failures.items()))
+    rest = f" The others were not asked for, as {ENOUGH} in a row had failed." if stopped else ""
+    return VendorError(
+        f"{len(failures)} of the symbols of {feed} failed: {', '.join(failures)}. {kept} answers are kept.{rest} "
+        f"The first failure: {first}",
+        todo="mend what it says, or run it again later: only what is missing is asked for.",
+        source=feed,
+        symbol=symbol,
+    )

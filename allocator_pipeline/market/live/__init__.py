@@ -1,0 +1,1 @@
+"""The live market: tables derived from what vendors have answered (`market.raw`), never from the network itself."""

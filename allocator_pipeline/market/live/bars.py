@@ -1,0 +1,180 @@
+"""One history of a symbol out of all that Yahoo has ever answered about it.
+
+What was known first stays: a later answer adds sessions and changes none. Yahoo's prices are rounded to single
+precision after they were divided by splits, and its histories are mended and broken without notice; were the newest
+answer taken, last year's returns would differ from one download to the next. What a later answer tells otherwise is
+listed instead. To take it, remove the older answer from the raw data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+
+from allocator_pipeline.errors import IncompleteDataError
+from allocator_pipeline.market.live.adjust import growth
+from allocator_pipeline.market.live.chart import AGREEMENT, BAR, Chart, read_chart, yahoo_ticker
+from allocator_pipeline.market.membership import Listing
+from allocator_pipeline.market.raw import RawKey, RawStore
+
+SOURCE = "yahoo"
+_JOINT = 5
+"""Of so many common sessions next to new ones, one at least has to agree."""
+
+
+@dataclass(frozen=True)
+class DailyBars:
+    """The history of one symbol.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        ``date``, ``open``, ``high``, ``low``, ``close`` (USD) and ``volume`` (shares) as traded, rising in date.
+    actions : DataFrame
+        `schemas.CORPORATE_ACTIONS`.
+    rewritten : DataFrame
+        ``date, symbol, before, after, difference_bp``: total returns as first told, as told later, and how far apart
+        (basis points), where that is over 50 or only one of them has a dividend; by the first later answer to say so.
+    """
+
+    bars: pd.DataFrame
+    actions: pd.DataFrame
+    rewritten: pd.DataFrame
+
+
+def daily_bars(store: RawStore, symbol: str, listings: Sequence[Listing]) -> DailyBars:
+    """Derive a symbol's history from the answers kept.
+
+    An answer counts in the spans of those listings that have its ticker. Its new sessions are left out, and so are
+    still missing, where it stands on another scale than what is known (`require_joined` refuses it beforehand).
+
+    Parameters
+    ----------
+    store : RawStore
+    symbol : str
+    listings : sequence of Listing
+        Of that symbol.
+
+    Returns
+    -------
+    DailyBars
+
+    Raises
+    ------
+    CorruptArtifactError
+        If a file of the raw data cannot be trusted.
+    VendorError, IncompleteDataError
+        If an answer cannot be read, though it was kept.
+    """
+    known, differences = _fold(_charts(store, symbol), listings)
+    told = known.reset_index(names="date").melt("date", ["dividend", "split"], "kind", "value")
+    told = told[told["value"] != told["kind"].map({"dividend": 0.0, "split": 1.0})]
+    told = told.assign(symbol=symbol, source=SOURCE).sort_values(["date", "kind"], ignore_index=True)
+    rewritten = differences.assign(symbol=symbol)
+    return DailyBars(
+        known[list(BAR)].reset_index(names="date"),
+        told[["date", "symbol", "kind", "value", "source"]],
+        rewritten[["date", "symbol", "before", "after", "difference_bp"]],
+    )
+
+
+def require_joined(
+    store: RawStore, symbol: str, listings: Sequence[Listing], body: bytes, fetched_at: datetime
+) -> None:
+    """Refuse an answer that does not fit on what is known, before it is kept.
+
+    So it is when Yahoo has divided its prices by a split that it does not list yet, or lists one by which it has not
+    divided them.
+
+    Raises
+    ------
+    IncompleteDataError
+        Naming symbol and date.
+    """
+    known, _ = _fold(_charts(store, symbol), listings)
+    chart = read_chart(body, fetched_at)
+    told = _inside(chart, listings)
+    added = told.index.difference(known.index)
+    lost = added.difference(_joined(known, told).index)
+    if len(lost):
+        raise IncompleteDataError(
+            f"Yahoo's prices up to {fetched_at.date()} are on another scale than those known before, and no split that "
+            f"it lists explains it; {len(lost)} sessions from {lost[0].date()} cannot be joined.",
+            todo="run it again in a day or two; if it stays, compare both with another source.",
+            source=SOURCE,
+            symbol=symbol,
+        )
+
+
+def _charts(store: RawStore, symbol: str) -> Iterable[Chart]:
+    return (read_chart(body, record.fetched_at) for record, body in store.bodies(RawKey(SOURCE, "bars", symbol)))
+
+
+def _fold(charts: Iterable[Chart], listings: Sequence[Listing]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    known = pd.DataFrame(
+        columns=[*BAR, "dividend", "split"], index=pd.DatetimeIndex([], dtype="datetime64[us]"), dtype=float
+    )
+    differences = [pd.DataFrame({"date": known.index, "before": known["close"], "after": known["close"]})]
+    for chart in charts:
+        told = _inside(chart, listings)
+        differences.append(_differences(known, told))
+        known = pd.concat([known, _joined(known, told)]).sort_index()
+    table = pd.concat(differences, ignore_index=True).drop_duplicates("date")
+    table["difference_bp"] = (table["after"] - table["before"]).abs() * 1e4
+    return known, table.sort_values("date", ignore_index=True)
+
+
+def _inside(chart: Chart, listings: Sequence[Listing]) -> pd.DataFrame:
+    days = chart.sessions.index
+    inside = pd.Series(False, index=days)
+    for listing in listings:
+        if yahoo_ticker(listing.ticker) == chart.ticker:
+            last = days[-1] if listing.last is None else pd.Timestamp(listing.last)
+            inside |= (days >= pd.Timestamp(listing.first)) & (days <= last)
+    return chart.sessions[inside]
+
+
+def _joined(known: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
+    """Return the sessions that an answer adds."""
+    common, added = known.index.intersection(told.index), told.index.difference(known.index)
+    if len(common):
+        agrees = (told["close"][common] / known["close"][common] - 1).abs() <= AGREEMENT
+        if not agrees[:_JOINT].any():
+            added = added[added > common[0]]
+        if not agrees[-_JOINT:].any():
+            added = added[added < common[0]]
+    return told.loc[added]
+
+
+def _differences(known: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
+    """Return the total returns, of the same pairs of sessions, that two tellings put differently.
+
+    A dividend that one of them does not have counts, however small.
+    """
+    if told.empty:
+        return pd.DataFrame({"date": told.index, "before": 0.0, "after": 0.0})
+    both = (
+        _returns(known.loc[told.index[0] :])
+        .add_suffix("_before")
+        .join(_returns(told).add_suffix("_after"), how="inner")
+    )
+    both = both[both["since_before"] == both["since_after"]]
+    yields = both[["yield_before", "yield_after"]]
+    other = (yields["yield_after"] - yields["yield_before"]).abs() > AGREEMENT * yields.max(axis=1) + 1e-9
+    other |= (both["return_after"] - both["return_before"]).abs() > AGREEMENT
+    both = both[other].rename(columns={"return_before": "before", "return_after": "after"})
+    return both[["before", "after"]].reset_index(names="date")
+
+
+def _returns(sessions: pd.DataFrame) -> pd.DataFrame:
+    grown, closes = growth(sessions), sessions["close"]
+    return pd.DataFrame(
+        {
+            "return": grown * closes / closes.shift() - 1,
+            "yield": 1 - sessions["split"] / grown,
+            "since": sessions.index.to_series().shift(),
+        }
+    )

@@ -1,0 +1,74 @@
+"""What is derived from raw answers symbol by symbol, once for the answers that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+
+import pandas as pd
+
+from allocator_pipeline.config import LiveConfig
+from allocator_pipeline.market.live.chart import read_chart
+from allocator_pipeline.market.live.filings import edgar_fundamentals
+from allocator_pipeline.market.live.history import History, history_of
+from allocator_pipeline.market.live.needs import STATEMENTS
+from allocator_pipeline.market.live.releases import alphavantage_fundamentals
+from allocator_pipeline.market.live.statements import Fundamentals
+from allocator_pipeline.market.membership import Listing
+from allocator_pipeline.market.raw import RawKey, RawStore
+
+
+class Derived:
+    """Histories and quarters of a live market's symbols; what has new answers is derived anew.
+
+    Parameters
+    ----------
+    config : LiveConfig
+    raw : RawStore
+    listings : mapping of str to tuple of Listing
+        By symbol.
+    first, last : date
+        Sessions that count, both included.
+    """
+
+    def __init__(
+        self, config: LiveConfig, raw: RawStore, listings: Mapping[str, tuple[Listing, ...]], first: date, last: date
+    ) -> None:
+        self._config, self._raw, self._listings = config, raw, listings
+        self._first, self._last = first, last
+        self._histories: dict[str, tuple[list[str], History]] = {}
+        self._quarters: dict[str, tuple[list[str], Fundamentals]] = {}
+
+    def history(self, symbol: str) -> History:
+        """Return a symbol's history as far as it is there.
+
+        Raises
+        ------
+        IncompleteDataError
+            As `history_of`.
+        """
+        yahoo = self._raw.records(RawKey("yahoo", "bars", symbol))
+        stamp = [record.sha256 for record in (*yahoo, *self._raw.records(RawKey("alpaca", "bars", symbol)))]
+        known = self._histories.get(symbol)
+        if known is None or known[0] != stamp:
+            last, second = min(self._last, max(record.last for record in yahoo)), self._config.second_source
+            found = history_of(self._raw, symbol, self._listings[symbol], self._first, last, second_source=second)
+            known = self._histories[symbol] = stamp, found
+        return known[1]
+
+    def quarters(self, symbol: str) -> Fundamentals:
+        """Return what is known of a symbol's quarters."""
+        edgar = self._config.fundamentals == "edgar"
+        keys = [("edgar", "facts")] if edgar else [("alphavantage", kind) for kind in STATEMENTS]
+        stamp = [record.sha256 for key in keys for record in self._raw.records(RawKey(*key, symbol))]
+        known = self._quarters.get(symbol)
+        if known is None or known[0] != stamp:
+            derive = edgar_fundamentals if edgar else alphavantage_fundamentals
+            known = self._quarters[symbol] = stamp, derive(self._raw, symbol)
+        return known[1]
+
+
+def index_closes(body: bytes, fetched_at: datetime, name: str) -> dict[date, float]:
+    """Return the closes of an index in an answer of Yahoo's."""
+    closes = read_chart(body, fetched_at).sessions["close"]
+    return dict(zip(pd.DatetimeIndex(closes.index).date, closes, strict=True))

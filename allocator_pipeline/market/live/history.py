@@ -1,0 +1,114 @@
+"""The prices of one symbol from its first to its last covered session, and what casts doubt on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import pandas as pd
+
+from allocator_pipeline.market.live.adjust import adjusted
+from allocator_pipeline.market.live.bars import daily_bars
+from allocator_pipeline.market.live.completeness import (
+    jump_warnings,
+    require_sessions,
+    second_source_disagreements,
+)
+from allocator_pipeline.market.live.second_bars import second_bars
+from allocator_pipeline.market.membership import Listing
+from allocator_pipeline.market.quality import DISAGREES, JUMPS, REWRITTEN
+from allocator_pipeline.market.raw import RawStore
+
+
+@dataclass(frozen=True)
+class History:
+    """The history of one symbol.
+
+    Parameters
+    ----------
+    symbol : str
+    bars : DataFrame
+        ``date, open, high, low, close, volume, adj_close``, rising in date.
+    rewritten : DataFrame
+        As `bars.DailyBars` has it.
+    second : DataFrame or None
+        ``date`` and ``adj_close`` of the second source.
+    """
+
+    symbol: str
+    bars: pd.DataFrame
+    rewritten: pd.DataFrame
+    second: pd.DataFrame | None
+
+    def jumps(self, year: int) -> list[str]:
+        """Return the moves over 40 % of a year that nothing explains.
+
+        Raises
+        ------
+        MarketDataError
+            If one of them, or of an earlier year's, cannot be believed.
+        """
+        past = self.bars[self.bars["date"].dt.year <= year]
+        lines = jump_warnings(self.symbol, past, "yahoo", self.second)
+        return [line for line in lines if f" {year}-" in line]
+
+    def doubts(self, year: int) -> list[tuple[pd.Timestamp, str, str, str]]:
+        """Return what casts doubt on a year: day, symbol, kind, and what it says."""
+        found = [(pd.Timestamp(line.split()[1].rstrip(":")), JUMPS, line) for line in self.jumps(year)]
+        for row in self.rewritten[self.rewritten["date"].dt.year == year].itertuples():
+            told = f"{self.symbol} {row.date.date()}: {row.before:+.2%} at first, {row.after:+.2%} later."
+            found.append((row.date, REWRITTEN, told))
+        if self.second is not None:
+            ours, theirs = self.bars.assign(symbol=self.symbol), self.second.assign(symbol=self.symbol)
+            apart = second_source_disagreements(ours, theirs)
+            for row in apart[apart["date"].dt.year == year].itertuples():
+                told = (
+                    f"{self.symbol} {row.date.date()}: {row.ours:+.2%} here, {row.theirs:+.2%} there, "
+                    f"{row.difference_bp:.0f} bp apart."
+                )
+                found.append((row.date, DISAGREES, told))
+        return [(day, self.symbol, kind, told) for day, kind, told in found]
+
+
+def by_present_ticker(listings: Sequence[Listing]) -> tuple[Listing, ...]:
+    """Return listings as Yahoo has them: a company's whole past stands under its present ticker."""
+    return tuple(replace(one, ticker=listings[-1].ticker) for one in listings)
+
+
+def history_of(
+    raw: RawStore, symbol: str, listings: Sequence[Listing], first: date, last: date, *, second_source: bool
+) -> History:
+    """Derive a symbol's history from raw data.
+
+    Parameters
+    ----------
+    raw : RawStore
+    symbol : str
+    listings : sequence of Listing
+        Of that symbol, in time order.
+    first, last : date
+        The days that count, both included.
+    second_source : bool
+        Whether Alpaca's bars are there to compare with.
+
+    Raises
+    ------
+    IncompleteDataError
+        If a session between the first bar and the end of the listings is missing.
+    """
+    under_one = by_present_ticker(listings)
+    told = daily_bars(raw, symbol, under_one)
+    days = told.bars["date"]
+    bars = told.bars[(days >= pd.Timestamp(first)) & (days <= pd.Timestamp(last))].reset_index(drop=True)
+    if len(bars):
+        begun = bars["date"].iloc[0].date()  # a listing may be older than its first trade
+        due = [replace(one, first=max(one.first, begun)) for one in under_one if one.last is None or one.last >= begun]
+        require_sessions(symbol, pd.DatetimeIndex(bars["date"]), due, last, "yahoo")
+    other = _second(raw, symbol, listings) if second_source else None
+    return History(symbol, adjusted(bars, told.actions), told.rewritten, other)
+
+
+def _second(raw: RawStore, symbol: str, listings: Sequence[Listing]) -> pd.DataFrame:
+    table = second_bars(raw, symbol, listings)
+    return table.rename(columns={"close": "adj_close"})[["date", "adj_close"]]

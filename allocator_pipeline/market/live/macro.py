@@ -1,0 +1,200 @@
+"""Economic and market series, each value with the instant at which it was known.
+
+What markets quote is known by a rule that needs no archive (`MARKET_SERIES`). Every other series of FRED is dated by
+the period that it is about, weeks before anybody knows the value; of these the initial releases are read, and a value
+is known at the end of the day on which FRED first showed it. That is never too early; for values from before FRED kept
+its archive it is much too late.
+
+Indices from Yahoo's charts are read only for series that are named so (``^VIX``), never in place of one that fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from allocator_pipeline.errors import ConfigurationError, IncompleteDataError
+from allocator_pipeline.market import calendar
+from allocator_pipeline.market.live.body import nonsense, read_day, read_number, read_object
+from allocator_pipeline.market.live.columns import days, instants, texts
+from allocator_pipeline.market.raw import RawKey, RawRecord, RawStore
+from allocator_pipeline.market.tabular import end_of_day
+from allocator_pipeline.schemas import MACRO, validate
+
+VENDOR = "FRED"
+
+MARKET_SERIES = {"VIXCLS": 0, "SP500": 0, "DGS3MO": 1, "DGS2": 1, "DGS5": 1, "DGS10": 1}
+"""Series that are not revised, and the business days of the Federal Reserve after which each is known (at the end of
+that day, New York). Indices are quoted on their day, after the close; the Federal Reserve publishes Treasury yields
+(release H.15) on its next business day."""
+
+DEFAULT_SERIES = tuple(MARKET_SERIES)
+
+INITIAL_RELEASES = 4
+"""FRED's output type of an answer with the first release of each observation."""
+
+MISSING = "."
+"""What FRED writes for a day without a value."""
+
+STALE = timedelta(days=10)
+"""How far the last value of a market series may be from the last day that was asked for."""
+
+IndexCloses = Callable[[bytes, datetime, str], Mapping[date, float]]
+"""Reads the closes of a Yahoo chart by day: from its body, the instant at which it was fetched and the index's name."""
+
+
+class Observation(NamedTuple):
+    """A value of a series, and the first day on which FRED showed it (of a market series: of no meaning)."""
+
+    day: date
+    value: float | None
+    shown: date
+
+
+def read_observations(body: bytes, series: str) -> list[Observation]:
+    """Read the observations of one answer of ``fred/series/observations``, one a day.
+
+    Raises
+    ------
+    VendorError
+        If it cannot be understood, or gives two values for one day.
+    IncompleteDataError
+        If it holds none, or fewer than it counts; or, for a series that is revised, other than initial releases.
+    """
+    content = read_object(body, VENDOR, series)
+    try:
+        rows = [
+            Observation(
+                read_day(row["date"]),
+                None if row["value"] == MISSING else read_number(row["value"]),
+                read_day(row["realtime_start"]),
+            )
+            for row in content["observations"]
+        ]
+        count, initial = int(content["count"]), int(content["output_type"]) == INITIAL_RELEASES
+    except (KeyError, TypeError, ValueError):
+        raise nonsense("holds no observations", VENDOR, series) from None  # whose text may be the vendor's
+    if not rows or len(rows) != count:
+        raise _incomplete(series, f"It holds {len(rows)} of {count} observations")
+    if series not in MARKET_SERIES and not initial:
+        raise _incomplete(series, "It holds values as revised later, not the initial releases")
+    if len({row.day for row in rows}) < len(rows):
+        raise nonsense("gives two values for one day", VENDOR, series)
+    return sorted(rows)
+
+
+def check_market_days(observations: Sequence[Observation], series: str, last: date) -> None:
+    """Refuse an answer about a market series that leaves out sessions, or stops long before the last day asked for.
+
+    Raises
+    ------
+    IncompleteDataError
+        Naming the first session without a row.
+    """
+    there = {row.day for row in observations}
+    wanted = calendar.sessions(min(there), max(there)).date.tolist()
+    lacking = [day for day in wanted if day not in there]
+    if lacking:
+        raise _incomplete(series, f"It leaves out {len(lacking)} sessions, the first on {lacking[0]}")
+    if last - max(there) > STALE:
+        raise _incomplete(series, f"It ends on {max(there)} and not by {last}")
+
+
+def macro_table(
+    store: RawStore, series: Sequence[str] = DEFAULT_SERIES, index_closes: IndexCloses | None = None
+) -> pd.DataFrame:
+    """Derive the table of series from the answers that are kept.
+
+    What an earlier answer gave for a day stands; a value that an earlier answer about that day did not hold was not
+    known before that answer came.
+
+    Parameters
+    ----------
+    store : RawStore
+    series : sequence of str
+        Names at FRED, or, beginning with ``^``, of indices at Yahoo.
+    index_closes : callable, optional
+        Reads Yahoo's charts; needed for indices only.
+
+    Returns
+    -------
+    DataFrame
+        `schemas.MACRO`; days without a value are left out.
+
+    Raises
+    ------
+    ConfigurationError
+        If an index is asked for and nothing reads its chart.
+    VendorError, IncompleteDataError, CorruptArtifactError
+        If what is kept cannot be read.
+    """
+    rows: dict[tuple[date, str], tuple[float, datetime, str]] = {}
+    for name in series:
+        index = name.startswith("^")
+        if index and index_closes is None:
+            raise ConfigurationError(
+                f"Nothing reads the chart of {name}.", todo="name series of FRED, such as VIXCLS.", source="yahoo"
+            )
+        earlier: list[RawRecord] = []
+        key = RawKey("yahoo", "index", name) if index else RawKey("fred", "observations", name)
+        for record, body in store.bodies(key):
+            if index and index_closes is not None:
+                values = {
+                    day: (value, end_of_day(day)) for day, value in index_closes(body, record.fetched_at, name).items()
+                }
+            else:
+                values = _fred_values(body, name)
+            for day, (value, known_at) in values.items():
+                if (day, name) not in rows:
+                    lacked = [one.fetched_at for one in earlier if one.first <= day <= one.last]
+                    rows[day, name] = (value, max([known_at, *lacked]), "yahoo" if index else "fred")
+            earlier.append(record)
+    return _table(rows)
+
+
+def _fred_values(body: bytes, series: str) -> dict[date, tuple[float, datetime]]:
+    wait = MARKET_SERIES.get(series)
+    return {
+        row.day: (row.value, end_of_day(row.shown if wait is None else _business_day(row.day, wait)))
+        for row in read_observations(body, series)
+        if row.value is not None
+    }
+
+
+def _business_day(day: date, count: int) -> date:
+    """Return the business day of the Federal Reserve that comes ``count`` after a day; for none, the day itself."""
+    if count == 0:
+        return day
+    return pd.Timestamp(np.busday_offset(day, count, roll="backward", busdaycal=_federal())).date()
+
+
+@lru_cache(maxsize=1)
+def _federal() -> np.busdaycalendar:
+    from pandas.tseries.holiday import USFederalHolidayCalendar
+
+    days = USFederalHolidayCalendar().holidays(f"{calendar.FIRST_YEAR}-01-01", f"{calendar.LAST_YEAR}-12-31")
+    return np.busdaycalendar(holidays=days.to_numpy().astype("datetime64[D]"))
+
+
+def _table(rows: dict[tuple[date, str], tuple[float, datetime, str]]) -> pd.DataFrame:
+    table = pd.DataFrame(
+        {
+            "date": days([day for day, _ in rows]),
+            "series": texts([name for _, name in rows]),
+            "value": np.array([value for value, _, _ in rows.values()], dtype=np.float64),
+            "known_at": instants([known_at for _, known_at, _ in rows.values()]),
+            "source": texts([source for _, _, source in rows.values()]),
+        }
+    )
+    return validate(table.sort_values(["date", "series"], ignore_index=True), MACRO, "macro")
+
+
+def _incomplete(series: str, problem: str) -> IncompleteDataError:
+    return IncompleteDataError(
+        f"{problem}.", todo="run it again later; nothing was stored.", source=VENDOR, symbol=series
+    )

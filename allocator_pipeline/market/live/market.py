@@ -1,0 +1,265 @@
+"""The live market: tables made from what vendors have answered, without asking them anything (docs/live-data.md)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from allocator_pipeline.config import N_STOCKS, LiveConfig
+from allocator_pipeline.errors import ConfigurationError, IncompleteDataError
+from allocator_pipeline.market import calendar
+from allocator_pipeline.market.liquidity import TRAILING_SESSIONS, rank_by_liquidity
+from allocator_pipeline.market.live.articles import articles
+from allocator_pipeline.market.live.derived import Derived, index_closes
+from allocator_pipeline.market.live.macro import DEFAULT_SERIES, macro_table
+from allocator_pipeline.market.live.needs import (
+    QUARTERLY,
+    YAHOO_INDICES,
+    Need,
+    feeds_of,
+    incomplete,
+    missing,
+    needs_of,
+)
+from allocator_pipeline.market.live.proceeds import with_proceeds
+from allocator_pipeline.market.live.window import covered_sessions, in_year, settled_session
+from allocator_pipeline.market.membership import by_symbol, read_candidates
+from allocator_pipeline.market.raw import Between, RawStore
+from allocator_pipeline.market.scoring.base import open_scorer
+from allocator_pipeline.market.scoring.cache import ScoreCache
+from allocator_pipeline.market.scoring.scored import scored
+from allocator_pipeline.market.source import NO_SCREEN, MarketCoverage, require_year
+from allocator_pipeline.schemas import DOUBTS, FUNDAMENTALS, MACRO, PRICES, RESTATEMENTS, SENTIMENT, validate
+
+
+class LiveMarket:
+    """What vendors have answered, as a market; see `MarketSource` for the methods. It asks nobody anything.
+
+    Parameters
+    ----------
+    config : LiveConfig
+    raw : RawStore
+        Answers of vendors.
+    scores : Path
+        Where scores of articles are kept.
+    now : Timestamp, optional
+        The present, with a time zone; by default that of the clock. It decides the last session where the configuration
+        names no end, and nothing else.
+    progress : callable, optional
+        Receives a line now and then while articles are scored.
+
+    Raises
+    ------
+    MarketDataError
+        If the list of candidates is malformed.
+    ConfigurationError
+        If no session has settled between start and end, or fewer than 15 stocks are listed.
+    """
+
+    def __init__(
+        self,
+        config: LiveConfig,
+        raw: RawStore,
+        scores: Path,
+        now: pd.Timestamp | None = None,
+        progress: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.config, self.raw, self.scores, self.progress = config, raw, scores, progress
+        self.settled = settled_session(now)
+        sessions = covered_sessions(config, self.settled)
+        self.first, self.last = sessions[0].date(), sessions[-1].date()
+        self.listings = tuple(
+            one
+            for one in read_candidates(config.candidates)
+            if one.first <= self.last and (one.last is None or one.last >= self.first)
+        )
+        self.by_symbol = by_symbol(self.listings)
+        if len(self.by_symbol) < N_STOCKS:
+            raise ConfigurationError(
+                f"{len(self.by_symbol)} stocks are listed between {self.first} and {self.last}; {N_STOCKS} are needed.",
+                todo="add candidates to the list that ALLOCATOR_LIVE_CANDIDATES names.",
+                source=str(config.candidates),
+            )
+        self._derived = Derived(config, raw, self.by_symbol, self.first, self.last)
+
+    def coverage(self) -> MarketCoverage:
+        """Return what the market covers: known from configuration and calendar alone."""
+        config = self.config
+        used = {
+            "edgar": "fundamentals from SEC filings, known from their filing date",
+            "alphavantage": "fundamentals from Alpha Vantage, known from their release date",
+        }[config.fundamentals]
+        ended = sum(group[-1].last is not None and group[-1].last < self.last for group in self.by_symbol.values())
+        return MarketCoverage(
+            name="live",
+            first_session=self.first,
+            last_session=self.last,
+            static=config.end is not None,
+            has_open=True,
+            has_volume=True,
+            simulated=(),
+            notes=(
+                f"Prices from Yahoo, news from Alpaca, {used}.",
+                f"{ended} of {len(self.by_symbol)} candidates end before the last session"
+                + (
+                    ": if the list was drawn up with hindsight, survivorship flatters every level of return."
+                    if not ended
+                    else "."
+                ),
+                NO_SCREEN,
+            ),
+            symbols=tuple(self.by_symbol),
+        )
+
+    def prices(self, year: int) -> pd.DataFrame:
+        """Return the bars of a year, adjusted by what was known on each day (`live.adjust`).
+
+        Raises
+        ------
+        NotEnoughDataError
+            If the year lies outside the coverage.
+        IncompleteDataError
+            If raw data up to that year is missing, or lacks a session; it names symbols and days.
+        """
+        require_year(self.coverage(), year)
+        self._require_bars(year)
+        parts = []
+        for symbol in self._listed(year):
+            history = self._derived.history(symbol)
+            history.jumps(year)  # refuses what cannot be believed
+            bars = with_proceeds(history.bars, self.by_symbol[symbol], self.last)
+            bars = bars[bars["date"].dt.year == year]
+            if len(bars):
+                parts.append(bars.assign(symbol=symbol))
+        if not parts:
+            raise IncompleteDataError(
+                f"No candidate has a bar in {year}.", todo="mend the list of candidates.", source="yahoo"
+            )
+        table = pd.concat(parts, ignore_index=True)[list(PRICES.columns)]
+        table = table.astype({"date": "datetime64[us]", "symbol": "str", "source": "str"})
+        return validate(table.sort_values(["date", "symbol"], ignore_index=True), PRICES, "live")
+
+    def sentiment(self, year: int) -> pd.DataFrame:
+        """Return the articles of a year up to the last session, scored now where they are not yet.
+
+        Raises
+        ------
+        IncompleteDataError
+            If raw news of the year is missing; it names symbols and days.
+        """
+        require_year(self.coverage(), year)
+        self._require("alpaca_news", year, since=year)
+        raw = Between(self.raw.root, date(year - 1, 1, 1), date(year, 12, 31))  # a repeat counts within seven days
+        parts = [
+            in_year(articles(raw, symbol, group), "published_at", year, self.last)
+            for symbol, group in self.by_symbol.items()
+        ]
+        together = pd.concat(parts, ignore_index=True)
+        scorer = open_scorer(self.config.scorer)
+        table = scored(together, scorer, ScoreCache(self.scores), self.progress)
+        return validate(table, SENTIMENT, "live")
+
+    def fundamentals(self, year: int) -> pd.DataFrame:
+        """Return the ratios that became known in a year, as first reported.
+
+        Raises
+        ------
+        IncompleteDataError
+            If raw fundamentals are missing; it names symbols and days.
+        """
+        require_year(self.coverage(), year)
+        self._require_quarters(year)
+        quarters = [self._derived.quarters(symbol).first_reported for symbol in self.by_symbol]
+        table = in_year(pd.concat(quarters, ignore_index=True), "known_at", year, self.last)
+        table = table.sort_values(["known_at", "symbol", "period_end"], ignore_index=True)
+        return validate(table, FUNDAMENTALS, "live")
+
+    def restatements(self, year: int) -> pd.DataFrame:
+        """Return what was said otherwise in a year about quarters (`schemas.RESTATEMENTS`).
+
+        Raises
+        ------
+        IncompleteDataError
+            As `fundamentals`.
+        """
+        self._require_quarters(year)
+        restated = [self._derived.quarters(symbol).restated for symbol in self.by_symbol]
+        table = in_year(pd.concat(restated, ignore_index=True), "known_at", year, self.last)
+        table = table.sort_values(["known_at", "symbol", "period_end", "field"], ignore_index=True)
+        return validate(table, RESTATEMENTS, "live")
+
+    def fixed_universe(self) -> list[str]:
+        """Return the 15 most liquid stocks at the end of the prices."""
+        days = calendar.sessions(self.first, self.last)[-TRAILING_SESSIONS:]
+        recent = pd.concat([self.prices(year) for year in sorted(set(days.year))], ignore_index=True)
+        return rank_by_liquidity(recent[recent["date"] >= days[0]])["symbol"].head(N_STOCKS).tolist()
+
+    def rejections(self, year: int) -> dict[str, int]:
+        """Return how many quarters or figures of a year were left out, by reason."""
+        counts: Counter[str] = Counter()
+        for symbol in self.by_symbol:
+            for (when, reason), count in self._derived.quarters(symbol).rejected.items():
+                if when == year:
+                    counts[f"fundamentals: {reason}"] += count
+        return dict(sorted(counts.items()))
+
+    def price_doubts(self, year: int) -> pd.DataFrame:
+        """Return jumps, rewritten returns and disagreements with the second source in a year (`schemas.DOUBTS`).
+
+        Raises
+        ------
+        IncompleteDataError
+            As `prices`.
+        """
+        self._require_bars(year)
+        rows = [row for symbol in self._listed(year) for row in self._derived.history(symbol).doubts(year)]
+        table = pd.DataFrame(rows, columns=list(DOUBTS.columns)).astype(
+            {"date": "datetime64[us]", "symbol": "str", "kind": "str", "told": "str"}
+        )
+        return validate(table.sort_values(["kind", "date", "symbol"], ignore_index=True), DOUBTS, "live")
+
+    def macro(self, year: int) -> pd.DataFrame:
+        """Return the macro series of a year (`schemas.MACRO`).
+
+        Raises
+        ------
+        IncompleteDataError
+            If raw data of the year is missing.
+        """
+        feed = "fred_series" if self.config.macro == "fred" else "yahoo_indices"
+        self._require(feed, year, since=year)
+        names = DEFAULT_SERIES if feed == "fred_series" else YAHOO_INDICES
+        table = macro_table(self.raw, names, index_closes)
+        days = table["date"]
+        inside = (days.dt.year == year) & (days <= pd.Timestamp(self.last))
+        return validate(table[inside].reset_index(drop=True), MACRO, "live")
+
+    def needs(self, feed: str, first: date, last: date) -> list[Need]:
+        """Return what a feed has to hold about some days, as far as the market covers them."""
+        begun = date(self.first.year, 1, 1)  # there is news on New Year's Day
+        return needs_of(feed, self.listings, max(first, begun), min(last, self.last), self.settled)
+
+    def _require(self, feed: str, year: int, since: int | None = None) -> None:
+        """Refuse raw data of which something is missing from a year (the first, where none is named) to another."""
+        first = date(since or self.first.year, 1, 1)
+        needs = self.needs(feed, first, date(year, 12, 31))
+        lacking = [(need, spans) for need in needs if (spans := missing(need, self.raw.records(need.key)))]
+        if lacking:
+            raise incomplete(feed, lacking)
+
+    def _listed(self, year: int) -> list[str]:
+        """Return the symbols whose listing has begun by the end of a year."""
+        end = date(year, 12, 31)
+        return [symbol for symbol, group in self.by_symbol.items() if group[0].first <= end]
+
+    def _require_bars(self, year: int) -> None:
+        for feed in feeds_of(self.config):
+            if feed.endswith("_bars"):
+                self._require(feed, year)
+
+    def _require_quarters(self, year: int) -> None:
+        self._require(QUARTERLY[self.config.fundamentals != "edgar"], year)

@@ -1,0 +1,192 @@
+"""What the live market needs of each vendor, and what of it is not there yet.
+
+The same needs are what ingestion asks vendors for and what the market insists on before it makes a table: nothing is
+taken to be complete that was not asked for day by day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from allocator_pipeline.config import LiveConfig
+from allocator_pipeline.errors import IncompleteDataError
+from allocator_pipeline.market import calendar
+from allocator_pipeline.market.live.macro import DEFAULT_SERIES
+from allocator_pipeline.market.membership import Listing, by_symbol
+from allocator_pipeline.market.raw import RawKey, RawRecord
+
+Span = tuple[date, date]
+"""First and last day, both included."""
+
+FEEDS = {
+    "yahoo_bars": "yahoo",
+    "alpaca_bars": "alpaca",
+    "alpaca_news": "alpaca",
+    "edgar_facts": "edgar",
+    "alphavantage_statements": "alphavantage",
+    "fred_series": "fred",
+    "yahoo_indices": "yahoo",
+}
+"""What can be downloaded, and from whom; a feed is an asset of that name."""
+
+QUARTERLY = ("edgar_facts", "alphavantage_statements")
+"""Feeds of fundamentals."""
+
+STATEMENTS = ("income_statement", "balance_sheet", "earnings")
+YAHOO_INDICES = ("^VIX", "^GSPC", "^IRX", "^FVX", "^TNX", "^TYX")
+"""Volatility, the S&P 500 and Treasury yields of 13 weeks, 5, 10 and 30 years."""
+
+ALPACA_BARS_SINCE, ALPACA_NEWS_SINCE = date(2016, 1, 1), date(2015, 1, 1)
+"""Alpaca has nothing earlier."""
+
+OVERLAP = timedelta(days=14)
+"""Bars and series are asked for from so long before what is missing: so a rewritten history is seen, two answers can be
+joined, and what a vendor had late is caught up."""
+
+_NAMED = 5
+"""So many names are spelled out in an error."""
+
+EVERYTHING = date(calendar.FIRST_YEAR, 1, 1)
+"""First day of an answer that holds all there is."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Days about which an answer is needed.
+
+    Parameters
+    ----------
+    key : RawKey
+        Where it is kept.
+    asked : str
+        What the vendor calls it: a ticker (of a company whose number is to be looked up too), a number or a series.
+    first, last : date
+        Both included.
+    reach : date or None
+        Where an answer always holds everything there is: the day up to which it does.
+    """
+
+    key: RawKey
+    asked: str
+    first: date
+    last: date
+    reach: date | None = None
+
+
+def feeds_of(config: LiveConfig) -> tuple[str, ...]:
+    """Return the feeds that a configuration uses."""
+    return (
+        "yahoo_bars",
+        *(("alpaca_bars",) if config.second_source else ()),
+        "alpaca_news",
+        "edgar_facts" if config.fundamentals == "edgar" else "alphavantage_statements",
+        *{"fred": ("fred_series",), "yahoo": ("yahoo_indices",), "off": ()}[config.macro],
+    )
+
+
+def needs_of(feed: str, listings: Sequence[Listing], first: date, last: date, settled: date) -> list[Need]:
+    """Return what a feed has to hold about some days.
+
+    Parameters
+    ----------
+    feed : str
+        One of `FEEDS`.
+    listings : sequence of Listing
+    first, last : date
+        Both included.
+    settled : date
+        The last session that has settled; nothing is needed or asked about later days.
+
+    Returns
+    -------
+    list of Need
+        By symbol or series.
+    """
+    last = min(last, settled)
+    needs: list[Need] = []
+    if feed in ("fred_series", "yahoo_indices"):
+        kind = ("fred", "observations") if feed == "fred_series" else ("yahoo", "index")
+        series = DEFAULT_SERIES if feed == "fred_series" else YAHOO_INDICES
+        needs = [Need(RawKey(*kind, name), name, first, last) for name in series]
+    else:
+        for symbol, group in by_symbol(listings).items():
+            needs += _about(feed, symbol, group, first, last, settled)
+    return [need for need in needs if need.first <= need.last]
+
+
+def _about(
+    feed: str, symbol: str, listings: Sequence[Listing], first: date, last: date, settled: date
+) -> Iterator[Need]:
+    one = listings[-1]
+    start, end = max(first, listings[0].first), min(last, one.last or last)
+    if feed == "yahoo_bars":  # a company's whole past stands under its present ticker
+        yield Need(RawKey("yahoo", "bars", symbol), one.ticker, start, end)
+    elif feed in ("alpaca_bars", "alpaca_news"):  # asked by the ticker of the day
+        kind, since = ("bars", ALPACA_BARS_SINCE) if feed == "alpaca_bars" else ("news", ALPACA_NEWS_SINCE)
+        for listing in listings:
+            days = max(first, listing.first, since), min(last, listing.last or last)
+            yield Need(RawKey("alpaca", kind, symbol), listing.ticker, *days)
+    elif feed == "edgar_facts":
+        cik = next((listing.cik for listing in reversed(listings) if listing.cik), one.ticker)
+        yield Need(RawKey("edgar", "facts", symbol), cik, start, end, settled)
+    else:
+        for kind in STATEMENTS:
+            yield Need(RawKey("alphavantage", kind, symbol), one.ticker, start, end, settled)
+
+
+def missing(need: Need, records: Iterable[RawRecord]) -> list[Span]:
+    """Return the spans of a need that none of its key's answers covers, in order; of bars only those with a session."""
+    spans, day = [], need.first
+    for first, last in sorted((record.first, record.last) for record in records):
+        if first > day:
+            spans.append((day, min(first - timedelta(days=1), need.last)))
+        day = max(day, last + timedelta(days=1))
+        if day > need.last:
+            break
+    if day <= need.last:
+        spans.append((day, need.last))
+    spans = [(first, last) for first, last in spans if first <= last]
+    if need.key.kind in ("bars", "index"):
+        spans = [span for span in spans if len(calendar.sessions(*span))]
+    return spans
+
+
+def requests(need: Need, records: Sequence[RawRecord]) -> list[Span]:
+    """Return the spans to ask a vendor for, so that nothing of a need is missing afterwards.
+
+    News is asked for by calendar year, so that a long back-fill keeps what it has got; bars and series in one span from
+    a little before the first missing day.
+    """
+    spans = missing(need, records)
+    if not spans:
+        return []
+    if need.reach is not None:
+        return [(EVERYTHING, need.reach)]
+    if need.key.kind == "news":
+        return [part for span in spans for part in _by_year(*span)]
+    known = any(record.first < spans[0][0] for record in records)
+    return [(spans[0][0] - OVERLAP if known else spans[0][0], spans[-1][1])]
+
+
+def _by_year(first: date, last: date) -> Iterator[Span]:
+    for year in range(first.year, last.year + 1):
+        yield max(first, date(year, 1, 1)), min(last, date(year, 12, 31))
+
+
+def incomplete(feed: str, lacking: Sequence[tuple[Need, Sequence[Span]]]) -> IncompleteDataError:
+    """Return the error about raw data that is not there: it names symbols, days and what to do."""
+    first = min(spans[0][0] for _, spans in lacking)
+    last = max(spans[-1][1] for _, spans in lacking)
+    symbols = list(dict.fromkeys(need.key.name for need, _ in lacking))
+    named = ", ".join(
+        f"{need.key.name} {' and '.join(f'{a} to {b}' for a, b in spans)}" for need, spans in lacking[:_NAMED]
+    )
+    rest = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
+    return IncompleteDataError(
+        f"Raw data of {len(symbols)} names is not there: {named}{rest}.",
+        todo=f"materialise {feed} for {first.year} to {last.year}; it fetches what is missing only.",
+        source=feed,
+        symbol=symbols[0],
+    )

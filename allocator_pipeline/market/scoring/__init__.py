@@ -1,0 +1,1 @@
+"""What texts are scored by, and the memory of scores."""

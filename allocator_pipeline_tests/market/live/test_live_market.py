@@ -1,0 +1,170 @@
+"""The live market through its vendors on loopback: the same tables as from files, complete or refused, and safe."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import strategies as st
+
+from allocator_pipeline.config import LiveConfig
+from allocator_pipeline.defs.downloads import download_years, raw_coverage
+from allocator_pipeline.errors import ConfigurationError, IncompleteDataError, NotEnoughDataError, VendorError
+from allocator_pipeline.market.live.market import LiveMarket
+from allocator_pipeline.market.live.needs import feeds_of
+from allocator_pipeline.market.raw import RawStore
+from allocator_pipeline_tests.vendors.small import SYMBOLS, YEARS, fetch, live_market, made_up, write_files
+from allocator_pipeline_tests.vendors.together import SECRETS, Vendors, write_candidates
+from allocator_pipeline_tests.vendors.truth import Truth
+
+
+@pytest.fixture(scope="module")
+def truth() -> Truth:
+    return made_up(1, [(0, 100, "split"), (1, 200, "dividend"), (2, 300, "split"), (2, 301, "dividend")])
+
+
+@pytest.fixture(scope="module")
+def vendors(truth):
+    with Vendors(truth) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def environment(vendors, monkeypatch):
+    for name, value in vendors.env.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def fetched(vendors, tmp_path_factory) -> Path:
+    """Return a folder in which everything has been downloaded."""
+    folder = tmp_path_factory.mktemp("fetched")
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in vendors.env.items():
+            patched.setenv(name, value)
+        assert fetch(live_market(vendors, folder)) == 15 + 15 + 30 + 15 + 6
+    return folder
+
+
+@settings(
+    max_examples=3,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)  # each example is a back-fill of two years: to shrink one would take minutes
+@given(
+    st.integers(0, 2**32 - 1),
+    st.lists(st.tuples(st.integers(0, 14), st.integers(1, 500), st.sampled_from(["split", "dividend"])), max_size=12),
+    st.sampled_from(["edgar", "alphavantage"]),
+)
+@example(10207680, [], "edgar")  # an article on New Year's Day, before the first session
+def test_files_and_live_give_the_same_tables(tmp_path_factory, seed, actions, vendor):
+    folder, told = tmp_path_factory.mktemp("same"), made_up(seed, actions)
+    files = write_files(told, folder / "files")
+    with Vendors(told) as started, pytest.MonkeyPatch.context() as patched:
+        for name, value in started.env.items():
+            patched.setenv(name, value)
+        live = live_market(started, folder, fundamentals=vendor)
+        fetch(live)
+    for year in YEARS:
+        ours, theirs = live.prices(year), files.prices(year)
+        pd.testing.assert_frame_equal(ours.drop(columns="adj_close"), theirs.drop(columns="adj_close"))
+        np.testing.assert_allclose(ours["adj_close"], theirs["adj_close"], rtol=1e-12)
+        ours, theirs = live.sentiment(year), files.sentiment(year)
+        pd.testing.assert_frame_equal(ours.drop(columns="scorer"), theirs.drop(columns="scorer"))
+        assert set(ours["scorer"].str.slice(0, 5)) == {"vader"}
+        ours, theirs = live.fundamentals(year), files.fundamentals(year)
+        pd.testing.assert_frame_equal(ours.drop(columns="source"), theirs.drop(columns="source"))
+        assert set(ours["source"]) == {vendor}
+        assert live.price_doubts(year).empty
+        assert live.restatements(year).empty
+
+
+def test_a_second_run_asks_nothing_and_needs_no_keys(vendors, fetched, monkeypatch):
+    asked = vendors.asked
+    for name in SECRETS:
+        monkeypatch.delenv(name)
+    assert fetch(live_market(vendors, fetched)) == 0
+    assert vendors.asked == asked
+
+
+def test_tables_are_made_without_a_network(vendors, fetched):
+    asked = vendors.asked
+    market = live_market(vendors, fetched)
+    assert len(market.prices(2018)) == 251 * 15
+    assert market.coverage().symbols == tuple(SYMBOLS)
+    assert not market.macro(2019).empty
+    assert len(market.fixed_universe()) == 15
+    assert vendors.asked == asked
+
+
+def test_what_is_not_there_is_refused_with_symbols_days_and_what_to_do(vendors, tmp_path):
+    market = live_market(vendors, tmp_path)
+    for table in (market.prices, market.sentiment, market.fundamentals, market.macro):
+        with pytest.raises(IncompleteDataError, match="is not there") as caught:
+            table(2019)
+        assert caught.value.source in feeds_of(market.config)
+        assert "materialise" in caught.value.todo
+        assert "2019-12-31" in caught.value.problem
+    with pytest.raises(NotEnoughDataError):
+        market.prices(2020)
+
+
+def test_a_year_does_not_depend_on_later_ones(vendors, fetched, tmp_path):
+    market, whole = live_market(vendors, tmp_path), live_market(vendors, fetched)
+    fetch(market, YEARS[:1])
+    pd.testing.assert_frame_equal(market.prices(2018), whole.prices(2018))
+    pd.testing.assert_frame_equal(market.sentiment(2018), whole.sentiment(2018))
+    pd.testing.assert_frame_equal(market.fundamentals(2018), whole.fundamentals(2018))
+    with pytest.raises(IncompleteDataError, match="2019-01-01 to 2019-12-31"):
+        market.prices(2019)
+    fetch(market)
+    pd.testing.assert_frame_equal(market.prices(2018), whole.prices(2018))
+    pd.testing.assert_frame_equal(market.prices(2019), whole.prices(2019))
+
+
+def test_a_candidate_that_is_added_later_is_all_that_is_asked_for(vendors, fetched, tmp_path):
+    more = write_candidates(tmp_path / "more.csv", {**vendors.ciks, "S99": "0000009999"})
+    market = live_market(vendors, fetched)
+    market = LiveMarket(replace(market.config, candidates=more), market.raw, market.scores)
+    asked = vendors.asked
+    with pytest.raises(VendorError, match="1 of the symbols of yahoo_bars failed: S99"):
+        download_years(market, "yahoo_bars", ["2018", "2019"])
+    assert vendors.asked == asked + 1
+    with pytest.raises(IncompleteDataError, match="S99 2018-01-01 to 2019-12-31"):
+        market.prices(2019)
+
+
+def test_a_listing_that_begins_later_is_not_asked_for_before(vendors, fetched, tmp_path):
+    rows = (fetched / "candidates.csv").read_text().replace("S14,1990-01-01", "S14,2019-03-04")
+    later = tmp_path / "later.csv"
+    later.write_text(rows)
+    market = live_market(vendors, fetched)
+    fewer = RawStore(tmp_path / "raw")
+    market = LiveMarket(replace(market.config, candidates=later, second_source=False), fewer, market.scores)
+    download_years(market, "yahoo_bars", ["2018"])
+    assert set(market.prices(2018)["symbol"]) == set(SYMBOLS[:-1])
+    assert market.price_doubts(2018).empty
+    download_years(market, "yahoo_bars", ["2019"])
+    bars = market.prices(2019)
+    assert bars.loc[bars["symbol"] == "S14", "date"].min() == pd.Timestamp("2019-03-04")
+
+
+def test_coverage_of_raw_data_is_told_by_symbol_and_year(vendors, tmp_path):
+    market = live_market(vendors, tmp_path)
+    download_years(market, "alpaca_bars", ["2018"])
+    shares, tables = raw_coverage(market, "alpaca_bars", ["2018", "2019"], ["2019"])
+    assert shares.loc["S00"].tolist() == [1.0, 0.0]
+    assert (tables["2019"]["there"] == 0).all()
+    assert (tables["2019"]["due"] == 365).all()
+
+
+def test_too_few_candidates_are_refused_at_once(vendors, tmp_path):
+    few = write_candidates(tmp_path / "few.csv", dict(list(vendors.ciks.items())[:14]))
+    with pytest.raises(ConfigurationError, match="14 stocks"):
+        LiveMarket(LiveConfig(few, start=date(2018, 1, 1)), RawStore(tmp_path), tmp_path / "s.sqlite")
