@@ -13,7 +13,7 @@ from datetime import date, timedelta
 import pandas as pd
 
 from allocator_pipeline.clients.answer import Answer
-from allocator_pipeline.clients.endpoint import endpoint
+from allocator_pipeline.clients.question import endpoint
 from allocator_pipeline.errors import IncompleteDataError, UnsafeNameError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.live.chart import read_chart, yahoo_ticker
