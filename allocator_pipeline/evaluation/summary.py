@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from allocator_pipeline.config import ALLOCATORS, ANCHOR
+from allocator_pipeline.config import ALLOCATORS
 from allocator_pipeline.errors import NotEnoughDataError
 from allocator_pipeline.evaluation.performance import TIE, alike
 from allocator_pipeline.evaluation.walk_forward import POLICY, check_format
@@ -280,25 +280,6 @@ def signed(difference: Mapping[str, Any] | None) -> str:
     if difference is None:
         return "-"
     return f"{plus(difference['estimate'])} [{plus(difference['low'])},{plus(difference['high'])}]"
-
-
-def break_even_words(series: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> str:
-    """Say at what cost a series grows like equal weight: ``"37 bps"``, or why there is none; nothing of itself.
-
-    Parameters
-    ----------
-    series : mapping
-        ``metrics`` and ``cost_levels``, as `performance.performance` returns them.
-    others : mapping of str to dict
-        Series over the same weeks, equal weight among them.
-    """
-    if series is others[ANCHOR]:
-        return ""
-    bps = series["metrics"].get("break_even_bps")
-    if bps is not None:
-        return f"{bps:.0f} bps"
-    ahead = series["cost_levels"]["0"]["cagr"] - others[ANCHOR]["cost_levels"]["0"]["cagr"]
-    return "ahead at any cost" if ahead > TIE else "not ahead even without costs"
 
 
 def plus(value: float) -> str:

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from allocator_pipeline.evaluation.evidence import TRIES
-from allocator_pipeline.evaluation.plots import line_picture
 from allocator_pipeline.evaluation.report.estimates import Tries
 from allocator_pipeline.evaluation.significance import narrow_words
 from allocator_pipeline.registry.growth import apart, growth_words
-from allocator_pipeline.registry.ledger import BASELINES, FAILED, NOT_PROVEN, PROVEN, SCORED, TIE, Entry
+from allocator_pipeline.registry.ledger import FAILED, NOT_PROVEN, PROVEN, TIE
 from allocator_pipeline.registry.rules import WORDS
 from allocator_pipeline.registry.verdicts import Verdict
 
@@ -108,40 +107,6 @@ def gate_words(gate: Mapping[str, Any] | None) -> str:
         words for name, words in (("proof_to_promote", "a promotion"), ("proof_to_serve", "being served")) if gate[name]
     ]
     return f"the badge is needed for {' and for '.join(demands)}" if demands else "the badge is needed for nothing"
-
-
-def evidence_picture(entries: Iterable[Entry], allocator: str) -> str:
-    """Draw the scores z of an allocator's tries against their thresholds, as a markdown image.
-
-    Parameters
-    ----------
-    entries : iterable of Entry
-        The ledger, or a part of it; tries of others, ties and failures, which have no threshold, are left out.
-    allocator : str
-    """
-    own = [entry for entry in entries if entry.allocator == allocator]
-    scored = [entry for entry in own if entry.verdict in SCORED]
-    if not scored:
-        return _unscored(own)
-    lines = {
-        f"{measure} against {WORDS[name]}": [entry.against[name][key] for entry in scored]
-        for name in BASELINES
-        for measure, key in (("z", "z"), ("threshold", "threshold"))
-    }
-    span = (f"try {scored[0].number}", f"try {scored[-1].number}")
-    return line_picture(lines, span, "evidence z and the threshold it must exceed, by try")
-
-
-def _unscored(tries: Sequence[Entry]) -> str:
-    """Say why there is no threshold to draw: nothing was tried, or what was tied or failed."""
-    if not tries:
-        return "Nothing has been tried yet."
-    counts = {
-        kind: sum(entry.verdict == verdict for entry in tries)
-        for verdict, kind in ((TIE, "a tie with a baseline"), (FAILED, "without results"))
-    }
-    told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-    return f"No threshold to draw: of {len(tries)} {'try' if len(tries) == 1 else 'tries'}, {told}."
 
 
 def _title(verdict: Verdict) -> str:

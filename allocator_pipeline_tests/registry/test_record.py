@@ -8,7 +8,8 @@ import re
 import pytest
 
 from allocator_pipeline.registry import orders, promotion
-from allocator_pipeline.registry.record import badge_words, case, court_record, evidence_picture, gate_words
+from allocator_pipeline.registry.evidence_plot import evidence_picture
+from allocator_pipeline.registry.record import badge_words, case, court_record, gate_words
 from allocator_pipeline_tests.registry.conftest import best_and_worst, make_ruling, rivals
 
 

@@ -8,8 +8,9 @@ from allocator_pipeline.defs.metadata import fields, markdown
 from allocator_pipeline.defs.partitions import Partitions
 from allocator_pipeline.defs.promotion import champion_badge, follow_order, history_table, judge_pending, newest_paper
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
+from allocator_pipeline.registry.evidence_plot import evidence_picture
 from allocator_pipeline.registry.ledger import FAILED
-from allocator_pipeline.registry.record import court_record, evidence_picture, gate_words
+from allocator_pipeline.registry.record import court_record, gate_words
 from allocator_pipeline.registry.verdicts import Verdict
 
 

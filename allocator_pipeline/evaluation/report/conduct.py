@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
+from allocator_pipeline.config import ANCHOR
 from allocator_pipeline.evaluation import charts
 from allocator_pipeline.evaluation.page import chart, table
+from allocator_pipeline.evaluation.performance import TIE
 from allocator_pipeline.evaluation.report import over_time, side_by_side
 from allocator_pipeline.evaluation.report.estimates import Tries, sharpe_charts
 from allocator_pipeline.evaluation.report.section import Section, Summaries, groups, labelled, note, without_summary
-from allocator_pipeline.evaluation.summary import Row, break_even_words, percent
+from allocator_pipeline.evaluation.summary import Row, percent
 
 
 def weights(policies: Sequence[Row]) -> Section:
@@ -55,7 +58,7 @@ def _cagr_by_cost(summaries: Summaries, tries: Tries) -> str:
         [
             label,
             *(percent(one["cost_levels"][level]["cagr"]) for level in levels),
-            escape(break_even_words(one, summary["series"])),
+            escape(_break_even_words(one, summary["series"])),
         ]
         for label, _, one, summary in shown
     ]
@@ -65,6 +68,25 @@ def _cagr_by_cost(summaries: Summaries, tries: Tries) -> str:
         f"{tries.words()}; another cost moves the CAGR and its interval alike."
     )
     return table(header, body, groups([name for _, name, _, _ in shown])) + note(remark)
+
+
+def _break_even_words(series: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say at what cost a series grows like equal weight: ``"37 bps"``, or why there is none; nothing of itself.
+
+    Parameters
+    ----------
+    series : mapping
+        ``metrics`` and ``cost_levels``, as `performance.performance` returns them.
+    others : mapping of str to dict
+        Series over the same weeks, equal weight among them.
+    """
+    if series is others[ANCHOR]:
+        return ""
+    bps = series["metrics"].get("break_even_bps")
+    if bps is not None:
+        return f"{bps:.0f} bps"
+    ahead = series["cost_levels"]["0"]["cagr"] - others[ANCHOR]["cost_levels"]["0"]["cagr"]
+    return "ahead at any cost" if ahead > TIE else "not ahead even without costs"
 
 
 def response(allocators: Sequence[str], summaries: Summaries) -> Section:

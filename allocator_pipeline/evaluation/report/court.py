@@ -106,9 +106,8 @@ def table_note(verdicts: Verdicts, tries: Tries) -> str:
     proven = [name for name, one in now.items() if one.proven]
     champions_now = f"Champions proven (of {len(now)}): {', '.join(proven) or 'none'}." if now else "No champion yet."
     fixed = f"baselines are {FIXED_RULE.words()} each, ref. is {FIXED_RECIPE.words()}"
-    return (
-        f"Brackets hold 95 % intervals, report.html those of CAGR. Policies {tries.words()}; {fixed}.\n{champions_now}"
-    )
+    intervals = "Brackets hold 95 % intervals; those of CAGR are in report.html."
+    return f"{intervals}\nPolicies {tries.words()}; {fixed}.\n{champions_now}"
 
 
 def champions(verdicts: Verdicts, tries: Tries) -> Section:
