@@ -17,6 +17,7 @@ from allocator_pipeline.defs.downloads import download_years, raw_coverage
 from allocator_pipeline.errors import ConfigurationError, IncompleteDataError, NotEnoughDataError, VendorError
 from allocator_pipeline.market.live.market import LiveMarket
 from allocator_pipeline.market.live.needs import feeds_of
+from allocator_pipeline.market.membership import membership_of
 from allocator_pipeline.market.raw import RawStore
 from allocator_pipeline_tests.vendors.small import SYMBOLS, YEARS, fetch, live_market, made_up, write_files
 from allocator_pipeline_tests.vendors.together import SECRETS, Vendors, write_candidates
@@ -140,6 +141,21 @@ def test_a_candidate_that_is_added_later_is_all_that_is_asked_for(vendors, fetch
         market.prices(2019)
 
 
+def test_a_ticker_that_changes_hands_gives_each_company_its_own_days(vendors, tmp_path):
+    market = live_market(vendors, tmp_path)
+    rows = (tmp_path / "candidates.csv").read_text().replace("S14,1990-01-01,,S14", "S14,1990-01-01,2019-06-28,S14")
+    (tmp_path / "candidates.csv").write_text(f"{rows}LATER,2019-09-03,,S14,\n")
+    market = LiveMarket(market.config, market.raw, market.scores)
+    fetch(market)
+    bars, news = market.prices(2019), market.sentiment(2019)
+    days = {symbol: group["date"] for symbol, group in bars.groupby("symbol")}
+    assert days["S14"].max() == pd.Timestamp("2019-06-28")
+    assert days["LATER"].min() == pd.Timestamp("2019-09-03")
+    assert news.loc[news["symbol"] == "S14", "published_at"].max() < pd.Timestamp("2019-06-29 04:00", tz="UTC")
+    assert news.loc[news["symbol"] == "LATER", "published_at"].min() >= pd.Timestamp("2019-09-03 04:00", tz="UTC")
+    assert membership_of(market.listings).members(date(2019, 7, 1)) == set(SYMBOLS[:-1])
+
+
 def test_a_listing_that_begins_later_is_not_asked_for_before(vendors, fetched, tmp_path):
     rows = (fetched / "candidates.csv").read_text().replace("S14,1990-01-01", "S14,2019-03-04")
     later = tmp_path / "later.csv"
@@ -153,6 +169,36 @@ def test_a_listing_that_begins_later_is_not_asked_for_before(vendors, fetched, t
     download_years(market, "yahoo_bars", ["2019"])
     bars = market.prices(2019)
     assert bars.loc[bars["symbol"] == "S14", "date"].min() == pd.Timestamp("2019-03-04")
+
+
+def test_a_week_later_only_that_week_is_asked_for_and_nothing_known_changes(vendors, tmp_path):
+    goes_on = replace(live_market(vendors, tmp_path).config, end=None)
+
+    def on(saturday: str) -> LiveMarket:
+        now = pd.Timestamp(f"{saturday} 06:00", tz="America/New_York")
+        return LiveMarket(goes_on, RawStore(tmp_path / "raw"), tmp_path / "scores.sqlite", now=now)
+
+    first, second = on("2019-06-08"), on("2019-06-15")
+    assert (first.coverage().last_session, second.coverage().last_session) == (date(2019, 6, 7), date(2019, 6, 14))
+    fetch(first)
+    tables = [first.prices(2019), first.sentiment(2019), first.fundamentals(2019)]
+    assert tables[0]["date"].max() == pd.Timestamp("2019-06-07")
+    with pytest.raises(IncompleteDataError, match="2019-06-08 to 2019-06-14"):
+        second.prices(2019)
+
+    before = [len(one.requests) for one in vendors.servers.values()]
+    assert fetch(second) == 4 * 15 + 6
+    asked = [one.requests[count:] for one, count in zip(vendors.servers.values(), before, strict=True)]
+    news = [one.query["start"] for one in asked[1] if one.path.endswith("news")]
+    assert set(news) == {"2019-06-08T04:00:00.000000Z"}
+    for old, new, column in zip(
+        tables,
+        (second.prices(2019), second.sentiment(2019), second.fundamentals(2019)),
+        ("date", "published_at", "known_at"),
+        strict=True,
+    ):
+        assert len(new) > len(old) or column == "known_at"
+        pd.testing.assert_frame_equal(old, new[new[column] <= old[column].max()].reset_index(drop=True))
 
 
 def test_coverage_of_raw_data_is_told_by_symbol_and_year(vendors, tmp_path):
