@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import dagster as dg
@@ -16,6 +17,7 @@ from allocator_pipeline.config import BASELINES, CostConfig, Settings
 from allocator_pipeline.defs.assets import evaluation
 from allocator_pipeline.defs.build import partitions_of
 from allocator_pipeline.defs.resources import StoreResource
+from allocator_pipeline.defs.training import replicate_name
 from allocator_pipeline.evaluation.plots import drawdown_picture, growth_picture, report_table
 from allocator_pipeline.evaluation.report.estimates import Tries
 from allocator_pipeline.registry import promotion
@@ -48,7 +50,7 @@ def told_to_the_ui():
 def report(store, told_to_the_ui, tmp_path, monkeypatch):
     """Materialise the report on a policy that holds some slots, and return it."""
     monkeypatch.setattr("allocator_pipeline.allocators.scheduled.Scheduled", lambda table: Tilted(tuple(table["slot"])))
-    monkeypatch.setattr(evaluation, "stored_policy", lambda store, policy: policy)
+    monkeypatch.setattr(evaluation, "stored_policy", lambda store, value: (value["version"], value["policy"]))
     monkeypatch.setattr(
         dg.AssetExecutionContext, "add_asset_metadata", lambda _, told, **__: told_to_the_ui.update(told)
     )
@@ -56,20 +58,24 @@ def report(store, told_to_the_ui, tmp_path, monkeypatch):
     asset = next(each for each in assets if each.key == dg.AssetKey("eval_reports"))
     tables = {f"{name}|{YEAR}": pd.DataFrame({"slot": [at, at + 1]}) for at, name in enumerate(BASELINES)}
 
-    def make(slots: tuple[int, ...]) -> dict:
+    def make(slots: tuple[int, ...], seed: int = 42, shown: bool = False) -> dict:
         policy = {
             "policy.safetensors": save({"weights": np.arange(64, dtype=np.float32)}),
             "policy.json": json.dumps({"slots": slots}).encode(),
         }
-        artifact = Artifact(Identity("policy", "ppo_lstm", "2015-12-28", {"slots": list(slots)}, "0" * 64), policy)
+        identity = Identity("policy", "ppo_lstm", "2015-12-28", {"slots": list(slots), "seed": seed}, "0" * 64)
+        artifact = Artifact(identity, policy)
         store.models.save(artifact)
+        if shown:
+            store.models.save(Artifact(replace(identity, name=replicate_name("ppo_lstm", seed)), policy))
+        trained = {"name": "ppo_lstm", "version": artifact.version, "policy": Tilted(slots)}
         context = dg.build_asset_context(partition_key=KEY)
         market = SimpleNamespace(settings=SimpleNamespace(costs=CostConfig()), context=CONTEXT)
         return asset(
             context,
             market=market,
             store=store,
-            trained_policies=Stored({f"ppo_lstm|{YEAR - 1}": (artifact.version, Tilted(slots))}),
+            trained_policies=Stored({f"ppo_lstm|{YEAR - 1}": trained}),
             reference_policies=Stored(),
             state_tensors=Stored({f"lstm|{YEAR}": STATES}),
             baseline_weights=Stored(tables),
@@ -95,3 +101,8 @@ def test_the_ui_shows_the_year_alone_beside_the_walk_forward(report, told_to_the
         assert told_to_the_ui[f"{prefix}growth"].value == growth_picture(made, section)
         assert told_to_the_ui[f"{prefix}drawdown"].value == drawdown_picture(made, section)
     assert sum(len(str(item)) for item in told_to_the_ui.values()) < 60_000  # the event log keeps every report's
+
+
+def test_a_report_on_a_policy_that_was_shown_as_a_replicate_says_so(store, report):
+    assert report((0, 1, 4))["seen_as_replicates"] == []
+    assert report((2, 3, 5), seed=7, shown=True)["seen_as_replicates"] == [YEAR]
