@@ -19,8 +19,8 @@ def test_each_name_opens_its_market():
     assert isinstance(open_market(Settings(market="simulated", simulated=simulated)), SimulatedMarket)
 
 
-def test_live_is_not_available_yet():
-    with pytest.raises(ConfigurationError, match=r"not available yet.*sample, files or simulated"):
+def test_live_needs_a_list_of_candidates():
+    with pytest.raises(ConfigurationError, match="ALLOCATOR_LIVE_CANDIDATES"):
         open_market(Settings(market="live"))
 
 

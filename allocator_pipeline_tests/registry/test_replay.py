@@ -78,7 +78,7 @@ def test_a_verdict_of_an_older_format_is_one_of_another_version_and_no_edited_on
     assert found.status == "of another version"
     assert found.why == (
         f"its format is 1, that of this version {FORMAT}: not compared is evidence.duel.deflated, evidence.format, "
-        "evidence.seen_as_replicates"
+        "evidence.growth, evidence.seen_as_replicates"
     )
     assert "no states were given" in replay(heard)[2].why
     other_method = {**third.evidence["duel"], "deflated": {"probability": 0.5}}  # as another version computed it
