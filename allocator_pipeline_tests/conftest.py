@@ -7,6 +7,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
 
 import pytest
+from hypothesis import settings
+
+# The same examples each time, so that a run that passed passes again; `--hypothesis-profile=default` draws new ones.
+settings.register_profile("repeatable", derandomize=True, print_blob=True)
+settings.load_profile("repeatable")
 
 ROOT = Path(__file__).parents[1]
 
