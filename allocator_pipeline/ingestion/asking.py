@@ -9,12 +9,12 @@ from typing import Any
 
 from allocator_pipeline.clients.answer import Answer
 from allocator_pipeline.clients.edgar import read_tickers
-from allocator_pipeline.errors import IncompleteDataError
+from allocator_pipeline.errors import IncompleteDataError, MarketDataError
 from allocator_pipeline.market.live.bars import require_joined
 from allocator_pipeline.market.live.history import by_present_ticker
 from allocator_pipeline.market.live.market import LiveMarket
 from allocator_pipeline.market.live.needs import Need
-from allocator_pipeline.market.raw import RawKey, RawStore
+from allocator_pipeline.market.raw import RawKey
 
 Ask = Callable[[Need, date, date], Answer]
 """Asks a vendor about the days from a first to a last one, both included."""
@@ -82,9 +82,17 @@ def asking(feed: str, client: Any, market: LiveMarket) -> Ask:
         return bars
     if feed == "edgar_facts":
         numbers: dict[str, str] = {}
-        return lambda need, first, last: client.facts(_number(need, client, market.raw, numbers))
+        return lambda need, first, last: client.facts(_number(need, client, market, numbers))
     if feed == "alphavantage_statements":
-        return lambda need, first, last: client.statement(need.key.kind, need.asked)
+
+        def statement(need: Need, first: date, last: date) -> Answer:
+            _require_present(
+                need, market, "Alpha Vantage", "take fundamentals from EDGAR, which asks by a company's number"
+            )
+            answer: Answer = client.statement(need.key.kind, need.asked)
+            return answer
+
+        return statement
     if feed == "fred_series":
         return lambda need, first, last: client.observations(need.asked, first, last)
     if feed == "alpaca_news":
@@ -92,14 +100,28 @@ def asking(feed: str, client: Any, market: LiveMarket) -> Ask:
     return lambda need, first, last: client.bars(need.asked, first, last)
 
 
-def _number(need: Need, client: Any, store: RawStore, numbers: dict[str, str]) -> str:
+def _require_present(need: Need, market: LiveMarket, vendor: str, todo: str) -> None:
+    """Refuse to ask by the ticker of a listing that has ended: it may mean another company today."""
+    end = market.by_symbol[need.key.name][-1].last
+    if end is not None and end < market.settled:
+        raise MarketDataError(
+            f"{vendor} would be asked for the ticker {need.asked}, whose listing ended on {end}: it may mean another "
+            "company today.",
+            todo=f"{todo}, or leave the symbol out of the candidates.",
+            source=vendor,
+            symbol=need.key.name,
+        )
+
+
+def _number(need: Need, client: Any, market: LiveMarket, numbers: dict[str, str]) -> str:
     """Return a company's number, looked up in the SEC's list of today's tickers where the candidates name none."""
     if need.asked.isdecimal():
         return need.asked
+    _require_present(need, market, "The SEC", "give the company's number in the column cik of the candidates")
     if not numbers:
         answer = client.tickers()
         day = answer.fetched_at.date()
-        store.put(TICKERS, answer.body, fetched_at=answer.fetched_at, first=day, last=day, request=answer.request)
+        market.raw.put(TICKERS, answer.body, fetched_at=answer.fetched_at, first=day, last=day, request=answer.request)
         numbers.update(read_tickers(answer.body))
     number = numbers.get(need.asked, numbers.get(need.asked.replace(".", "-")))
     if number is None:

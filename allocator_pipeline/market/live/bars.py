@@ -14,7 +14,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from allocator_pipeline.errors import IncompleteDataError
+from allocator_pipeline.errors import IncompleteDataError, MarketDataError
 from allocator_pipeline.market.live.adjust import growth
 from allocator_pipeline.market.live.chart import AGREEMENT, BAR, Chart, read_chart, yahoo_ticker
 from allocator_pipeline.market.membership import Listing
@@ -68,6 +68,8 @@ def daily_bars(store: RawStore, symbol: str, listings: Sequence[Listing]) -> Dai
         If a file of the raw data cannot be trusted.
     VendorError, IncompleteDataError
         If an answer cannot be read, though it was kept.
+    MarketDataError
+        If an answer has bars from after the end of the last listing.
     """
     known, differences = _fold(_charts(store, symbol), listings)
     told = known.reset_index(names="date").melt("date", ["dividend", "split"], "kind", "value")
@@ -93,6 +95,8 @@ def require_joined(
     ------
     IncompleteDataError
         Naming symbol and date.
+    MarketDataError
+        As `daily_bars`.
     """
     known, _ = _fold(_charts(store, symbol), listings)
     chart = read_chart(body, fetched_at)
@@ -129,12 +133,27 @@ def _fold(charts: Iterable[Chart], listings: Sequence[Listing]) -> tuple[pd.Data
 
 def _inside(chart: Chart, listings: Sequence[Listing]) -> pd.DataFrame:
     days = chart.sessions.index
+    _require_end(chart, listings[-1])
     inside = pd.Series(False, index=days)
     for listing in listings:
         if yahoo_ticker(listing.ticker) == chart.ticker:
             last = days[-1] if listing.last is None else pd.Timestamp(listing.last)
             inside |= (days >= pd.Timestamp(listing.first)) & (days <= last)
     return chart.sessions[inside]
+
+
+def _require_end(chart: Chart, listing: Listing) -> None:
+    """Refuse a chart that goes on after the listing has ended: its ticker may have been given away."""
+    last = chart.sessions.index[-1].date()
+    if listing.last is None or yahoo_ticker(listing.ticker) != chart.ticker or last <= listing.last:
+        return
+    raise MarketDataError(
+        f"Yahoo has bars of {listing.ticker} up to {last}, but the listing ends on {listing.last}: that ticker means "
+        "another company today, or the listing goes on.",
+        todo="mend the column to of the candidates, or leave the symbol out: Yahoo no longer has what it meant then.",
+        source=SOURCE,
+        symbol=listing.symbol,
+    )
 
 
 def _joined(known: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:

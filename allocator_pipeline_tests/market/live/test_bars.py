@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from allocator_pipeline import schemas
-from allocator_pipeline.errors import IncompleteDataError
+from allocator_pipeline.errors import IncompleteDataError, MarketDataError
 from allocator_pipeline.market.live.adjust import adjusted
 from allocator_pipeline.market.live.bars import DailyBars, daily_bars, require_joined
 from allocator_pipeline.market.membership import Listing
@@ -196,3 +197,23 @@ def test_a_live_bar_is_left_for_later(tmp_path):
     found = history(store)
     assert found.bars["close"].iloc[-1] == pytest.approx(truth.sessions["close"].iloc[20], rel=1e-6)
     assert found.rewritten.empty
+
+
+def test_a_chart_that_goes_on_after_the_listing_is_another_companys():
+    truth = Truth.drawn(3, 40, {}, {})
+    days, now = truth.sessions.index, truth.moment(39)
+    body, when = truth.answer(0, now), now.to_pydatetime()
+    empty = RawStore(Path("nowhere"))
+    ended = Listing("OLD", "ACME", days[0].date(), days[29].date())
+
+    with pytest.raises(MarketDataError, match=f"up to {days[39].date()}, but the listing ends on {days[29].date()}"):
+        require_joined(empty, "OLD", [ended], body, when)
+    require_joined(empty, "OLD", [replace(ended, last=days[39].date())], body, when)
+
+
+def test_a_kept_chart_that_goes_on_after_the_listing_is_not_read(tmp_path):
+    truth, store = Truth.drawn(3, 40, {}, {}), RawStore(tmp_path)
+    keep(store, truth.answer(0, truth.moment(39)), truth.moment(39))
+    ended = Listing("ACME", "ACME", LISTINGS[0].first, truth.sessions.index[29].date())
+    with pytest.raises(MarketDataError, match="another company today"):
+        daily_bars(store, "ACME", [ended])

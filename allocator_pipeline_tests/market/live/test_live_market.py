@@ -18,7 +18,7 @@ from allocator_pipeline.errors import ConfigurationError, IncompleteDataError, N
 from allocator_pipeline.market.live.market import LiveMarket
 from allocator_pipeline.market.live.needs import feeds_of
 from allocator_pipeline.market.membership import membership_of
-from allocator_pipeline.market.raw import RawStore
+from allocator_pipeline.market.raw import RawKey, RawStore
 from allocator_pipeline_tests.vendors.small import SYMBOLS, YEARS, fetch, live_market, made_up, write_files
 from allocator_pipeline_tests.vendors.together import SECRETS, Vendors, write_candidates
 from allocator_pipeline_tests.vendors.truth import Truth
@@ -146,11 +146,12 @@ def test_a_ticker_that_changes_hands_gives_each_company_its_own_days(vendors, tm
     rows = (tmp_path / "candidates.csv").read_text().replace("S14,1990-01-01,,S14", "S14,1990-01-01,2019-06-28,S14")
     (tmp_path / "candidates.csv").write_text(f"{rows}LATER,2019-09-03,,S14,\n")
     market = LiveMarket(market.config, market.raw, market.scores)
-    fetch(market)
-    bars, news = market.prices(2019), market.sentiment(2019)
-    days = {symbol: group["date"] for symbol, group in bars.groupby("symbol")}
-    assert days["S14"].max() == pd.Timestamp("2019-06-28")
-    assert days["LATER"].min() == pd.Timestamp("2019-09-03")
+    with pytest.raises(VendorError, match=r"1 of the symbols of yahoo_bars failed: S14.*means another company today"):
+        download_years(market, "yahoo_bars", ["2018", "2019"])
+    download_years(market, "alpaca_news", ["2018", "2019"])
+    bars, news = RawKey("yahoo", "bars", "S14"), market.sentiment(2019)
+    assert market.raw.records(bars) == [], "what Yahoo has under the ticker is about the other company"
+    assert len(market.raw.records(replace(bars, name="LATER"))) == 1
     assert news.loc[news["symbol"] == "S14", "published_at"].max() < pd.Timestamp("2019-06-29 04:00", tz="UTC")
     assert news.loc[news["symbol"] == "LATER", "published_at"].min() >= pd.Timestamp("2019-09-03 04:00", tz="UTC")
     assert membership_of(market.listings).members(date(2019, 7, 1)) == set(SYMBOLS[:-1])
