@@ -17,6 +17,9 @@ from allocator_pipeline.market.raw import RawStore
 ENOUGH = 10
 """So many symbols that fail in a row mean that the vendor is down; the others are then not asked for."""
 
+TOLD = 3
+"""So many failures are told in full at the end; each has had a line of its own before."""
+
 
 @dataclass(frozen=True)
 class Downloaded:
@@ -85,7 +88,7 @@ def download(
         return Downloaded(0, (), 0)
     ask, start = open_ask(), time.monotonic()
     done: list[str] = []
-    failures: dict[str, AllocatorError] = {}
+    failures: dict[str, tuple[Span, AllocatorError]] = {}
     size, in_a_row, left, told = 0, 0, len(open_questions), 0.0
     for symbol, group in groupby(open_questions, key=lambda question: question[0].key.name):
         if in_a_row >= ENOUGH:
@@ -106,13 +109,14 @@ def download(
             raise
         except VendorRefusedError as refusal:
             raise VendorRefusedError(
-                f"{refusal.problem} {left} of {len(open_questions)} questions of {feed} are open.",
+                f"{refusal.problem} That was about {first} to {last}; {left} of {len(open_questions)} questions "
+                f"of {feed} are open.",
                 todo=f"{refusal.todo} What has been fetched is kept; run it again for the rest.",
                 source=refusal.source,
                 symbol=symbol,
             ) from None
         except AllocatorError as error:  # what else would be asked about that symbol is left for the next run
-            failures[symbol], in_a_row = error, in_a_row + 1
+            failures[symbol], in_a_row = ((first, last), error), in_a_row + 1
             progress(f"{feed}: {symbol} {first} to {last} failed: {error}")
     if failures:
         raise _failed(feed, failures, len(done), in_a_row >= ENOUGH)
@@ -128,14 +132,15 @@ def _left(done: int, left: int, seconds: float) -> str:
     return f"{left} left, about {remaining}" if left else "all asked"
 
 
-def _failed(feed: str, failures: dict[str, AllocatorError], kept: int, stopped: bool) -> VendorError:
-    """Return one error for all failures: the first as it is, the names of all."""
-    symbol, first = next(iter(failures.items()))
+def _failed(feed: str, failures: dict[str, tuple[Span, AllocatorError]], kept: int, stopped: bool) -> VendorError:
+    """Return one error for all failures: names and days of all, and the first few as they are."""
     rest = f" The others were not asked for, as {ENOUGH} in a row had failed." if stopped else ""
+    named = ", ".join(f"{symbol} {first} to {last}" for symbol, ((first, last), _) in failures.items())
+    told = " ".join(f"{symbol}: {error}" for symbol, (_, error) in list(failures.items())[:TOLD])
     return VendorError(
-        f"{len(failures)} of the symbols of {feed} failed: {', '.join(failures)}. {kept} answers are kept.{rest} "
-        f"The first failure: {first}",
+        f"{len(failures)} of the symbols of {feed} failed: {named}. {kept} answers are kept.{rest} "
+        f"The first of them in full: {told}",
         todo="mend what it says, or run it again later: only what is missing is asked for.",
         source=feed,
-        symbol=symbol,
+        symbol=next(iter(failures)),
     )

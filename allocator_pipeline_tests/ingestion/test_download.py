@@ -71,8 +71,10 @@ def test_one_failure_loses_nothing_else_and_is_named(store):
     with pytest.raises(VendorError) as caught:
         download("yahoo_bars", needs(), store, vendor)
 
-    assert "S03, S07" in caught.value.problem
+    days = f"{FIRST} to {LAST}"
+    assert f"failed: S03 {days}, S07 {days}." in caught.value.problem
     assert "A session is missing" in caught.value.problem
+    assert "Not found" in caught.value.problem
     assert "13 answers are kept" in caught.value.problem
     assert store.names("yahoo", "bars") == [name for name in SYMBOLS if name not in ("S03", "S07")]
     again = Vendor()
@@ -87,6 +89,7 @@ def test_a_refusal_stops_at_once_and_says_what_is_open(store):
 
     assert len(vendor.asked) == 3
     assert caught.value.symbol == "S02"
+    assert f"about {FIRST} to {LAST}" in caught.value.problem
     assert store.names("yahoo", "bars") == ["S00", "S01"]
 
 
