@@ -156,25 +156,6 @@ class RawStore:
         return inside(self.root, key.vendor, key.kind, key.name)
 
 
-class Between(RawStore):
-    """The answers that are about some days, at least in part.
-
-    Parameters
-    ----------
-    root : Path
-    first, last : date
-        Both included.
-    """
-
-    def __init__(self, root: Path, first: date, last: date) -> None:
-        super().__init__(root)
-        self._first, self._last = first, last
-
-    def records(self, key: RawKey) -> list[RawRecord]:
-        """Return what was fetched about something in these days, oldest first."""
-        return [one for one in super().records(key) if one.first <= self._last and one.last >= self._first]
-
-
 def _to_json(record: RawRecord) -> bytes:
     values = asdict(record)
     values.update(

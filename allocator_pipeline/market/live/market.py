@@ -28,7 +28,7 @@ from allocator_pipeline.market.live.needs import (
 from allocator_pipeline.market.live.proceeds import with_proceeds
 from allocator_pipeline.market.live.window import covered_sessions, in_year, settled_session
 from allocator_pipeline.market.membership import by_symbol, read_candidates
-from allocator_pipeline.market.raw import Between, RawStore
+from allocator_pipeline.market.raw import RawStore
 from allocator_pipeline.market.scoring.base import open_scorer
 from allocator_pipeline.market.scoring.cache import ScoreCache
 from allocator_pipeline.market.scoring.scored import scored
@@ -153,9 +153,8 @@ class LiveMarket:
         """
         require_year(self.coverage(), year)
         self._require("alpaca_news", year, since=year)
-        raw = Between(self.raw.root, date(year - 1, 1, 1), date(year, 12, 31))  # a repeat counts within seven days
-        parts = [
-            in_year(articles(raw, symbol, group), "published_at", year, self.last)
+        parts = [  # of all years: one that was changed in a later year has counted in its own
+            in_year(articles(self.raw, symbol, group), "published_at", year, self.last)
             for symbol, group in self.by_symbol.items()
         ]
         together = pd.concat(parts, ignore_index=True)
