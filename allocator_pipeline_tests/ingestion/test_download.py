@@ -39,7 +39,7 @@ class Vendor:
         if need.key.name in self.failures:
             raise self.failures[need.key.name]
         moment = datetime(2021, 1, 4, tzinfo=UTC) + timedelta(seconds=next(self.seconds))
-        return Answer(b"{}", moment, {"path": "/x"})
+        return Answer(b"{}", moment, {"path": f"/x/{need.asked}"})
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ taken to be complete that was not asked for day by day.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from itertools import groupby
 
 from allocator_pipeline.config import LiveConfig
 from allocator_pipeline.errors import IncompleteDataError
@@ -74,6 +75,11 @@ class Need:
     last: date
     reach: date | None = None
 
+    def is_met_by(self, record: RawRecord) -> bool:
+        """Return whether an answer is about what is asked: a symbol's filings may be those of several numbers."""
+        numbered = self.key.vendor == "edgar" and self.asked.isdecimal()
+        return not numbered or self.asked in record.request["path"]
+
 
 def feeds_of(config: LiveConfig) -> tuple[str, ...]:
     """Return the feeds that a configuration uses."""
@@ -129,17 +135,27 @@ def _about(
             days = max(first, listing.first, since), min(last, listing.last or last)
             yield Need(RawKey("alpaca", kind, symbol), listing.ticker, *days)
     elif feed == "edgar_facts":
-        cik = next((listing.cik for listing in reversed(listings) if listing.cik), one.ticker)
-        yield Need(RawKey("edgar", "facts", symbol), cik, start, end, settled)
+        for cik, group in groupby(_numbered(listings), key=lambda listing: listing.cik):
+            spans = list(group)
+            days = max(first, spans[0].first), min(last, spans[-1].last or last)
+            yield Need(RawKey("edgar", "facts", symbol), cik or one.ticker, *days, settled)
     else:
         for kind in STATEMENTS:
             yield Need(RawKey("alphavantage", kind, symbol), one.ticker, start, end, settled)
 
 
+def _numbered(listings: Sequence[Listing]) -> Iterator[Listing]:
+    """Yield listings with a number each: one without has that of the row before, or else the first there is."""
+    number = next((listing.cik for listing in listings if listing.cik), None)
+    for listing in listings:
+        number = listing.cik or number
+        yield replace(listing, cik=number)
+
+
 def missing(need: Need, records: Iterable[RawRecord]) -> list[Span]:
     """Return the spans of a need that none of its key's answers covers, in order; of bars only those with a session."""
     spans, day = [], need.first
-    for first, last in sorted((record.first, record.last) for record in records):
+    for first, last in sorted((record.first, record.last) for record in records if need.is_met_by(record)):
         if first > day:
             spans.append((day, min(first - timedelta(days=1), need.last)))
         day = max(day, last + timedelta(days=1))

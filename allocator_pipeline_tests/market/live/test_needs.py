@@ -48,6 +48,26 @@ def test_filings_are_asked_by_number_and_hold_everything():
     assert len(about("alphavantage_statements")) == 3
 
 
+def test_a_company_that_changed_its_number_is_asked_for_under_both():
+    dis = (
+        Listing("DIS", "DIS", date(1990, 1, 2), date(2019, 3, 19), "0001001039"),
+        Listing("DIS", "DIS", date(2019, 3, 20), cik="0001744489"),
+    )
+
+    def needed(first: date) -> list[Need]:
+        return needs_of("edgar_facts", dis, first, SETTLED, SETTLED)
+
+    old, new = needed(DAY.replace(year=2010))
+    assert (old.asked, old.first, old.last) == ("0001001039", date(2010, 1, 1), date(2019, 3, 19))
+    assert (new.asked, new.first, new.last) == ("0001744489", date(2019, 3, 20), SETTLED)
+    assert [one.asked for one in needed(date(2020, 1, 1))] == ["0001744489"]
+
+    request = {"path": "/api/xbrl/companyfacts/CIK0001744489.json"}
+    whole = RawRecord(new.key, datetime(2023, 7, 1, tzinfo=UTC), *requests(new, [])[0], request, "0")
+    assert missing(new, [whole]) == []
+    assert missing(old, [whole]) == [(old.first, old.last)], "what one company has filed says nothing of the other"
+
+
 def test_nothing_is_needed_outside_the_days_of_a_listing():
     assert about("yahoo_bars", last=date(2011, 12, 31)) == []
     assert [one.asked for one in about("alpaca_news", first=date(2022, 6, 9))] == ["META"]
