@@ -41,8 +41,18 @@ class Downloaded:
 
 
 def todo(needs: Sequence[Need], store: RawStore) -> list[tuple[Need, Span]]:
-    """Return the questions that are open, in order."""
-    return [(need, span) for need in needs for span in requests(need, store.records(need.key))]
+    """Return the questions that are open: first about names of which nothing is there, then about those asked long ago.
+
+    A quota that is used up every day thus comes to all names in turn.
+    """
+    questions: list[tuple[Need, Span]] = []
+    asked: dict[str, str] = {}
+    for need in needs:
+        records = store.records(need.key)
+        questions += [(need, span) for span in requests(need, records)]
+        last = records[-1].fetched_at.isoformat() if records else ""
+        asked[need.key.name] = min(asked.get(need.key.name, last), last)
+    return sorted(questions, key=lambda question: asked[question[0].key.name])
 
 
 def download(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from datetime import UTC, date, datetime, timedelta
 
@@ -16,7 +17,8 @@ from allocator_pipeline.errors import (
     VendorRefusedError,
 )
 from allocator_pipeline.ingestion.download import ENOUGH, download, todo
-from allocator_pipeline.market.live.needs import Need
+from allocator_pipeline.market.live.needs import Need, needs_of
+from allocator_pipeline.market.membership import Listing
 from allocator_pipeline.market.raw import RawKey, RawStore
 
 FIRST, LAST = date(2018, 1, 2), date(2020, 12, 31)
@@ -146,3 +148,32 @@ def test_an_answer_that_holds_everything_is_asked_for_once_a_reach(store):
     download("edgar_facts", need(date(2018, 12, 31), date(2021, 1, 8)), store, Vendor())
     assert todo(need(LAST, date(2021, 1, 8)), store) == []
     assert todo(need(date(2021, 1, 15), date(2021, 1, 15)), store) != []
+
+
+def test_a_free_key_comes_to_every_company_and_an_answer_stays_fresh_for_two_weeks(store):
+    listings = [Listing(name, name, date(1990, 1, 1)) for name in SYMBOLS]
+
+    def on(day: date) -> list[str]:
+        """Return whom a day's 25 requests are spent on."""
+        left, asked = 25, []
+
+        def ask(need: Need, first: date, last: date) -> Answer:
+            nonlocal left
+            if not left:
+                raise VendorRefusedError("The quota is used up.", todo="wait.", source="alphavantage")
+            left -= 1
+            asked.append(need.key.name)
+            seconds = timedelta(seconds=25 - left)
+            return Answer(b"{}", datetime(day.year, day.month, day.day, 22, tzinfo=UTC) + seconds, {})
+
+        needs = needs_of("alphavantage_statements", listings, FIRST, day, day)
+        with contextlib.suppress(VendorRefusedError):
+            download("alphavantage_statements", needs, store, lambda: ask)
+        return asked
+
+    start = date(2026, 11, 2)
+    assert list(dict.fromkeys(on(start))) == SYMBOLS[:9]
+    assert list(dict.fromkeys(on(start + timedelta(1)))) == SYMBOLS[8:], "the one that was cut off goes on first"
+    assert [on(start + timedelta(days)) for days in (2, 7, 14)] == [[], [], []]
+    again = [list(dict.fromkeys(on(start + timedelta(days)))) for days in (15, 16)]
+    assert again == [SYMBOLS[:9], SYMBOLS[8:]]

@@ -46,6 +46,10 @@ OVERLAP = timedelta(days=14)
 """Bars and series are asked for from so long before what is missing: so a rewritten history is seen, two answers can be
 joined, and what a vendor had late is caught up."""
 
+FRESH = timedelta(days=14)
+"""So long Alpha Vantage's statements count as fresh: a free key is good for eight companies a day, and were every answer
+stale the next day, it would never come to the others."""
+
 _NAMED = 5
 """So many names are spelled out in an error."""
 
@@ -141,7 +145,7 @@ def _about(
             yield Need(RawKey("edgar", "facts", symbol), cik or one.ticker, *days, settled)
     else:
         for kind in STATEMENTS:
-            yield Need(RawKey("alphavantage", kind, symbol), one.ticker, start, end, settled)
+            yield Need(RawKey("alphavantage", kind, symbol), one.ticker, start, min(end, settled - FRESH), settled)
 
 
 def _numbered(listings: Sequence[Listing]) -> Iterator[Listing]:
