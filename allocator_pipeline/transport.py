@@ -119,7 +119,7 @@ class PatientTransport(httpx2.BaseTransport):
             else:
                 if response.status_code in REFUSED:
                     refuses, forbids = f"refuses the {self.credential}, or wants one", "does not allow that"
-                    why = refuses if response.status_code == 401 else f"{forbids} with this {self.credential}"
+                    why = refuses if response.status_code == 401 else f"{forbids} with the {self.credential}"
                     raise self._failure(request, why, self.keys, self.refusal)
                 if not self._passing(response):
                     return response

@@ -93,8 +93,13 @@ class EdgarClient:
         return answer
 
     def check(self) -> str:
-        """Ask for the list of tickers, and say in one sentence what works."""
-        return f"{VENDOR} answers: it names the companies of {len(read_tickers(self.tickers().body))} tickers."
+        """Ask both hosts, for the tickers and for the facts of the first company there, and say what works."""
+        tickers = read_tickers(self.tickers().body)
+        ticker, number = next(iter(tickers.items()))
+        _, facts = read_facts(self.facts(number).body, ticker)
+        return (
+            f"{VENDOR} answers: it names the companies of {len(tickers)} tickers, and {len(facts)} facts of {ticker}."
+        )
 
 
 def read_tickers(body: bytes) -> dict[str, str]:

@@ -56,6 +56,21 @@ def test_a_refusal_is_told_in_words_without_the_keys(monkeypatch, status):
         assert secret not in told
 
 
+def test_both_hosts_of_the_sec_are_asked():
+    with Vendors(made_up(2, [])) as started:
+        lines, _ = check_vendors(started.env)
+        asked = [one.path for one in started.servers["edgar"].requests]
+    assert "works" in line_of(lines, "edgar")
+    assert asked == ["/files/company_tickers.json", "/api/xbrl/companyfacts/CIK0000001000.json"]
+
+
+def test_what_keys_are_forbidden_is_told_in_grammar():
+    with Vendors(made_up(2, [])) as started:
+        started.servers["alpaca"].faults.append(Fault(reply=Reply(b"{}", 403)))
+        lines, _ = check_vendors(started.env)
+    assert "does not allow that with the keys" in line_of(lines, "alpaca")
+
+
 def test_the_command_ends_with_its_verdict(monkeypatch, capsys):
     monkeypatch.setattr(command, "check_vendors", lambda env: (["yahoo works"], True))
     assert command.main() == 0

@@ -47,7 +47,7 @@ OVERLAP = timedelta(days=14)
 joined, and what a vendor had late is caught up."""
 
 FRESH = timedelta(days=14)
-"""So long Alpha Vantage's statements count as fresh: a free key is good for eight companies a day, and were every answer
+"""So long Alpha Vantage's statements count as fresh: a free key is good for eight companies a day, and were each answer
 stale the next day, it would never come to the others."""
 
 _NAMED = 5
