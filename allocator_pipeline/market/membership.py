@@ -178,6 +178,7 @@ def _read_spans(path: Path, columns: Mapping[str, Column]) -> pl.DataFrame:
         )
     rows = read_table(path, columns)
     check_symbols(rows, path)
+    _refuse_spellings(path, rows)
     backwards = rows.filter(pl.col("to") < pl.col("from")).head(1)
     for row in backwards.iter_rows(named=True):
         todo = "swap the two, or mend one of them."
@@ -189,8 +190,9 @@ def _read_spans(path: Path, columns: Mapping[str, Column]) -> pl.DataFrame:
 
 def _refuse_overlaps(path: Path, rows: pl.DataFrame, column: str) -> None:
     before: dict[str, tuple[date | None, int]] = {}
-    for row in rows.sort(column, "from", ROW).iter_rows(named=True):
-        last, number = before.get(row[column], (date.min, 0))
+    for row in rows.sort("from", ROW).iter_rows(named=True):
+        name = _one_spelling(row[column])
+        last, number = before.get(name, (date.min, 0))
         if number and (last is None or row["from"] <= last):
             raise bad_value(
                 path,
@@ -200,4 +202,20 @@ def _refuse_overlaps(path: Path, rows: pl.DataFrame, column: str) -> None:
                 "let the earlier span end the day before, or remove one of the two rows.",
                 row["symbol"],
             )
-        before[row[column]] = (row["to"], row[ROW])
+        before[name] = (row["to"], row[ROW])
+
+
+def _refuse_spellings(path: Path, rows: pl.DataFrame) -> None:
+    """Refuse a symbol that is another one but for case, dash and dot: it is the same company, or the same folder."""
+    before: dict[str, tuple[str, int]] = {}
+    for row in rows.iter_rows(named=True):
+        first, number = before.setdefault(_one_spelling(row["symbol"]), (row["symbol"], row[ROW]))
+        if first != row["symbol"]:
+            problem = f"{row['symbol']!r} is written {first!r} in row {number}"
+            todo = "write a company one way; symbols of two differ in more than case, dash and dot."
+            raise bad_value(path, "symbol", row[ROW], problem, todo, row["symbol"])
+
+
+def _one_spelling(name: str) -> str:
+    """Return a symbol or ticker in one of the ways in which vendors write it: classes follow a dot or a dash."""
+    return name.casefold().replace("-", ".")
