@@ -91,7 +91,7 @@ class LiveMarket:
         config = self.config
         used = {
             "edgar": "fundamentals from SEC filings, known from their filing date",
-            "alphavantage": "fundamentals from Alpha Vantage, known from their release date",
+            "alphavantage": "fundamentals from Alpha Vantage, known from their release date, but as restated since",
         }[config.fundamentals]
         ended = sum(group[-1].last is not None and group[-1].last < self.last for group in self.by_symbol.values())
         return MarketCoverage(

@@ -211,6 +211,11 @@ def test_coverage_of_raw_data_is_told_by_symbol_and_year(vendors, tmp_path):
     assert (tables["2019"]["due"] == 365).all()
 
 
+def test_the_market_says_that_alpha_vantage_has_todays_figures(vendors, tmp_path):
+    notes = live_market(vendors, tmp_path, fundamentals="alphavantage").coverage().notes
+    assert "known from their release date, but as restated since" in notes[0]
+
+
 def test_too_few_candidates_are_refused_at_once(vendors, tmp_path):
     few = write_candidates(tmp_path / "few.csv", dict(list(vendors.ciks.items())[:14]))
     with pytest.raises(ConfigurationError, match="14 stocks"):
