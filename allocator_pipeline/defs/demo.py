@@ -31,11 +31,13 @@ from allocator_pipeline.defs.resources import StoreResource  # noqa: E402
 from allocator_pipeline.defs.runner import Task, Workers, spans  # noqa: E402
 from allocator_pipeline.defs.storage import AssetStore  # noqa: E402
 from allocator_pipeline.errors import AllocatorError, ConfigurationError  # noqa: E402
+from allocator_pipeline.ingestion.asking import require_keys  # noqa: E402
 from allocator_pipeline.market.live.needs import feeds_of  # noqa: E402
 
 JUDGED_YEARS = 8
 WEEKS = 9  # eight whose outcome is known on a static market, and the one to come
 WORKERS = 2
+DOWNLOADS = "downloads"
 REPLICATED = "dpg_lstm"
 """Trained from other seeds too: it is the quickest."""
 
@@ -93,7 +95,7 @@ def stages(window: Window) -> Iterator[tuple[str, list[Task]]]:
     first, last = str(window.state_years[0]), str(window.state_years[-1])
     years = (str(window.market_years[0]), str(window.market_years[-1]))
     if window.feeds:
-        yield "downloads", [Task(feed, (feed,), *years) for feed in window.feeds]
+        yield DOWNLOADS, [Task(feed, (feed,), *years) for feed in window.feeds]
     yield (
         "market data",
         [
@@ -292,6 +294,8 @@ def _run(settings: Settings) -> int:
         for title, tasks in stages(window):
             open_tasks = todo(tasks, store, failed_checks())
             progress.say(f"{title}: {len(open_tasks)} of {len(tasks)} runs to do")
+            if title == DOWNLOADS:
+                require_keys(feed for task in open_tasks for feed in task.assets)
             for task, seconds in workers.run(open_tasks):
                 ran += 1
                 progress.say(f"  {task.title} {task.first} .. {task.last} ({seconds:.0f} s)")

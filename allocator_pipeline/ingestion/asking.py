@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -13,7 +13,7 @@ from allocator_pipeline.errors import IncompleteDataError, MarketDataError
 from allocator_pipeline.market.live.bars import require_joined
 from allocator_pipeline.market.live.history import by_present_ticker
 from allocator_pipeline.market.live.market import LiveMarket
-from allocator_pipeline.market.live.needs import Need
+from allocator_pipeline.market.live.needs import FEEDS, Need
 from allocator_pipeline.market.raw import RawKey
 
 Ask = Callable[[Need, date, date], Answer]
@@ -56,6 +56,18 @@ def open_client(vendor: str, env: Mapping[str, str] | None = None) -> Any:
     from allocator_pipeline.clients.fred import FredClient
 
     return FredClient(env)
+
+
+def require_keys(feeds: Iterable[str], env: Mapping[str, str] | None = None) -> None:
+    """Open the client of every feed, so that a key that is missing is told before any vendor is asked.
+
+    Raises
+    ------
+    ConfigurationError
+        As `open_client`.
+    """
+    for vendor in dict.fromkeys(FEEDS[feed] for feed in feeds):
+        open_client(vendor, env)
 
 
 def asking(feed: str, client: Any, market: LiveMarket) -> Ask:

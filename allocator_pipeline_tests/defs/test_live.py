@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import dagster as dg
 import pytest
 
 from allocator_pipeline.config import LiveConfig, Settings
+from allocator_pipeline.defs import demo
 from allocator_pipeline.defs.build import build_definitions, partitions_of
 from allocator_pipeline.defs.demo import Window, stages
 from allocator_pipeline.defs.resources import MarketResource
 from allocator_pipeline.errors import ConfigurationError
 from allocator_pipeline.market.live.needs import feeds_of
-from allocator_pipeline_tests.vendors.together import write_candidates
+from allocator_pipeline_tests.vendors.together import SECRETS, write_candidates
 
 CIKS = {f"S{number:02d}": f"{number + 1:010d}" for number in range(16)}
 
@@ -97,12 +100,32 @@ def test_other_markets_have_no_downloads(tmp_path):
 
 
 def test_the_demo_downloads_before_it_reads(tmp_path):
-    from datetime import date
-
     settings = live(tmp_path, start=date(2010, 1, 1), end=date(2022, 12, 31))
     window = Window.of(partitions_of(settings), feeds_of(settings.live))
     titles = [title for title, _ in stages(window)]
     assert titles[:2] == ["downloads", "market data"]
+
+
+def test_the_demo_misses_a_key_before_it_asks_anybody(tmp_path, monkeypatch, capsys):
+    class Idle:
+        """Fails if a run is begun."""
+
+        def __init__(self, *_: object) -> None: ...
+
+        def run(self, tasks: object) -> None:
+            raise AssertionError(tasks)
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(demo, "Workers", Idle)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(
+        demo.Settings, "from_env", lambda: live(tmp_path, start=date(2010, 1, 1), end=date(2022, 12, 31))
+    )
+    for name in SECRETS:
+        monkeypatch.delenv(name, raising=False)
+    assert demo.main() == 1
+    assert "APCA_API_KEY_ID" in capsys.readouterr().err
 
 
 def test_screens_are_told_in_reports_in_place_of_their_absence(tmp_path):
