@@ -11,10 +11,10 @@ import pandas as pd
 from allocator_pipeline.market.live.adjust import adjusted
 from allocator_pipeline.market.live.bars import daily_bars
 from allocator_pipeline.market.live.completeness import (
-    jump_warnings,
     require_sessions,
     second_source_disagreements,
 )
+from allocator_pipeline.market.live.jumps import jump_warnings
 from allocator_pipeline.market.live.second_bars import second_bars
 from allocator_pipeline.market.membership import Listing
 from allocator_pipeline.market.quality import DISAGREES, JUMPS, REWRITTEN
@@ -34,12 +34,15 @@ class History:
         As `bars.DailyBars` has it.
     second : DataFrame or None
         ``date`` and ``adj_close`` of the second source.
+    confirmed : frozenset of date
+        Sessions whose move the user has confirmed.
     """
 
     symbol: str
     bars: pd.DataFrame
     rewritten: pd.DataFrame
     second: pd.DataFrame | None
+    confirmed: frozenset[date] = frozenset()
 
     def jumps(self, year: int) -> list[str]:
         """Return the moves over 40 % of a year that nothing explains.
@@ -47,11 +50,10 @@ class History:
         Raises
         ------
         MarketDataError
-            If one of them, or of an earlier year's, cannot be believed.
+            If one of them cannot be believed. Those of other years block the tables of those years alone.
         """
         past = self.bars[self.bars["date"].dt.year <= year]
-        lines = jump_warnings(self.symbol, past, "yahoo", self.second)
-        return [line for line in lines if f" {year}-" in line]
+        return jump_warnings(self.symbol, past, "yahoo", self.second, self.confirmed, date(year, 1, 1))
 
     def doubts(self, year: int) -> list[tuple[pd.Timestamp, str, str, str]]:
         """Return what casts doubt on a year: day, symbol, kind, and what it says."""
@@ -77,7 +79,14 @@ def by_present_ticker(listings: Sequence[Listing]) -> tuple[Listing, ...]:
 
 
 def history_of(
-    raw: RawStore, symbol: str, listings: Sequence[Listing], first: date, last: date, *, second_source: bool
+    raw: RawStore,
+    symbol: str,
+    listings: Sequence[Listing],
+    first: date,
+    last: date,
+    *,
+    second_source: bool,
+    confirmed: frozenset[date] = frozenset(),
 ) -> History:
     """Derive a symbol's history from raw data.
 
@@ -91,6 +100,8 @@ def history_of(
         The days that count, both included.
     second_source : bool
         Whether Alpaca's bars are there to compare with.
+    confirmed : frozenset of date
+        As `History` has it.
 
     Raises
     ------
@@ -106,7 +117,7 @@ def history_of(
         due = [replace(one, first=max(one.first, begun)) for one in under_one if one.last is None or one.last >= begun]
         require_sessions(symbol, pd.DatetimeIndex(bars["date"]), due, last, "yahoo")
     other = _second(raw, symbol, listings) if second_source else None
-    return History(symbol, adjusted(bars, told.actions), told.rewritten, other)
+    return History(symbol, adjusted(bars, told.actions), told.rewritten, other, confirmed)
 
 
 def _second(raw: RawStore, symbol: str, listings: Sequence[Listing]) -> pd.DataFrame:

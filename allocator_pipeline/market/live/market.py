@@ -55,7 +55,7 @@ class LiveMarket:
     Raises
     ------
     MarketDataError
-        If the list of candidates is malformed.
+        If the list of candidates, or that of confirmed moves, is malformed.
     ConfigurationError
         If no session has settled between start and end, or fewer than 15 stocks are listed.
     """
@@ -124,6 +124,8 @@ class LiveMarket:
             If the year lies outside the coverage.
         IncompleteDataError
             If raw data up to that year is missing, or lacks a session; it names symbols and days.
+        MarketDataError
+            If a move of that year cannot be believed; it names symbol and day.
         """
         require_year(self.coverage(), year)
         self._require_bars(year)
