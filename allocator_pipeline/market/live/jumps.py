@@ -65,7 +65,9 @@ def jump_warnings(
     if second is not None:
         told = second.set_index("date")["adj_close"].reindex(values.index).pct_change(fill_method=None)
     found = []
-    for row in np.flatnonzero(jumps.to_numpy() & (values.index.date >= since)):
+    for row in np.flatnonzero(jumps):
+        if values.index[int(row)].date() < since:
+            continue
         day, move, theirs = values.index[int(row)].date(), float(moves.iloc[row]), float(told.iloc[row])
         if day in confirmed:
             why = ", confirmed."
