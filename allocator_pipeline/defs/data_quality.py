@@ -35,7 +35,7 @@ def gather_quality(store: AssetStore, market: MarketResource) -> dict[str, Any]:
         lines["Gaps and bad values"] += problems
         lines["Moves over 40 %"] += moves
         if store.has("price_doubts", key):
-            compared = [quality.DISAGREES] if store.has("alpaca_bars", key) else []
+            compared = [quality.DISAGREES, quality.LACKS] if store.has("alpaca_bars", key) else []
             for kind in (quality.JUMPS, quality.REWRITTEN, *compared):
                 lines.setdefault(kind, [])
             for kind, doubts in store.read("price_doubts", key).groupby("kind"):

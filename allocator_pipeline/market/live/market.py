@@ -123,7 +123,8 @@ class LiveMarket:
         NotEnoughDataError
             If the year lies outside the coverage.
         IncompleteDataError
-            If raw data up to that year is missing, or lacks a session; it names symbols and days.
+            If raw data up to that year is missing, or lacks a session, or the second source has sessions before the
+            first bar; it names symbols and days.
         MarketDataError
             If a move of that year cannot be believed; it names symbol and day.
         """
@@ -132,7 +133,7 @@ class LiveMarket:
         parts = []
         for symbol in self._listed(year):
             history = self._derived.history(symbol)
-            history.jumps(year)  # refuses what cannot be believed
+            history.require_believable(year)
             bars = with_proceeds(history.bars, self.by_symbol[symbol], self.last)
             bars = bars[bars["date"].dt.year == year]
             if len(bars):
