@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
-import pandas as pd
-
 from allocator_pipeline.clients.answer import Answer
 from allocator_pipeline.clients.edgar import read_tickers
 from allocator_pipeline.errors import IncompleteDataError
-from allocator_pipeline.market.live.bars import daily_bars, require_joined
+from allocator_pipeline.market.live.bars import require_joined
+from allocator_pipeline.market.live.held import held_sessions
 from allocator_pipeline.market.live.history import by_present_ticker
 from allocator_pipeline.market.live.market import LiveMarket
 from allocator_pipeline.market.live.needs import Need
@@ -89,9 +88,8 @@ def asking(feed: str, client: Any, market: LiveMarket) -> Ask:
         def second(need: Need, first: date, last: date) -> Answer:
             answer: Answer = client.bars(need.asked, first, last)
             symbol = need.key.name
-            ours = daily_bars(market.raw, symbol, by_present_ticker(market.by_symbol[symbol])).bars["date"]
-            days = pd.DatetimeIndex(ours)
-            require_begun(answer.body, symbol, need.asked, days, max(first, need.first), last)
+            ours = held_sessions(market.raw, RawKey("yahoo", "bars", symbol), market.by_symbol[symbol])
+            require_begun(answer.body, symbol, need.asked, ours, max(first, need.first), last)
             return answer
 
         return second

@@ -40,12 +40,17 @@ def require_whole(chart: Chart, first: date, last: date) -> None:
         )
 
 
-def missing_sessions(days: pd.DatetimeIndex, listings: Sequence[Listing], last: date) -> pd.DatetimeIndex:
-    """Return the sessions of some listings, up to ``last``, that are not among the days."""
+def due_sessions(listings: Sequence[Listing], first: date, last: date) -> pd.DatetimeIndex:
+    """Return the sessions of some listings from ``first`` to ``last``, both included."""
     due = pd.DatetimeIndex([], dtype="datetime64[us]")
     for listing in listings:
-        due = due.union(calendar.sessions(listing.first, min(last, listing.last or last)))
-    return due.difference(days)
+        due = due.union(calendar.sessions(max(first, listing.first), min(last, listing.last or last)))
+    return due
+
+
+def missing_sessions(days: pd.DatetimeIndex, listings: Sequence[Listing], last: date) -> pd.DatetimeIndex:
+    """Return the sessions of some listings, up to ``last``, that are not among the days."""
+    return due_sessions(listings, date.min, last).difference(days)
 
 
 def require_sessions(symbol: str, days: pd.DatetimeIndex, listings: Sequence[Listing], last: date, source: str) -> None:

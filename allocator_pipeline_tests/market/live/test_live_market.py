@@ -207,7 +207,8 @@ def test_coverage_of_raw_data_is_told_by_symbol_and_year(vendors, tmp_path):
     shares, tables = raw_coverage(market, "alpaca_bars", ["2018", "2019"], ["2019"])
     assert shares.loc["S00"].tolist() == [1.0, 0.0]
     assert (tables["2019"]["there"] == 0).all()
-    assert (tables["2019"]["due"] == 365).all()
+    assert (tables["2019"]["due"] == 252).all()
+    assert raw_coverage(market, "alpaca_news", ["2019"], ["2019"])[1]["2019"]["due"].eq(365).all()
 
 
 def test_too_few_candidates_are_refused_at_once(vendors, tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from allocator_pipeline.defs.downloads import download_years
+from allocator_pipeline.defs.downloads import download_years, raw_coverage
 from allocator_pipeline.errors import MarketDataError, VendorError
 from allocator_pipeline.market.live.market import LiveMarket
 from allocator_pipeline.market.quality import LACKS
@@ -80,7 +80,7 @@ def spoil(vendors: Vendors, vendor: str, change, symbol: str) -> None:
 def test_bars_of_the_second_source_that_begin_too_late_are_refused(vendors, market, kept):
     download_years(market, "yahoo_bars", KEYS)
     spoil(vendors, "alpaca", of_alpaca(kept), "S03")
-    with pytest.raises(VendorError, match="1 of the symbols of alpaca_bars failed: S03.*Yahoo has: 2018-01-02"):
+    with pytest.raises(VendorError, match=r"1 of the symbols of alpaca_bars failed: S03.*Yahoo has: 2018-01-02"):
         download_years(market, "alpaca_bars", KEYS)
     assert download_years(market, "alpaca_bars", KEYS).symbols == ("S03",)
     assert market.price_doubts(2018).empty
@@ -94,6 +94,10 @@ def test_what_the_second_source_lacks_is_a_doubt_where_it_was_asked_first(vendor
     assert doubts[["symbol", "kind"]].to_numpy().tolist() == [["S03", LACKS]]
     assert doubts["told"].item().startswith("S03: the second source has no bar for 2018-01-02, 2018-01-03")
     assert market.price_doubts(2019).empty
+    shares, tables = raw_coverage(market, "alpaca_bars", KEYS, KEYS)
+    assert shares.loc["S03"].tolist() == [pytest.approx(2 / 251), 1.0]
+    assert tables["2018"].set_index("name").loc["S03", ["due", "there"]].tolist() == [251, 2]
+    assert (shares.drop(index="S03") == 1.0).all(axis=None)
 
 
 def test_a_year_that_only_the_second_source_has_is_refused_and_later_years_are_not(vendors, market):
@@ -104,6 +108,8 @@ def test_a_year_that_only_the_second_source_has_is_refused_and_later_years_are_n
         market.prices(2018)
     assert (caught.value.symbol, caught.value.week) == ("S04", "2018-01-02")
     assert set(market.prices(2019)["symbol"]) == set(SYMBOLS)
+    shares, _ = raw_coverage(market, "yahoo_bars", KEYS, [])
+    assert shares.loc["S04"].tolist() == [0.0, 1.0]
 
 
 def test_a_split_that_only_the_second_source_knows_is_refused_until_the_user_confirms_it(
