@@ -199,6 +199,8 @@ class LiveConfig:
         Whether prices are compared with a second vendor's.
     macro : {"fred", "yahoo", "off"}
         Whose macro series.
+    confirmed : Path or None
+        A list of moves over 40 % that the user has confirmed (CSV of symbol, date).
     """
 
     candidates: Path
@@ -208,6 +210,7 @@ class LiveConfig:
     fundamentals: FundamentalsVendor = "edgar"
     second_source: bool = True
     macro: MacroVendor = "fred"
+    confirmed: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -233,7 +236,7 @@ class Settings:
         ``_PERSISTENCE``).
     live : LiveConfig or None
         The live market (``ALLOCATOR_LIVE_CANDIDATES``, ``_START``, ``_END``, ``_FUNDAMENTALS``, ``_SECOND_SOURCE``,
-        ``_MACRO``, and ``ALLOCATOR_SCORER``).
+        ``_MACRO``, ``_CONFIRMED``, and ``ALLOCATOR_SCORER``).
     screens : tuple of Path
         Dated lists of which stocks may be chosen; each must let a stock pass (``ALLOCATOR_SCREENS``, with commas).
     external_forecasts : Path or None
@@ -300,11 +303,11 @@ class Settings:
         }
 
     def _shaped_live(self) -> dict[str, str] | None:
-        """Return what shapes the tables of the live market: a second source only judges them."""
+        """Return what shapes the tables of the live market: a second source and confirmed moves only judge them."""
         if self.market != "live" or self.live is None:
             return None
         values = {**asdict(self.live), "candidates": self.live.candidates.absolute()}
-        return {name: str(value) for name, value in values.items() if name != "second_source"}
+        return {name: str(value) for name, value in values.items() if name not in ("second_source", "confirmed")}
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -406,6 +409,7 @@ def _live(env: Mapping[str, str]) -> LiveConfig:
         ),
         second_source=_choice(env, "ALLOCATOR_LIVE_SECOND_SOURCE", SWITCH, "on") == "on",
         macro=_choice(env, "ALLOCATOR_LIVE_MACRO", get_args(MacroVendor), default.macro),  # type: ignore[arg-type]
+        confirmed=Path(env["ALLOCATOR_LIVE_CONFIRMED"]) if env.get("ALLOCATOR_LIVE_CONFIRMED") else None,
     )
     if config.end is not None and config.end <= config.start:
         raise ConfigurationError(

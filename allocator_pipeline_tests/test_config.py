@@ -153,6 +153,10 @@ def test_folders_from_before_there_was_a_live_market_stay_usable():
 def test_candidates_and_screens_shape_results_and_a_second_source_does_not():
     plain = Settings.from_env(LIVE).shaping()
     assert plain == Settings.from_env({**LIVE, "ALLOCATOR_LIVE_SECOND_SOURCE": "off"}).shaping()
+    confirmed = Settings.from_env({**LIVE, "ALLOCATOR_LIVE_CONFIRMED": "/lists/confirmed.csv"})
+    assert confirmed.live is not None
+    assert confirmed.live.confirmed == Path("/lists/confirmed.csv")
+    assert plain == confirmed.shaping(), "a list of confirmed moves only judges"
     for other in (
         {"ALLOCATOR_LIVE_CANDIDATES": "/lists/others.csv"},
         {"ALLOCATOR_LIVE_START": "2013-01-02"},

@@ -19,10 +19,10 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
+from allocator_pipeline.config import LOOPBACK
 from allocator_pipeline.errors import BrokerError, ConfigurationError, NotPaperError
 
 PAPER_HOST = "paper-api.alpaca.markets"
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 TIMEOUT = (5.0, 10.0)
 """Seconds to connect, and between two pieces of an answer."""
 

@@ -89,7 +89,8 @@ class FredClient:
         VendorRefusedError
             If FRED refuses the key.
         VendorError, IncompleteDataError
-            If there is no whole answer; a market series must have a row for every session from its first row on.
+            If there is no whole answer; a market series must have a row for every session that was
+            asked for and that it has begun by.
         """
         market = checked(series, "series", _SERIES) in MARKET_SERIES
         asked = {
@@ -109,7 +110,7 @@ class FredClient:
             raise self._connection.unexpected(status, PATH, series, days)
         observations = read_observations(answer.body, series)
         if market:
-            check_market_days(observations, series, min(last, answer.fetched_at.date()))
+            check_market_days(observations, series, first, min(last, answer.fetched_at.date()))
         return answer
 
     def check(self) -> str:

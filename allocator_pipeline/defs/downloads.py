@@ -9,8 +9,10 @@ import pandas as pd
 
 from allocator_pipeline.ingestion.asking import Ask, asking, open_client
 from allocator_pipeline.ingestion.download import Downloaded, download
+from allocator_pipeline.market.live.completeness import due_sessions
+from allocator_pipeline.market.live.held import held_sessions
 from allocator_pipeline.market.live.market import LiveMarket
-from allocator_pipeline.market.live.needs import FEEDS, missing
+from allocator_pipeline.market.live.needs import FEEDS, Need, missing
 from allocator_pipeline.market.raw import RawKey, RawRecord
 from allocator_pipeline.schemas import DOWNLOADS, validate
 
@@ -41,7 +43,7 @@ def download_years(
 def raw_coverage(
     market: LiveMarket, feed: str, years: Sequence[str], keys: Sequence[str]
 ) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """Return what is there of a feed.
+    """Return what is there of a feed: of bars, the sessions of the listing that have one; of all else, the days asked.
 
     Parameters
     ----------
@@ -55,25 +57,48 @@ def raw_coverage(
     Returns
     -------
     DataFrame, dict of str to DataFrame
-        Shares of days by name and year (NaN where nothing is needed), and `schemas.DOWNLOADS` of each year wanted.
+        Shares of sessions, or days, by name and year (NaN where nothing is needed), and `schemas.DOWNLOADS` of each
+        year wanted.
     """
     shares: dict[str, dict[str, float]] = {}
     records: dict[RawKey, list[RawRecord]] = {}
+    bars: dict[RawKey, pd.DatetimeIndex] = {}
     tables = {}
     for year in years:
         rows = []
         for need in market.needs(feed, date(int(year), 1, 1), date(int(year), 12, 31)):
-            due, key = (need.last - need.first).days + 1, need.key
+            key = need.key
             if key not in records:
                 records[key] = market.raw.records(key)
-            lacking = sum((last - first).days + 1 for first, last in missing(need, records[key]))
+                if key.kind == "bars":
+                    bars[key] = held_sessions(market.raw, key, market.by_symbol[key.name])
+            due, there = _due(market, need), _recorded(need, records[key])
+            if key in bars:
+                there = there.intersection(bars[key])
+            there = due.intersection(there)
+            if not len(due):
+                continue
             share = shares.setdefault(key.name, {})
-            share[year] = min(share.get(year, 1.0), 1 - lacking / due)
-            rows.append((need.key.name, need.key.kind, need.asked, need.first, need.last, due, due - lacking))
+            share[year] = min(share.get(year, 1.0), len(there) / len(due))
+            rows.append((key.name, key.kind, need.asked, need.first, need.last, len(due), len(there)))
         if year in keys:
             tables[year] = _table(rows)
     grid = pd.DataFrame.from_dict(shares, orient="index", dtype="float64").reindex(columns=list(years))
     return grid, tables
+
+
+def _due(market: LiveMarket, need: Need) -> pd.DatetimeIndex:
+    if need.key.kind == "bars":
+        return due_sessions(market.by_symbol[need.key.name], need.first, need.last)
+    return pd.date_range(need.first, need.last)
+
+
+def _recorded(need: Need, records: Sequence[RawRecord]) -> pd.DatetimeIndex:
+    """Return the days of a need for which there is a whole answer."""
+    days = pd.date_range(need.first, need.last)
+    for first, last in missing(need, records):
+        days = days[(days < pd.Timestamp(first)) | (days > pd.Timestamp(last))]
+    return days
 
 
 def _table(rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:

@@ -82,7 +82,7 @@ class MarketResource(dg.ConfigurableResource):
             external_forecasts=Path(self.external_forecasts) if self.external_forecasts else None,
             state_forecasts=tuple(sorted(self.state_forecasts.items())),
             simulated=SimulatedConfig(**simulated),
-            live=LiveConfig(**{**live, "candidates": Path(live["candidates"])}) if live else None,
+            live=LiveConfig(**_with_paths(live)) if live else None,
             screens=tuple(Path(path) for path in self.screens),
             costs=CostConfig(**json.loads(self.costs)),
             account=AccountConfig(**json.loads(self.account)),
@@ -151,6 +151,12 @@ def _with_dates(text: str) -> dict[str, Any]:
     for name in ("start", "end"):
         values[name] = date.fromisoformat(values[name]) if values[name] not in (None, "None") else None
     return values
+
+
+def _with_paths(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the live configuration with its lists as paths."""
+    lists = {name: Path(values[name]) for name in ("candidates", "confirmed") if values[name] is not None}
+    return {**values, **lists}
 
 
 class StoreResource(dg.ConfigurableResource):

@@ -11,9 +11,11 @@ from allocator_pipeline.clients.answer import Answer
 from allocator_pipeline.clients.edgar import read_tickers
 from allocator_pipeline.errors import IncompleteDataError, MarketDataError
 from allocator_pipeline.market.live.bars import require_joined
+from allocator_pipeline.market.live.held import held_sessions
 from allocator_pipeline.market.live.history import by_present_ticker
 from allocator_pipeline.market.live.market import LiveMarket
 from allocator_pipeline.market.live.needs import FEEDS, Need
+from allocator_pipeline.market.live.second_bars import require_begun
 from allocator_pipeline.market.raw import RawKey
 
 Ask = Callable[[Need, date, date], Answer]
@@ -80,7 +82,8 @@ def asking(feed: str, client: Any, market: LiveMarket) -> Ask:
     client : object
         Of that feed's vendor.
     market : LiveMarket
-        What is asked for; bars that do not fit on those it has are refused.
+        What is asked for; bars that do not fit on those it has are refused, and so are the second source's where they
+        begin later than those.
     """
     if feed == "yahoo_bars":
 
@@ -92,6 +95,16 @@ def asking(feed: str, client: Any, market: LiveMarket) -> Ask:
             return answer
 
         return bars
+    if feed == "alpaca_bars":
+
+        def second(need: Need, first: date, last: date) -> Answer:
+            answer: Answer = client.bars(need.asked, first, last)
+            symbol = need.key.name
+            ours = held_sessions(market.raw, RawKey("yahoo", "bars", symbol), market.by_symbol[symbol])
+            require_begun(answer.body, symbol, need.asked, ours, max(first, need.first), last)
+            return answer
+
+        return second
     if feed == "edgar_facts":
         numbers: dict[str, str] = {}
         return lambda need, first, last: client.facts(_number(need, client, market, numbers))

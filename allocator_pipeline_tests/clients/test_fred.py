@@ -80,6 +80,11 @@ def without(content: dict, days: slice) -> None:
             IncompleteDataError,
             "leaves out 2 sessions, the first on 2024-05-08",
         ),
+        (
+            lambda content: without(content, slice(0, 3)),
+            IncompleteDataError,
+            "leaves out 3 sessions, the first on 2024-05-01",
+        ),
         (lambda content: without(content, slice(30, None)), IncompleteDataError, "ends on 2024-06-11"),
         (lambda content: without(content, slice(0, None)), IncompleteDataError, "0 of 0"),
         (lambda content: content["observations"][3].update(date="2024-05-01"), VendorError, "two values"),

@@ -1,12 +1,15 @@
 """What the report says about the data: gathered from what is stored, for every market."""
 
+from datetime import date
+
 import pandas as pd
 import pytest
 
 from allocator_pipeline.config import Settings
-from allocator_pipeline.defs.data_quality import gather_quality
+from allocator_pipeline.defs.data_quality import gather_quality, session_shares
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.evaluation.report.data_quality import data_quality
+from allocator_pipeline.market.membership import Listing
 from allocator_pipeline.market.sample import SampleMarket
 
 
@@ -45,6 +48,19 @@ def test_a_missing_session_shows_in_numbers_words_and_colour(stored, market):
     assert "AAPL lacks a bar" in section.body
     assert "AAPL 2001: 91.5 %" in section.body
     assert "not made" in section.body
+
+
+def test_sessions_are_due_by_the_listing_where_there_is_one(stored):
+    bars = stored.read("prices", "2001")
+    bars = bars[(bars["symbol"] == "AAPL") & (bars["date"].dt.month > 6) | (bars["symbol"] == "MSFT")]
+    listings = {
+        "AAPL": [Listing("AAPL", "AAPL", date(1980, 12, 12))],
+        "GONE": [Listing("GONE", "GONE", date(1990, 1, 2))],
+        "LATER": [Listing("LATER", "LATER", date(2005, 1, 3))],
+        "MSFT": [Listing("MSFT", "MSFT", date(1986, 3, 13), date(2001, 6, 29))],
+    }
+    assert session_shares(bars, listings) == {"AAPL": pytest.approx(123 / 248, abs=1e-4), "GONE": 0.0, "MSFT": 1.0}
+    assert session_shares(bars, {}) == {"AAPL": 1.0, "MSFT": 1.0}
 
 
 def test_doubts_of_a_live_market_are_shown_by_kind(stored, market):

@@ -81,7 +81,9 @@ def test_checks_warn_where_a_vendor_may_be_wrong(graph):
 
 
 def test_settings_choose_the_vendors(tmp_path):
-    settings = live(tmp_path, fundamentals="alphavantage", second_source=False, macro="off")
+    confirmed = tmp_path / "confirmed.csv"
+    confirmed.write_text("symbol,date\nS00,2015-01-05\n")
+    settings = live(tmp_path, fundamentals="alphavantage", second_source=False, macro="off", confirmed=confirmed)
     definitions = build_definitions(settings)
     specs = {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
     assert upstream(specs["prices"]) == {"yahoo_bars"}

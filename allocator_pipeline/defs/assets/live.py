@@ -73,7 +73,7 @@ def _download(partitions: Partitions, feed: str) -> dg.AssetsDefinition:
                     "asked": done.asked,
                     "bytes": done.size,
                     "coverage": markdown(table),
-                    "coverage_by_year": heat_map(shares, f"{feed}: share of the days of each year that is there"),
+                    "coverage_by_year": heat_map(shares, f"{feed}: share of each year that is there"),
                 },
                 partition_key=key,
             )

@@ -44,7 +44,10 @@ def data_quality(quality: Mapping[str, Any] | None) -> Section:
         bullets(quality["words"])
         + table(HEADER, rows)
         + f'<div class="scroll" tabindex="0">{heat_svg(shares, "Share of its sessions with a bar", themed=True)}</div>'
-        + note("Green is complete; a stock's sessions are those from its first to its last bar. Grey: not traded.")
+        + note(
+            "Green is complete; a stock's sessions are those of its listing, or, where the market has no listings, "
+            "those from its first to its last bar. Grey: none in that year."
+        )
         + "".join(
             folded(f"{heading} ({len(lines)})", bullets(_cut(lines)))
             for heading, lines in quality["lines"].items()

@@ -9,6 +9,7 @@ import pandas as pd
 
 from allocator_pipeline.config import LiveConfig
 from allocator_pipeline.market.live.chart import read_chart
+from allocator_pipeline.market.live.confirmed import read_confirmed
 from allocator_pipeline.market.live.filings import edgar_fundamentals
 from allocator_pipeline.market.live.history import History, history_of
 from allocator_pipeline.market.live.needs import STATEMENTS
@@ -29,6 +30,11 @@ class Derived:
         By symbol.
     first, last : date
         Sessions that count, both included.
+
+    Raises
+    ------
+    MarketDataError
+        If the list of confirmed moves is malformed.
     """
 
     def __init__(
@@ -36,6 +42,7 @@ class Derived:
     ) -> None:
         self._config, self._raw, self._listings = config, raw, listings
         self._first, self._last = first, last
+        self._confirmed = read_confirmed(config.confirmed)
         self._histories: dict[str, tuple[list[str], History]] = {}
         self._quarters: dict[str, tuple[list[str], Fundamentals]] = {}
 
@@ -52,7 +59,15 @@ class Derived:
         known = self._histories.get(symbol)
         if known is None or known[0] != stamp:
             last, second = min(self._last, max(record.last for record in yahoo)), self._config.second_source
-            found = history_of(self._raw, symbol, self._listings[symbol], self._first, last, second_source=second)
+            found = history_of(
+                self._raw,
+                symbol,
+                self._listings[symbol],
+                self._first,
+                last,
+                second_source=second,
+                confirmed=self._confirmed.get(symbol, frozenset()),
+            )
             known = self._histories[symbol] = stamp, found
         return known[1]
 

@@ -8,16 +8,19 @@ from datetime import date
 
 import pandas as pd
 
+from allocator_pipeline.errors import IncompleteDataError
 from allocator_pipeline.market.live.adjust import adjusted
 from allocator_pipeline.market.live.bars import daily_bars
 from allocator_pipeline.market.live.completeness import (
-    jump_warnings,
     require_sessions,
     second_source_disagreements,
 )
+from allocator_pipeline.market.live.jumps import jump_warnings
+from allocator_pipeline.market.live.needs import ALPACA_BARS_SINCE
 from allocator_pipeline.market.live.second_bars import second_bars
+from allocator_pipeline.market.live.settled import listed
 from allocator_pipeline.market.membership import Listing
-from allocator_pipeline.market.quality import DISAGREES, JUMPS, REWRITTEN
+from allocator_pipeline.market.quality import DISAGREES, JUMPS, LACKS, REWRITTEN
 from allocator_pipeline.market.raw import RawStore
 
 
@@ -33,13 +36,16 @@ class History:
     rewritten : DataFrame
         As `bars.DailyBars` has it.
     second : DataFrame or None
-        ``date`` and ``adj_close`` of the second source.
+        ``date`` and ``adj_close`` of the second source, of the days that count.
+    confirmed : frozenset of date
+        Sessions whose move the user has confirmed.
     """
 
     symbol: str
     bars: pd.DataFrame
     rewritten: pd.DataFrame
     second: pd.DataFrame | None
+    confirmed: frozenset[date] = frozenset()
 
     def jumps(self, year: int) -> list[str]:
         """Return the moves over 40 % of a year that nothing explains.
@@ -47,11 +53,34 @@ class History:
         Raises
         ------
         MarketDataError
-            If one of them, or of an earlier year's, cannot be believed.
+            If one of them cannot be believed. Those of other years block the tables of those years alone.
         """
         past = self.bars[self.bars["date"].dt.year <= year]
-        lines = jump_warnings(self.symbol, past, "yahoo", self.second)
-        return [line for line in lines if f" {year}-" in line]
+        return jump_warnings(self.symbol, past, "yahoo", self.second, self.confirmed, date(year, 1, 1))
+
+    def require_believable(self, year: int) -> None:
+        """Refuse the bars of a year that cannot be believed, or that begin later than the second source's.
+
+        Raises
+        ------
+        MarketDataError
+            As `jumps`.
+        IncompleteDataError
+            If the second source has sessions of that year before the first bar.
+        """
+        self.jumps(year)
+        if self.second is None:
+            return
+        theirs = _of_year(self.second, year)
+        lacking = theirs[theirs < self.bars["date"].min()] if len(self.bars) else theirs
+        if len(lacking):
+            raise IncompleteDataError(
+                f"The second source has {len(lacking)} sessions before the first bar: {listed(lacking)}.",
+                todo="remove the kept answer and fetch it again; if the listing begins later, correct its first day.",
+                source="yahoo",
+                symbol=self.symbol,
+                week=str(lacking[0].date()),
+            )
 
     def doubts(self, year: int) -> list[tuple[pd.Timestamp, str, str, str]]:
         """Return what casts doubt on a year: day, symbol, kind, and what it says."""
@@ -60,6 +89,11 @@ class History:
             told = f"{self.symbol} {row.date.date()}: {row.before:+.2%} at first, {row.after:+.2%} later."
             found.append((row.date, REWRITTEN, told))
         if self.second is not None:
+            days = _of_year(self.bars, year)
+            lacks = days[days >= pd.Timestamp(ALPACA_BARS_SINCE)].difference(_of_year(self.second, year))
+            if len(lacks):
+                told = f"{self.symbol}: the second source has no bar for {listed(lacks)}."
+                found.append((lacks[0], LACKS, told))
             ours, theirs = self.bars.assign(symbol=self.symbol), self.second.assign(symbol=self.symbol)
             apart = second_source_disagreements(ours, theirs)
             for row in apart[apart["date"].dt.year == year].itertuples():
@@ -77,7 +111,14 @@ def by_present_ticker(listings: Sequence[Listing]) -> tuple[Listing, ...]:
 
 
 def history_of(
-    raw: RawStore, symbol: str, listings: Sequence[Listing], first: date, last: date, *, second_source: bool
+    raw: RawStore,
+    symbol: str,
+    listings: Sequence[Listing],
+    first: date,
+    last: date,
+    *,
+    second_source: bool,
+    confirmed: frozenset[date] = frozenset(),
 ) -> History:
     """Derive a symbol's history from raw data.
 
@@ -91,6 +132,8 @@ def history_of(
         The days that count, both included.
     second_source : bool
         Whether Alpaca's bars are there to compare with.
+    confirmed : frozenset of date
+        As `History` has it.
 
     Raises
     ------
@@ -105,10 +148,15 @@ def history_of(
         begun = bars["date"].iloc[0].date()  # a listing may be older than its first trade
         due = [replace(one, first=max(one.first, begun)) for one in under_one if one.last is None or one.last >= begun]
         require_sessions(symbol, pd.DatetimeIndex(bars["date"]), due, last, "yahoo")
-    other = _second(raw, symbol, listings) if second_source else None
-    return History(symbol, adjusted(bars, told.actions), told.rewritten, other)
+    other = _second(raw, symbol, listings, first, last) if second_source else None
+    return History(symbol, adjusted(bars, told.actions), told.rewritten, other, confirmed)
 
 
-def _second(raw: RawStore, symbol: str, listings: Sequence[Listing]) -> pd.DataFrame:
+def _of_year(table: pd.DataFrame, year: int) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(table.loc[table["date"].dt.year == year, "date"])
+
+
+def _second(raw: RawStore, symbol: str, listings: Sequence[Listing], first: date, last: date) -> pd.DataFrame:
     table = second_bars(raw, symbol, listings)
+    table = table[(table["date"] >= pd.Timestamp(first)) & (table["date"] <= pd.Timestamp(last))]
     return table.rename(columns={"close": "adj_close"})[["date", "adj_close"]]

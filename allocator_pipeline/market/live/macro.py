@@ -33,6 +33,15 @@ MARKET_SERIES = {"VIXCLS": 0, "SP500": 0, "DGS3MO": 1, "DGS2": 1, "DGS5": 1, "DG
 that day, New York). Indices are quoted on their day, after the close; the Federal Reserve publishes Treasury yields
 (release H.15) on its next business day."""
 
+BEGUN = {
+    "VIXCLS": date(1990, 1, 2),
+    "DGS3MO": date(1981, 9, 1),
+    "DGS2": date(1976, 6, 1),
+    "DGS5": date(1962, 1, 2),
+    "DGS10": date(1962, 1, 2),
+}
+"""First day of market series at FRED. That of SP500 moves on: ten years are shown."""
+
 DEFAULT_SERIES = tuple(MARKET_SERIES)
 
 INITIAL_RELEASES = 4
@@ -88,8 +97,11 @@ def read_observations(body: bytes, series: str) -> list[Observation]:
     return sorted(rows)
 
 
-def check_market_days(observations: Sequence[Observation], series: str, last: date) -> None:
+def check_market_days(observations: Sequence[Observation], series: str, first: date, last: date) -> None:
     """Refuse an answer about a market series that leaves out sessions, or stops long before the last day asked for.
+
+    Sessions are due from the first day asked for, or from the series' own (`BEGUN`) if that is later; where it is not
+    known, from the first row.
 
     Raises
     ------
@@ -97,7 +109,8 @@ def check_market_days(observations: Sequence[Observation], series: str, last: da
         Naming the first session without a row.
     """
     there = {row.day for row in observations}
-    wanted = calendar.sessions(min(there), max(there)).date.tolist()
+    begin = max(first, BEGUN[series]) if series in BEGUN else min(there)
+    wanted = calendar.sessions(min(begin, max(there)), max(there)).date.tolist()
     lacking = [day for day in wanted if day not in there]
     if lacking:
         raise _incomplete(series, f"It leaves out {len(lacking)} sessions, the first on {lacking[0]}")

@@ -55,7 +55,7 @@ class LiveMarket:
     Raises
     ------
     MarketDataError
-        If the list of candidates is malformed.
+        If the list of candidates, or that of confirmed moves, is malformed.
     ConfigurationError
         If no session has settled between start and end, or fewer than 15 stocks are listed.
     """
@@ -123,14 +123,17 @@ class LiveMarket:
         NotEnoughDataError
             If the year lies outside the coverage.
         IncompleteDataError
-            If raw data up to that year is missing, or lacks a session; it names symbols and days.
+            If raw data up to that year is missing, or lacks a session, or the second source has sessions before the
+            first bar; it names symbols and days.
+        MarketDataError
+            If a move of that year cannot be believed; it names symbol and day.
         """
         require_year(self.coverage(), year)
         self._require_bars(year)
         parts = []
         for symbol in self._listed(year):
             history = self._derived.history(symbol)
-            history.jumps(year)  # refuses what cannot be believed
+            history.require_believable(year)
             bars = with_proceeds(history.bars, self.by_symbol[symbol], self.last)
             bars = bars[bars["date"].dt.year == year]
             if len(bars):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import date
 
 import pandas as pd
 
+from allocator_pipeline.errors import IncompleteDataError
 from allocator_pipeline.market.live.alpaca import ALPACA, alpaca_ticker, bars_in
+from allocator_pipeline.market.live.settled import listed
 from allocator_pipeline.market.membership import Listing
 from allocator_pipeline.market.raw import RawKey, RawStore
 
@@ -52,6 +55,35 @@ def second_bars(store: RawStore, symbol: str, listings: Sequence[Listing]) -> pd
     return _table(
         symbol, pd.Series(closes, dtype="float64").sort_index(), pd.Series(returns, dtype="float64").sort_index()
     )
+
+
+def require_begun(body: bytes, symbol: str, ticker: str, ours: pd.DatetimeIndex, first: date, last: date) -> None:
+    """Refuse an answer that lacks a session for which the first source has a bar, before it is kept.
+
+    Parameters
+    ----------
+    body : bytes
+    symbol, ticker : str
+    ours : DatetimeIndex
+        Sessions with a bar of the first source; none where it has not been asked yet.
+    first, last : date
+        Days that the answer is to hold, both included.
+
+    Raises
+    ------
+    IncompleteDataError
+        Naming symbol and dates.
+    """
+    due = ours[(ours >= pd.Timestamp(first)) & (ours <= pd.Timestamp(last))]
+    lacking = due.difference(pd.DatetimeIndex(sorted(bars_in(body, alpaca_ticker(ticker)))))
+    if len(lacking):
+        raise IncompleteDataError(
+            f"Alpaca has no bar for {len(lacking)} of {len(due)} sessions that Yahoo has: {listed(lacking)}.",
+            todo="run it again later; if it stays, correct the days of that ticker, or do without the second source.",
+            source="alpaca bars",
+            symbol=symbol,
+            week=f"{first} to {last}",
+        )
 
 
 def _table(symbol: str, closes: pd.Series, returns: pd.Series) -> pd.DataFrame:

@@ -10,7 +10,8 @@ from allocator_pipeline.market import calendar
 from allocator_pipeline.market.source import NEW_YORK
 
 SETTLING = pd.Timedelta(hours=2)
-"""A session counts this long after its close: until then its bar is live and may change."""
+"""A bar in an answer counts if it was fetched this long after its close: until then it is live and may change. The
+market itself waits longer before it asks (`window.SETTLING`); this holds whoever asks."""
 
 _SHOWN = 5
 

@@ -12,7 +12,8 @@ from allocator_pipeline.market import calendar
 from allocator_pipeline.market.source import NEW_YORK, year_start
 
 SETTLING = pd.Timedelta(hours=12)
-"""A session counts once it has been closed for so long: its day is over, and vendors have its final bar."""
+"""The market covers a session, and asks vendors about it, once it has been closed for so long: its day is over, and
+all of them have its final bar. A single bar of Yahoo's may be kept earlier (`settled.SETTLING`)."""
 
 LATE_START = (1, 10)
 """Month and day; a market that starts later in a year begins with the next one."""

@@ -208,7 +208,8 @@ def test_coverage_of_raw_data_is_told_by_symbol_and_year(vendors, tmp_path):
     shares, tables = raw_coverage(market, "alpaca_bars", ["2018", "2019"], ["2019"])
     assert shares.loc["S00"].tolist() == [1.0, 0.0]
     assert (tables["2019"]["there"] == 0).all()
-    assert (tables["2019"]["due"] == 365).all()
+    assert (tables["2019"]["due"] == 252).all()
+    assert raw_coverage(market, "alpaca_news", ["2019"], ["2019"])[1]["2019"]["due"].eq(365).all()
 
 
 def test_the_market_says_that_alpha_vantage_has_todays_figures(vendors, tmp_path):
