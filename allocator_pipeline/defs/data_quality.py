@@ -71,7 +71,7 @@ def session_shares(bars: pd.DataFrame, listings: Mapping[str, Sequence[Listing]]
     every = calendar.sessions(bars["date"].min(), bars["date"].max())
     days = {symbol: pd.DatetimeIndex(group) for symbol, group in bars.groupby("symbol")["date"]}
     shares = {}
-    for symbol in {**listings, **days}:
+    for symbol in dict.fromkeys([*listings, *days]):
         held = days.get(symbol, every[:0])
         if symbol in listings:
             due = due_sessions(listings[symbol], every[0].date(), every[-1].date())
