@@ -69,7 +69,7 @@ def session_shares(bars: pd.DataFrame, listings: Mapping[str, Sequence[Listing]]
         By symbol; the sessions of one without any are those from its first to its last bar.
     """
     every = calendar.sessions(bars["date"].min(), bars["date"].max())
-    days = {symbol: pd.DatetimeIndex(group) for symbol, group in bars.groupby("symbol")["date"]}
+    days = {str(symbol): pd.DatetimeIndex(group) for symbol, group in bars.groupby("symbol")["date"]}
     shares = {}
     for symbol in dict.fromkeys([*listings, *days]):
         held = days.get(symbol, every[:0])
