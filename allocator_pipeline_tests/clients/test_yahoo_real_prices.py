@@ -13,11 +13,8 @@ from allocator_pipeline.clients.yahoo import YahooClient
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.live.adjust import adjusted
 from allocator_pipeline.market.live.bars import daily_bars, require_joined
-from allocator_pipeline.market.live.completeness import (
-    jump_warnings,
-    require_sessions,
-    second_source_disagreements,
-)
+from allocator_pipeline.market.live.completeness import require_sessions, second_source_disagreements
+from allocator_pipeline.market.live.jumps import jump_warnings
 from allocator_pipeline.market.membership import Listing
 from allocator_pipeline.market.raw import RawKey, RawStore
 from allocator_pipeline_tests.vendors.yahoo import Yahoo
