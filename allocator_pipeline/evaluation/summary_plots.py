@@ -47,7 +47,7 @@ def summary_pictures(summary: Summary, tries: Tries) -> dict[str, str]:
         "drawdown": drawdown_picture(summary),
         "rolling_sharpe": f"{rolling_picture(summary)}\n\n{caption}",
         "weights": weights_picture(summary),
-        "turnover": turnover_picture(summary),
+        "turnover_by_week": turnover_picture(summary),
         "costs_paid": costs_picture(summary),
         "calendar_years": f"{calendar_table(summary, tries)}\n\n{narrow_words(WEEKS_PER_YEAR)}\n\n{caption}",
         "results": f"{series_table(summary)}\n\n{caption}",

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from allocator_pipeline.defs.metadata import series_numbers
 from allocator_pipeline.evaluation.comparison import evaluation_summary
 from allocator_pipeline.evaluation.cost_plot import sharpe_by_cost
 from allocator_pipeline.evaluation.growth import cagr_interval
@@ -28,7 +29,7 @@ PICTURES = (
     "drawdown",
     "rolling_sharpe",
     "weights",
-    "turnover",
+    "turnover_by_week",
     "costs_paid",
     "cost_levels",
     "response_by_feature",
@@ -98,7 +99,7 @@ def test_the_rolling_sharpe_ratio_has_an_interval(summary):
 
 
 def test_the_turnover_is_the_mean_of_a_quarter(summary):
-    picture = drawn(summary_pictures(summary, TRIES)["turnover"])
+    picture = drawn(summary_pictures(summary, TRIES)["turnover_by_week"])
     weekly = np.array(summary["series"]["unshrunk"]["weekly"]["turnover"])
     highest = max(weekly[k : k + 13].mean() for k in range(len(weekly) - 12))
     assert f"{highest:.3g}" in said(picture).split()
@@ -237,3 +238,7 @@ def test_nothing_that_shows_a_sharpe_ratio_is_without_interval_tries_and_baselin
             hrp = summary["series"]["hrp"]["metrics"]["sharpe"]
             assert f"[{interval['low']:.2f} to {interval['high']:.2f}], after 12 tries; equal weight " in words, name
             assert words.endswith(f", HRP {hrp:.2f}."), name
+
+
+def test_no_picture_has_the_name_of_a_number_that_would_hide_it(summary):
+    assert not set(summary_pictures(summary, TRIES)) & set(series_numbers(summary["series"], TRIES))
