@@ -13,7 +13,7 @@ from pathlib import Path
 from allocator_pipeline.database import transaction
 from allocator_pipeline.errors import CorruptArtifactError
 
-TODO = "remove it; texts are scored again."
+REMEDY = "remove it; texts are scored again."
 
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS scores (
@@ -62,7 +62,7 @@ class ScoreCache:
         with self._transaction() as database:
             for article, score, seal in database.execute(_FIND, (json.dumps(sorted(set(articles))), scorer)):
                 if not isinstance(score, float) or seal != _seal(article, scorer, score):
-                    raise CorruptArtifactError("A stored score fails its seal.", todo=TODO, source=str(self.path))
+                    raise CorruptArtifactError("A stored score fails its seal.", todo=REMEDY, source=str(self.path))
                 found[article] = score
         return found
 
@@ -84,7 +84,7 @@ class ScoreCache:
             )
 
     def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
-        return transaction(self.path, _SCHEMA, "The cache of scores", TODO)
+        return transaction(self.path, _SCHEMA, "The cache of scores", REMEDY)
 
 
 def _seal(article: str, scorer: str, score: float) -> bytes:
