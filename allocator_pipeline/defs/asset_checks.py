@@ -27,6 +27,9 @@ BLOCKING = (
 )
 """Asset and name of the blocking checks."""
 
+LISTED = 50
+"""So many problems are listed in the result of a check; all are counted."""
+
 RECONCILED = 1e-9
 """Greatest difference of a week's return between paper account and environment."""
 
@@ -165,11 +168,18 @@ def verdict(
     keys = _keys(context.run.tags, partitions_def)
     checked = store.keys(asset) if keys is None else keys  # a check executed by itself speaks about all that is stored
     found = [f"{key}: {problem}" for key in checked for problem in problems(key)]
+    listed = [f"- {line}" for line in found[:LISTED]]
+    if len(found) > LISTED:
+        listed.append(f"- and {len(found) - LISTED:,} more; a check of fewer partitions lists them")
     return dg.AssetCheckResult(
         passed=not found,
         severity=severity,
         description=" ".join(found[:3]) or None,
-        metadata={"problems": dg.MetadataValue.md("\n".join(f"- {line}" for line in found[:50]) or "none")},
+        metadata={
+            "problems": dg.MetadataValue.md("\n".join(listed) or "none"),
+            "found": len(found),
+            "partitions": ", ".join(checked) if len(checked) <= LISTED else f"{checked[0]} to {checked[-1]}",
+        },
     )
 
 

@@ -7,6 +7,7 @@ from datetime import date
 
 import pandas as pd
 
+from allocator_pipeline.atomic import canonical_json, sha256
 from allocator_pipeline.ingestion.asking import Ask, asking, open_client
 from allocator_pipeline.ingestion.download import Downloaded, download
 from allocator_pipeline.market.live.completeness import due_sessions
@@ -85,6 +86,17 @@ def raw_coverage(
             tables[year] = _table(rows)
     grid = pd.DataFrame.from_dict(shares, orient="index", dtype="float64").reindex(columns=list(years))
     return grid, tables
+
+
+def raw_version(market: LiveMarket, feed: str) -> str:
+    """Return a hash of all that is kept of a feed: the same until something else has been answered."""
+    keys = sorted({need.key for need in market.needs(feed, date.min, date.max)}, key=str)
+    kept = [
+        [key.vendor, key.kind, key.name, record.sha256, record.first.isoformat(), record.last.isoformat()]
+        for key in keys
+        for record in market.raw.records(key)
+    ]
+    return sha256(canonical_json(kept))
 
 
 def _due(market: LiveMarket, need: Need) -> pd.DatetimeIndex:

@@ -9,6 +9,7 @@ import dagster as dg
 import pandas as pd
 import pandera.pandas as pa
 
+from allocator_pipeline.defs.columns import MEANINGS
 from allocator_pipeline.evaluation.heat_map import heat_picture
 from allocator_pipeline.evaluation.plots import line_picture, markdown_table
 from allocator_pipeline.evaluation.report.estimates import Tries, growth_numbers, sharpe_of
@@ -16,11 +17,12 @@ from allocator_pipeline.evaluation.walk_forward import POLICY
 
 
 def column_schema(schema: pa.DataFrameSchema) -> dict[str, Any]:
-    """Return the definition metadata that shows a table's columns in the UI."""
+    """Return the definition metadata that shows a table's columns, and what they mean, in the UI."""
     columns = [
         dg.TableColumn(
             name=name,
             type=str(column.dtype),
+            description=MEANINGS[str(name)],
             constraints=dg.TableColumnConstraints(nullable=column.nullable),
         )
         for name, column in schema.columns.items()

@@ -25,7 +25,7 @@ POINTS = 160
 
 
 def markdown_table(table: pd.DataFrame, decimals: int = 3) -> str:
-    """Return a table as markdown, floats with a fixed number of decimals; pipes in cells are escaped."""
+    """Return a table as markdown: floats with a fixed number of decimals, days without an hour, pipes escaped."""
     header = [_cell(name, decimals) for name in table.columns]
     body = [[_cell(value, decimals) for value in row] for row in table.itertuples(index=False)]
     lines = [header, ["---"] * len(header), *body]
@@ -201,4 +201,6 @@ def _thinned(line: np.ndarray) -> np.ndarray:
 def _cell(value: Any, decimals: int) -> str:
     if isinstance(value, float):
         return f"{value:.{decimals}f}" if math.isfinite(value) else ""
+    if isinstance(value, pd.Timestamp) and value.tzinfo is None and value == value.normalize():
+        return str(value.date())
     return str(value).replace("|", "\\|").replace("\n", " ")

@@ -32,7 +32,8 @@ class PricePanel:
     execution : ndarray of float64, shape (T, N)
         Price of a trade in that session in USD: the adjusted open, or the adjusted close of a source without opens.
     fields : mapping of str to ndarray of float64, shape (T, N)
-        Those of `BAR_FIELDS` that are read: prices adjusted as the close is, volume in shares; NaN where unknown.
+        Those of `BAR_FIELDS` that are read: prices adjusted as the close is, volume in shares of the size that the
+        adjusted close is the price of, so that a split does not look like a day of heavy trading; NaN where unknown.
     """
 
     dates: np.ndarray
@@ -79,7 +80,9 @@ def price_panel(
         return np.ascontiguousarray(table.to_numpy(dtype=np.float64))
 
     def adjusted(name: str) -> pd.Series:
-        return prices[name] if name == "volume" else prices[name] * prices["adj_close"] / prices["close"]
+        if name == "volume":
+            return prices["volume"] * (prices["close"] / prices["adj_close"])  # first the ratio: 1 changes no bit
+        return prices[name] * prices["adj_close"] / prices["close"]
 
     close = pivot(prices["adj_close"])
     return PricePanel(

@@ -14,7 +14,7 @@ from allocator_pipeline.config import N_STOCKS, RATIOS
 from allocator_pipeline.errors import MarketDataError
 from allocator_pipeline.market.ingest import Accepted, as_numbers, read_fundamentals, read_news, read_prices
 from allocator_pipeline.market.liquidity import TRAILING_SESSIONS, rank_by_liquidity
-from allocator_pipeline.market.news import VADER, vader_scores
+from allocator_pipeline.market.scoring.vader import Vader
 from allocator_pipeline.market.source import NO_SCREEN, MarketCoverage, require_year, year_start
 from allocator_pipeline.market.tabular import find_file, parse_choice
 from allocator_pipeline.schemas import FUNDAMENTALS, PRICES, SENTIMENT, validate
@@ -89,14 +89,15 @@ class FilesMarket:
         rows = _in_year(self._news.rows, "published_at", year).sort("published_at", "symbol", "article_id")
         scores = rows["score"].to_numpy().copy()
         unscored = np.isnan(scores)
-        scores[unscored] = vader_scores(rows["text"].filter(pl.Series(unscored)).to_list())
+        vader = Vader()
+        scores[unscored] = vader.score(rows["text"].filter(pl.Series(unscored)).to_list())
         table = pd.DataFrame(
             {
                 "article_id": _texts(rows["article_id"]),
                 "symbol": _texts(rows["symbol"]),
                 "published_at": _instants(rows["published_at"]),
                 "score": scores,
-                "scorer": pd.Series(np.where(unscored, VADER, rows["scorer"].to_numpy()), dtype="str"),
+                "scorer": pd.Series(np.where(unscored, vader.version, rows["scorer"].to_numpy()), dtype="str"),
                 "source": _texts(rows["source"]),
             }
         )

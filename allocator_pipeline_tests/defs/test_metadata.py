@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import copy
 
-from allocator_pipeline.defs.metadata import series_numbers
+import dagster as dg
+import pandera.pandas as pa
+
+from allocator_pipeline import schemas
+from allocator_pipeline.defs.columns import MEANINGS
+from allocator_pipeline.defs.metadata import column_schema, series_numbers
 from allocator_pipeline.evaluation.report.estimates import Tries
 from allocator_pipeline_tests.evaluation.summaries import MadeUpSummaries
 
@@ -23,3 +28,24 @@ def test_a_plotted_sharpe_ratio_has_its_company_and_the_sortino_ratio_is_left_ou
     short["policy"]["interval"] = None
     short["policy"]["weekly"]["net"] = short["policy"]["weekly"]["net"][:20]
     assert [name for name in series_numbers(short, Tries(12)) if "sharpe" in name or "cagr" in name] == []
+
+
+def test_every_column_of_every_table_says_what_it_means():
+    tables = [schema for schema in vars(schemas).values() if isinstance(schema, pa.DataFrameSchema)]
+    shown = [table for table in tables if table.name not in ("articles", "corporate_actions")]  # no asset of their own
+    assert len(shown) > 12
+    for table in shown:
+        columns = column_schema(table)["dagster/column_schema"].columns
+        assert [column.name for column in columns] == list(table.columns)
+        assert all(column.description for column in columns)
+    assert set(MEANINGS) <= {name for table in tables for name in table.columns}, "a meaning without a column"
+
+
+def test_a_description_is_not_lost_on_the_way_to_the_ui():
+    columns = column_schema(schemas.DOWNLOADS)["dagster/column_schema"].columns
+    assert columns[-1] == dg.TableColumn(
+        name="there",
+        type="int64",
+        description="How many of them are there",
+        constraints=dg.TableColumnConstraints(nullable=False),
+    )

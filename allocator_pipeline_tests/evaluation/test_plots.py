@@ -37,12 +37,13 @@ def points(line):
 
 
 def test_markdown_table_formats_and_escapes():
-    table = pd.DataFrame({"a|b": ["x|y", "line\nbreak"], "n": [1, 2], "f": [0.123456, math.nan]})
+    days = pd.to_datetime(["2024-01-05 00:00", "2024-01-05 16:00"])
+    table = pd.DataFrame({"a|b": ["x|y", "line\nbreak"], "n": [1, 2], "f": [0.123456, math.nan], "at": days})
     assert markdown_table(table, 2).splitlines() == [
-        "| a\\|b | n | f |",
-        "| --- | --- | --- |",
-        "| x\\|y | 1 | 0.12 |",
-        "| line break | 2 |  |",
+        "| a\\|b | n | f | at |",
+        "| --- | --- | --- | --- |",
+        "| x\\|y | 1 | 0.12 | 2024-01-05 |",
+        "| line break | 2 |  | 2024-01-05 16:00:00 |",
     ]
 
 

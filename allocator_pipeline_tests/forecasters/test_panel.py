@@ -18,6 +18,18 @@ def test_execution_is_the_adjusted_open_or_the_adjusted_close(market):
     np.testing.assert_array_equal(closes.close[0, :16], first["adj_close"])
 
 
+def test_a_split_does_not_look_like_heavy_trading(market):
+    """Four times as many shares change hands at a quarter of the price, and the adjusted close goes on."""
+    split = market.copy()
+    after = split["date"] >= split["date"].iloc[len(split) // 2]
+    split.loc[after, ["open", "high", "low", "close"]] /= 4
+    split.loc[after, "volume"] *= 4
+    before = panel.price_panel(market, True, fields=panel.BAR_FIELDS)
+    split_four = panel.price_panel(split, True, fields=panel.BAR_FIELDS)
+    for name in panel.BAR_FIELDS:
+        np.testing.assert_allclose(split_four.fields[name], before.fields[name], rtol=1e-12)
+
+
 def test_a_symbol_without_a_bar_is_nan_and_symbols_are_sorted(market):
     chosen = panel.price_panel(market, False, ["S05", "S02", "S05", "NONE"])
     assert chosen.symbols == ("NONE", "S02", "S05")

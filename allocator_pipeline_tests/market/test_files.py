@@ -15,6 +15,7 @@ from allocator_pipeline.features.outcomes import weekly_outcomes
 from allocator_pipeline.features.signals import weekly_signals
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.files import FilesMarket
+from allocator_pipeline.market.scoring.vader import Vader
 from allocator_pipeline.market.sources import open_market
 from allocator_pipeline.market.universe import universe_of
 
@@ -251,7 +252,7 @@ class TestNews:
     def test_unscored_text_is_scored_by_vader(self, folder):
         news = self.read(folder, news_rows(score=[0.5, None, None, -1.0])).sentiment(2015)
 
-        assert news["scorer"].tolist() == ["given", "vader", "vader", "given"]
+        assert news["scorer"].tolist() == ["given", Vader().version, Vader().version, "given"]
         assert news["score"][0] == 0.5
         assert news["score"][1] < 0
         assert news["score"][2] == 0
@@ -471,4 +472,4 @@ class TestRealData:
         news = FilesMarket(shared_data, self.CHOICE).sentiment(2015)
 
         assert len(news) > 20_000
-        assert set(news["scorer"]) == {"vader"}
+        assert set(news["scorer"]) == {Vader().version}

@@ -12,6 +12,10 @@ from allocator_pipeline_tests.soak.harness import soak
 from allocator_pipeline_tests.soak.world import World
 
 
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
 def main() -> int:
     """Run a soak and say what it found."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -24,7 +28,7 @@ def main() -> int:
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         base = World(chosen.base or Path(folder) / "base")
-        found = soak(base, Path(folder), chosen.weeks, chosen.kills, chosen.share, chosen.seed)
+        found = soak(base, Path(folder), chosen.weeks, chosen.kills, chosen.share, chosen.seed, _say)
     print(
         f"{chosen.weeks} weeks in {(time.monotonic() - start) / 60:.1f} minutes; "
         f"{len(found.failed_reads)} reads failed, champions verified {found.looks} times"

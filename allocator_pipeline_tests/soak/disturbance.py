@@ -6,7 +6,7 @@ import random
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -28,10 +28,13 @@ class Watcher:
     world : World
     looks : int
         How often it has looked.
+    tell : callable
+        Called after each look.
     """
 
     world: World
     looks: int = 0
+    tell: Callable[[], None] = lambda: None
     _seen: dict[str, list[str]] = field(default_factory=dict)
 
     def look(self) -> None:
@@ -51,6 +54,7 @@ class Watcher:
             try:
                 while not stop.wait(LOOK_SECONDS):
                     self.look()
+                    self.tell()
             except BaseException as error:  # raised again below
                 wrong.append(error)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from allocator_pipeline_tests.soak.base import prepare
 from allocator_pipeline_tests.soak.checks import check, compare
 from allocator_pipeline_tests.soak.disturbance import Disturber, Watcher
+from allocator_pipeline_tests.soak.progress import Progress
 from allocator_pipeline_tests.soak.world import World, end_of, finish
 
 
@@ -35,7 +37,15 @@ class Found:
     differing: list[str]
 
 
-def soak(base: World, folder: Path, weeks: int, kills: int, share: float, seed: int) -> Found:
+def soak(
+    base: World,
+    folder: Path,
+    weeks: int,
+    kills: int,
+    share: float,
+    seed: int,
+    say: Callable[[str], None] = lambda line: None,
+) -> Found:
     """Live through some weeks twice, side by side: undisturbed, and with failing reads and kills.
 
     Parameters
@@ -48,12 +58,16 @@ def soak(base: World, folder: Path, weeks: int, kills: int, share: float, seed: 
     share : float
         Of the source's reads that fail.
     seed : int
+    say : callable
+        Receives a line now and then.
     """
     if not (base.folder / "clock").exists():
+        say("making the first champions")
         prepare(base)
     until = end_of(weeks)
     undisturbed, disturbed = (base.copy(folder / name) for name in ("undisturbed", "disturbed"))
-    calm, watcher = undisturbed.start(until), Watcher(disturbed)
+    progress = Progress({"disturbed": disturbed, "undisturbed": undisturbed}, weeks, say)
+    calm, watcher = undisturbed.start(until), Watcher(disturbed, tell=progress.tell)
     try:
         with watcher.watching():
             killed_at = Disturber(disturbed, until, share, kills, seed).run()

@@ -1,14 +1,16 @@
 """What only a live market has: a download an asset and vendor, macro series, and sentiment by day."""
 
 import dagster as dg
+import pandas as pd
 import pandera.pandas as pa
 
 from allocator_pipeline import schemas
-from allocator_pipeline.defs.downloads import download_years, raw_coverage
+from allocator_pipeline.defs.downloads import download_years, raw_coverage, raw_version
 from allocator_pipeline.defs.metadata import column_schema, heat_map, markdown, table_facts
 from allocator_pipeline.defs.partitions import Partitions
 from allocator_pipeline.defs.resources import MarketResource
 from allocator_pipeline.errors import ConfigurationError, VendorRefusedError
+from allocator_pipeline.evaluation.plots import markdown_table
 from allocator_pipeline.market.live.needs import FEEDS, QUARTERLY
 from allocator_pipeline.market.news import daily_sentiment as by_day
 
@@ -65,6 +67,8 @@ def _download(partitions: Partitions, feed: str) -> dg.AssetsDefinition:
             done = download_years(live, feed, context.partition_keys, context.log.info)
         except (ConfigurationError, VendorRefusedError) as error:
             raise dg.Failure(str(error), allow_retries=False) from error
+        # one that fetched nothing leaves in sync what was made of it
+        context.set_data_version(context.asset_key, dg.DataVersion(raw_version(live, feed)))
         shares, tables = raw_coverage(live, feed, partitions.market_years.get_partition_keys(), context.partition_keys)
         for key, table in tables.items():
             context.add_asset_metadata(
@@ -101,7 +105,7 @@ def _table(partitions: Partitions, name: str, source: str, schema: pa.DataFrameS
         for key in context.partition_keys:
             tables[key] = schemas.validate(getattr(live, name)(int(key)), schema, market.market)
             context.add_asset_metadata(
-                {**table_facts(tables[key], known), "first_rows": markdown(tables[key].head(SHOWN))}, partition_key=key
+                {**table_facts(tables[key], known), "first_rows": _first_rows(tables[key])}, partition_key=key
             )
         return tables
 
@@ -126,3 +130,9 @@ def _daily_sentiment(partitions: Partitions) -> dg.AssetsDefinition:
         return tables
 
     return daily_sentiment
+
+
+def _first_rows(table: pd.DataFrame) -> dg.MarkdownMetadataValue:
+    """Return the first rows as the UI shows them, and how many more there are."""
+    more = f"\n\nand {len(table) - SHOWN:,} more rows in the table" if len(table) > SHOWN else ""
+    return dg.MetadataValue.md(markdown_table(table.head(SHOWN), 4) + more)

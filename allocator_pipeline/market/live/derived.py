@@ -8,6 +8,8 @@ from datetime import date, datetime
 import pandas as pd
 
 from allocator_pipeline.config import LiveConfig
+from allocator_pipeline.market.live.alpaca import ALPACA
+from allocator_pipeline.market.live.articles import articles
 from allocator_pipeline.market.live.chart import read_chart
 from allocator_pipeline.market.live.confirmed import read_confirmed
 from allocator_pipeline.market.live.filings import edgar_fundamentals
@@ -18,9 +20,13 @@ from allocator_pipeline.market.live.statements import Fundamentals
 from allocator_pipeline.market.membership import Listing
 from allocator_pipeline.market.raw import RawKey, RawStore
 
+MOST_HELD = 1_000_000_000
+"""Bytes of articles that are held, so that a back-fill reads each answer once and not once a year; what is over is read
+again for each year."""
+
 
 class Derived:
-    """Histories and quarters of a live market's symbols; what has new answers is derived anew.
+    """Histories, quarters and articles of a live market's symbols; what has new answers is derived anew.
 
     Parameters
     ----------
@@ -45,6 +51,7 @@ class Derived:
         self._confirmed = read_confirmed(config.confirmed)
         self._histories: dict[str, tuple[list[str], History]] = {}
         self._quarters: dict[str, tuple[list[str], Fundamentals]] = {}
+        self._articles: dict[str, tuple[list[str], pd.DataFrame]] = {}
 
     def history(self, symbol: str) -> History:
         """Return a symbol's history as far as it is there.
@@ -81,6 +88,24 @@ class Derived:
             derive = edgar_fundamentals if edgar else alphavantage_fundamentals
             known = self._quarters[symbol] = stamp, derive(self._raw, symbol)
         return known[1]
+
+    def articles(self, symbol: str) -> pd.DataFrame:
+        """Return the articles about a symbol (`schemas.ARTICLES`), of all years."""
+        stamp = [record.sha256 for record in self._raw.records(RawKey(ALPACA, "news", symbol))]
+        known = self._articles.get(symbol)
+        if known is None or known[0] != stamp:
+            known = stamp, articles(self._raw, symbol, self._listings[symbol])
+            if self._held(symbol) + _size(known[1]) <= MOST_HELD:
+                self._articles[symbol] = known
+        return known[1]
+
+    def _held(self, other: str) -> int:
+        """Return how many bytes the articles of all symbols but one take."""
+        return sum(_size(table) for symbol, (_, table) in self._articles.items() if symbol != other)
+
+
+def _size(table: pd.DataFrame) -> int:
+    return int(table.memory_usage(deep=True).sum())
 
 
 def index_closes(body: bytes, fetched_at: datetime, name: str) -> dict[date, float]:

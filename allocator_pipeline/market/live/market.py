@@ -13,7 +13,6 @@ from allocator_pipeline.config import N_STOCKS, LiveConfig
 from allocator_pipeline.errors import ConfigurationError, IncompleteDataError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.liquidity import TRAILING_SESSIONS, rank_by_liquidity
-from allocator_pipeline.market.live.articles import articles
 from allocator_pipeline.market.live.derived import Derived, index_closes
 from allocator_pipeline.market.live.macro import DEFAULT_SERIES, macro_table
 from allocator_pipeline.market.live.needs import (
@@ -157,8 +156,7 @@ class LiveMarket:
         require_year(self.coverage(), year)
         self._require("alpaca_news", year, since=year)
         parts = [  # of all years: one that was changed in a later year has counted in its own
-            in_year(articles(self.raw, symbol, group), "published_at", year, self.last)
-            for symbol, group in self.by_symbol.items()
+            in_year(self._derived.articles(symbol), "published_at", year, self.last) for symbol in self.by_symbol
         ]
         together = pd.concat(parts, ignore_index=True)
         scorer = open_scorer(self.config.scorer)
