@@ -1,7 +1,7 @@
 """Sensors: promotion when something was judged, and the stages that follow one another within a week."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -14,7 +14,7 @@ from allocator_pipeline.defs.publishing_sensor import publishing_sensor
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.schedules import REFRESH_TAG, has_closed
 from allocator_pipeline.defs.weekly_report_sensor import weekly_report_sensor
-from allocator_pipeline.defs.weekly_sensor import JUDGED_TAG, weekly_sensor
+from allocator_pipeline.defs.weekly_sensor import JUDGED_TAG, before_promotion, weekly_sensor
 from allocator_pipeline.market import calendar
 
 WATCHED = ("eval_reports", "paper_evaluations")
@@ -31,12 +31,21 @@ def sensors(jobs: Sequence[Any], partitions: Partitions) -> list[dg.SensorDefini
         job_name="promotion_job",
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Sees new evaluation reports and paper evaluations and requests the promotion run, once for each.",
+        description="Sees new evaluation reports and paper evaluations and requests the promotion run, once for each. "
+        "The promotions of a Sunday come one after the other, in an order that nothing changes.",
     )
     def promotion_sensor(context: dg.SensorEvaluationContext, store: StoreResource):
-        requests, cursor = promotion_requests(context.instance, context.cursor, store)
+        now, waiting = calendar.now(), list[str]()
+
+        def must_wait(allocator: str, week: str) -> bool:
+            before = None if partitions.static else before_promotion(allocator, week, context.instance, store, now)
+            if before is not None:
+                waiting.append(f"{allocator} {week} waits for {before.job} of {before.allocator} {before.week}.")
+            return before is not None
+
+        requests, cursor = promotion_requests(context.instance, context.cursor, store, must_wait)
         context.update_cursor(cursor)
-        return requests or dg.SkipReason("No new report or paper evaluation.")
+        return requests or dg.SkipReason(" ".join(waiting) or "No new report or paper evaluation.")
 
     @dg.run_status_sensor(
         run_status=dg.DagsterRunStatus.SUCCESS,
@@ -59,7 +68,10 @@ def sensors(jobs: Sequence[Any], partitions: Partitions) -> list[dg.SensorDefini
 
 
 def promotion_requests(
-    instance: dg.DagsterInstance, cursor: str | None, store: StoreResource
+    instance: dg.DagsterInstance,
+    cursor: str | None,
+    store: StoreResource,
+    must_wait: Callable[[str, str], bool] = lambda allocator, week: False,
 ) -> tuple[list[dg.RunRequest], str]:
     """Return a run request for each allocator with something new to judge, and the cursor behind what was seen.
 
@@ -71,6 +83,9 @@ def promotion_requests(
         has its verdict asks for nothing.
     store : StoreResource
         Tells which reports have their verdict already; they ask for nothing.
+    must_wait : callable
+        Whether the promotion that a paper evaluation of an allocator and week asks for is to come later; it is then
+        looked at again in the next tick.
 
     Returns
     -------
@@ -90,21 +105,32 @@ def promotion_requests(
     ]
     waiting = {name: set(pending_reports(name, store)) for name in {split(key)[0] for _, _, key, _ in seen}}
     judged = {name: _last_promotion(instance, name) for name in waiting}
-    newest: dict[str, dg.RunRequest] = {}
-    for storage_id, asset, partition, run_id in sorted(seen):
+    newest: dict[str, dict[str, tuple[int, str, str, str]]] = {}
+    for record in sorted(seen):
+        storage_id, asset, partition, _ = record
+        after[asset] = max(after[asset], storage_id)
         allocator = split(partition)[0]
         if asset == "eval_reports" and partition not in waiting[allocator]:
             continue
         if asset == "paper_evaluations" and storage_id < judged[allocator]:
             continue
-        newest[allocator] = dg.RunRequest(
-            run_key=f"{asset}-{partition}-{run_id}",
-            partition_key=allocator,
-            tags={JUDGED_TAG: f"{asset} {partition}"},
-        )
-    for storage_id, asset, *_ in seen:
-        after[asset] = max(after[asset], storage_id)
-    return list(newest.values()), json.dumps(after, sort_keys=True)
+        newest.setdefault(allocator, {})[asset] = record
+    requests = []
+    for allocator, found in newest.items():
+        paper = found.get("paper_evaluations")
+        if paper is not None and must_wait(*split(paper[2])):
+            after["paper_evaluations"] = min(after["paper_evaluations"], paper[0] - 1)
+            del found["paper_evaluations"]
+        if found:
+            _, asset, partition, run_id = max(found.values())
+            requests.append(
+                dg.RunRequest(
+                    run_key=f"{asset}-{partition}-{run_id}",
+                    partition_key=allocator,
+                    tags={JUDGED_TAG: f"{asset} {partition}"},
+                )
+            )
+    return requests, json.dumps(after, sort_keys=True)
 
 
 def _last_promotion(instance: dg.DagsterInstance, allocator: str) -> int:

@@ -23,6 +23,7 @@ from allocator_pipeline.defs.due import (
     PAPER,
     PROMOTION,
     Step,
+    label_falls_due,
     last_sunday,
     next_step,
     refreshed_for,
@@ -35,6 +36,9 @@ WEEKLY_TAG = "allocator/weekly"
 """Week of the steps that a run makes."""
 JUDGED_TAG = "allocator/judged"
 """Asset and partition that a promotion was asked for by."""
+
+STAGES = (LABELING, PAPER, FINETUNING, PROMOTION, INFERENCE)
+"""Jobs of an allocator's week, in order."""
 
 GRACE = pd.Timedelta(minutes=5)
 """Sunday's and Monday's schedules come first; the sensor sees what is due this much later."""
@@ -82,26 +86,61 @@ def weekly_requests(
         Sunday since which it is asked for.
     """
     since = last_sunday(now)
-    steps = (_step(allocator, instance, store, now, since) for allocator in ALLOCATORS)
+    steps = (_next_wanted(allocator, instance, store, now) for allocator in ALLOCATORS)
     wanted = [step for step in steps if step is not None and (job is None or step.job == job)]
     return as_requests((step for step in wanted if refreshed_for(step, store)), since)
 
 
-def _step(
-    allocator: str, instance: dg.DagsterInstance, store: StoreResource, now: pd.Timestamp, since: pd.Timestamp
+def before_promotion(
+    allocator: str, week: str, instance: dg.DagsterInstance, store: StoreResource, now: pd.Timestamp
 ) -> Step | None:
-    passed_over: set[tuple[str, str]] = set()
+    """Return the first open step, of any allocator, that comes before an allocator's promotion of a week; None if none.
+
+    Promotions count tries in one ledger, whose thresholds depend on their order. That order is this one, whatever
+    failed, was killed or was caught up on the way: by Sunday, then by stage, then by allocator.
+    """
+    steps = {name: open_step(name, instance, store, now) for name in ALLOCATORS}
+    mine, _ = steps[allocator]
+    if mine is None or mine.job != PROMOTION:  # else the oldest week that waits counts
+        mine = Step(PROMOTION, allocator, week, label_falls_due(week))
+    earlier = [
+        step
+        for step, under_way in steps.values()
+        if step is not None and _place(step) < _place(mine) and (under_way or refreshed_for(step, store))
+    ]
+    return min(earlier, key=_place, default=None)
+
+
+def open_step(
+    allocator: str, instance: dg.DagsterInstance, store: StoreResource, now: pd.Timestamp
+) -> tuple[Step | None, bool]:
+    """Return the oldest step of an allocator that is due, not done and has not failed this week.
+
+    Returns
+    -------
+    tuple of (Step or None, bool)
+        The step, and whether it is under way.
+    """
+    since, passed_over = last_sunday(now), set[tuple[str, str]]()
     while (step := next_step(allocator, store, now, passed_over)) is not None:
         record = last_run(instance, step)
-        again = record is None or record.create_timestamp < since
         if record is not None and not _has_ended(record.dagster_run):
-            return None
-        if step.job == PROMOTION and again:
-            return None  # it has a sensor of its own, and is waited for
-        if again:
-            return step
+            return step, True
+        if record is None or record.create_timestamp < since:
+            return step, False
         passed_over.add((step.job, step.week))
-    return None
+    return None, False
+
+
+def _next_wanted(allocator: str, instance: dg.DagsterInstance, store: StoreResource, now: pd.Timestamp) -> Step | None:
+    step, under_way = open_step(allocator, instance, store, now)
+    if step is None or under_way or step.job == PROMOTION:  # which has a sensor of its own, and is waited for
+        return None
+    return step
+
+
+def _place(step: Step) -> tuple[pd.Timestamp, int, int]:
+    return step.at, STAGES.index(step.job), ALLOCATORS.index(step.allocator)
 
 
 def last_run(instance: dg.DagsterInstance, step: Step) -> dg.RunRecord | None:

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import dagster as dg
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from allocator_pipeline.config import ALLOCATORS
 from allocator_pipeline.defs import due
@@ -20,7 +22,13 @@ from allocator_pipeline.defs.due import (
     last_sunday,
     next_step,
 )
-from allocator_pipeline.defs.weekly_sensor import JUDGED_TAG, WEEKLY_TAG, allocators_of, weekly_requests
+from allocator_pipeline.defs.weekly_sensor import (
+    JUDGED_TAG,
+    WEEKLY_TAG,
+    allocators_of,
+    before_promotion,
+    weekly_requests,
+)
 from allocator_pipeline.market import calendar
 
 WEEKS = calendar.weeks("2015-01-01", "2030-12-01")
@@ -233,6 +241,56 @@ def test_a_run_that_will_be_retried_is_waited_for_and_a_promotion_too(instance, 
     instance.add_run(dg.DagsterRun(PROMOTION, tags=judged, status=dg.DagsterRunStatus.FAILURE))
     (request,) = weekly_requests(instance, store, MONDAY)
     assert request.partition_key_range.start == "ppo_lstm|2024-06-24", "a judgement that failed is not waited for"
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.randoms(use_true_random=False), st.sampled_from([0, 1, 30]))
+def test_promotions_come_in_one_order_whatever_is_done_first(random, weeks_off):
+    """Of three allocators, each Sunday; also where weeks were missed and are caught up."""
+    nobody_ran = SimpleNamespace(get_run_records=lambda *_: [])
+    store, last, done = Store(), MONDAY + pd.Timedelta(weeks=weeks_off), []
+    started = [MONDAY - pd.Timedelta(weeks=2), *([MONDAY] if not weeks_off else []), last]
+    for now in started:
+        while steps := [step for name in ALLOCATORS if (step := next_step(name, store, now)) is not None]:
+            ready = [
+                step
+                for step in steps
+                if step.job != PROMOTION or before_promotion(step.allocator, step.week, nobody_ran, store, now) is None
+            ]
+            assert ready, "each waits for another"
+            step = random.choice(ready)
+            store.do(step.job, step.allocator, step.week)
+            done += [(step.week, step.allocator)] if step.job == PROMOTION else []
+    assert len(done) >= 3
+    assert done == sorted(done, key=lambda each: (each[0], ALLOCATORS.index(each[1])))
+
+
+def test_a_promotion_waits_for_what_is_under_way_and_for_nothing_that_failed_or_cannot_start(instance, frozen):
+    store, week = Store(), "2024-06-10"
+    for name in ("ppo_lstm", "ppo_patchtst"):
+        live(store, name, MONDAY - pd.Timedelta(days=14))
+        live(store, name, MONDAY - pd.Timedelta(days=7))
+    for job, when in ((LABELING, week), (PAPER, week), (FINETUNING, "2024-06-24")):
+        store.do(job, "ppo_patchtst", when)
+
+    def before():
+        step = before_promotion("ppo_patchtst", week, instance, store, MONDAY)
+        return step and (step.job, step.allocator)
+
+    assert before() == (LABELING, "ppo_lstm")
+    for job, when in ((LABELING, week), (PAPER, week)):
+        store.do(job, "ppo_lstm", when)
+    assert before() == (FINETUNING, "ppo_lstm")
+    tags = {WEEKLY_TAG: "2024-06-24", "dagster/partition": "ppo_lstm|2024-06-24"}
+    store.refreshed = pd.Timestamp("2024-06-17")
+    assert before() is None, "what waits for its data is not waited for"
+    instance.add_run(dg.DagsterRun(FINETUNING, tags=tags, status=dg.DagsterRunStatus.STARTED))
+    assert before() == (FINETUNING, "ppo_lstm")
+    store.refreshed = "2100-01-01"
+    instance.add_run(dg.DagsterRun(FINETUNING, tags=tags, status=dg.DagsterRunStatus.FAILURE))
+    assert before() == (PROMOTION, "ppo_lstm"), "what failed is passed over, and its own judgement comes first"
+    store.do(PROMOTION, "ppo_lstm", week)
+    assert before() is None
 
 
 def test_what_the_refresh_has_not_reached_waits(instance, frozen):

@@ -196,6 +196,26 @@ def test_the_promotion_sensor_asks_once_for_none_one_and_many(instance, monkeypa
     assert json.loads(cursor)["paper_evaluations"] > 0
 
 
+def test_a_paper_whose_promotion_must_wait_is_looked_at_again_and_holds_up_nobody_else(instance, monkeypatch, tmp_path):
+    reports, store = FakeReports(monkeypatch), StoreResource(root=str(tmp_path))
+    for name in ("sac_lstm", "ppo_lstm"):
+        reports.materialize(instance, f"{name}|2022-12-12", asset="paper_evaluations")
+        reports.materialize(instance, f"{name}|2022-12-19", asset="paper_evaluations")
+    waits = {"sac_lstm"}
+    first, cursor = promotion_requests(instance, None, store, lambda name, week: name in waits)
+    assert [r.run_key.split("-")[0] for r in first] == ["paper_evaluations"]
+    assert [r.partition_key for r in first] == ["ppo_lstm"]
+    reports.materialize(instance, "sac_lstm|2022", asset="eval_reports")
+    second, cursor = promotion_requests(instance, cursor, store, lambda name, week: name in waits)
+    assert [r.tags[JUDGED_TAG] for r in second if r.partition_key == "sac_lstm"] == ["eval_reports sac_lstm|2022"]
+    third, cursor = promotion_requests(instance, cursor, store)
+    assert [r.tags[JUDGED_TAG] for r in third if r.partition_key == "sac_lstm"] == [
+        "paper_evaluations sac_lstm|2022-12-19"
+    ]
+    assert {r.run_key for r in third if r.partition_key == "ppo_lstm"} <= {first[0].run_key}, "which Dagster skips"
+    assert promotion_requests(instance, cursor, store)[0] == []
+
+
 def test_a_replayed_tick_has_the_same_run_keys_and_a_lost_cursor_asks_for_nothing_judged(
     instance, monkeypatch, tmp_path
 ):

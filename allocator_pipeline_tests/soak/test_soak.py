@@ -37,7 +37,6 @@ def undisturbed(base, tmp_path_factory) -> World:
     return world
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_twelve_weeks_with_failing_reads_and_two_kills_end_as_if_undisturbed(base, tmp_path):
     found = soak(base, tmp_path, weeks=12, kills=2, share=0.05, seed=1)
