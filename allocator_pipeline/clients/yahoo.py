@@ -9,11 +9,14 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
+from urllib.parse import urlsplit
 
 import pandas as pd
 
 from allocator_pipeline.clients.answer import Answer
 from allocator_pipeline.clients.question import endpoint
+from allocator_pipeline.clients.vendor import Pace
+from allocator_pipeline.config import LOOPBACK
 from allocator_pipeline.errors import IncompleteDataError, UnsafeNameError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.live.chart import read_chart, yahoo_ticker
@@ -24,6 +27,9 @@ from allocator_pipeline.transport import Patience
 
 URL = "https://query2.finance.yahoo.com"
 PATIENCE = Patience(jitter=0.5)
+
+INTERVAL = 2.5
+"""Seconds from one request to the next. Yahoo publishes no limit; this is the advice of yfinance's documentation."""
 
 TICKER = re.compile(r"\^?[A-Z0-9]{1,8}([.-][A-Z0-9]{1,3})?")
 """Shorter than an ISIN, which yfinance would look up first."""
@@ -57,6 +63,7 @@ class YahooClient:
     ) -> None:
         self._url = endpoint(os.environ if env is None else env, "ALLOCATOR_YAHOO_URL", URL)
         self._patience, self._now = patience or PATIENCE, now
+        self._pace = Pace(0.0 if urlsplit(self._url).hostname in LOOPBACK else INTERVAL)
 
     def bars(self, ticker: str, first: date, last: date) -> Answer:
         """Return the daily chart of a ticker, whole from ``first`` to ``last``.
@@ -98,7 +105,7 @@ class YahooClient:
         from allocator_pipeline.clients.yahoo_session import ask_chart
 
         tomorrow = started.tz_convert(NEW_YORK).date() + timedelta(days=1)
-        body, request = ask_chart(self._url, name, first, tomorrow, NEW_YORK, self._patience)
+        body, request = ask_chart(self._url, name, first, tomorrow, NEW_YORK, self._patience, self._pace)
         fetched_at = self._now().to_pydatetime()
         require_whole(read_chart(body, fetched_at, name), first, last)
         return Answer(body, fetched_at, request)

@@ -24,6 +24,7 @@ from curl_cffi.curl import CURL_WRITEFUNC_ERROR
 from curl_cffi.requests import Response, Session
 from curl_cffi.requests.exceptions import DNSError, RequestException, Timeout
 
+from allocator_pipeline.clients.vendor import Pace
 from allocator_pipeline.config import LOOPBACK
 from allocator_pipeline.errors import AllocatorError, VendorError, VendorRefusedError
 from allocator_pipeline.transport import Patience, PatientTransport
@@ -41,7 +42,7 @@ logging.getLogger("yfinance").setLevel(logging.CRITICAL + 1)
 
 
 def ask_chart(
-    endpoint: str, ticker: str, first: date, end: date, zone: str, patience: Patience
+    endpoint: str, ticker: str, first: date, end: date, zone: str, patience: Patience, pace: Pace
 ) -> tuple[bytes, dict[str, str]]:
     """Ask for the daily chart of a ticker through yfinance.
 
@@ -56,6 +57,8 @@ def ask_chart(
     zone : str
         Time zone in which these days begin.
     patience : Patience
+    pace : Pace
+        That of all requests to Yahoo.
 
     Returns
     -------
@@ -67,7 +70,7 @@ def ask_chart(
     VendorError, VendorRefusedError
         If Yahoo does not answer with a chart, or refuses.
     """
-    with _ONE_AT_A_TIME, _Recorder(endpoint, patience, ticker) as session:
+    with _ONE_AT_A_TIME, _Recorder(endpoint, patience, pace, ticker) as session:
         asked = yfinance.Ticker(ticker, session=session)
         asked._tz = zone  # else it asks Yahoo for it, once more for each ticker
         try:
@@ -105,13 +108,13 @@ class YahooTransport(PatientTransport):
 class _Recorder(Session[Response]):
     """The session that yfinance is given: one chart, asked for once."""
 
-    def __init__(self, endpoint: str, patience: Patience, ticker: str) -> None:
+    def __init__(self, endpoint: str, patience: Patience, pace: Pace, ticker: str) -> None:
         local = urlsplit(endpoint).hostname in LOOPBACK
         # no proxy between us and a server on this machine
         options = {CurlOpt.NOPROXY: "*"} if local else {}
         super().__init__(impersonate="chrome", allow_redirects=False, curl_options=options)
         self.endpoint, self.ticker = endpoint, ticker
-        self.transport = YahooTransport(endpoint, patience, _Curl(super().request, patience.max_bytes))
+        self.transport = YahooTransport(endpoint, patience, _Curl(super().request, pace, patience.max_bytes))
         self.asked: dict[str, str] = {}
 
     def request(self, method: Any, url: str, params: Any = None, **_: Any) -> Response:  # type: ignore[override]
@@ -137,10 +140,11 @@ class _Recorder(Session[Response]):
 class _Curl(httpx2.BaseTransport):
     """Sends a request once, as a browser would: Yahoo turns others away."""
 
-    def __init__(self, send: Callable[..., Response], max_bytes: int) -> None:
-        self._send, self._max_bytes = send, max_bytes
+    def __init__(self, send: Callable[..., Response], pace: Pace, max_bytes: int) -> None:
+        self._send, self._pace, self._max_bytes = send, pace, max_bytes
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        self._pace.wait()
         times, body = request.extensions["timeout"], bytearray()
 
         def take(piece: bytes) -> int:

@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+import time
 import traceback
 import tracemalloc
 from dataclasses import replace
@@ -15,7 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from allocator_pipeline.clients.yahoo import YahooClient
+from allocator_pipeline.clients.vendor import Pace
+from allocator_pipeline.clients.yahoo import INTERVAL, YahooClient
 from allocator_pipeline.errors import ConfigurationError, IncompleteDataError, UnsafeNameError, VendorError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.live.chart import read_chart
@@ -91,6 +93,21 @@ def test_a_chart_is_returned_as_received_after_one_request(yahoo):
     assert chart.sessions["dividend"]["2020-08-07"] == pytest.approx(0.82)
     assert chart.sessions["split"]["2020-08-31"] == 4.0
     assert (chart.sessions["split"].drop(pd.Timestamp("2020-08-31")) == 1.0).all()
+
+
+def test_requests_keep_apart_tries_again_included_and_a_server_on_this_machine_is_not_spared(yahoo):
+    assert INTERVAL >= 2.5
+    slept = []
+    paced = client(yahoo)
+    paced._pace = Pace(INTERVAL, slept.append, lambda: 0.0)  # that of Yahoo itself
+    yahoo.faults.append(Fault(reply=Reply(b"", 503), times=1))
+    for _ in range(2):
+        paced.bars("AAPL", FIRST, LAST)
+    assert slept == [INTERVAL, 2 * INTERVAL]
+    start = time.monotonic()
+    for _ in range(3):
+        client(yahoo).bars("AAPL", FIRST, LAST)
+    assert time.monotonic() - start < INTERVAL
 
 
 def test_the_same_question_is_asked_anew_each_time(yahoo):
