@@ -95,7 +95,7 @@ def test_a_chart_is_returned_as_received_after_one_request(yahoo):
     assert (chart.sessions["split"].drop(pd.Timestamp("2020-08-31")) == 1.0).all()
 
 
-def test_requests_keep_apart_tries_again_included_and_a_server_on_this_machine_is_not_spared(yahoo):
+def test_requests_keep_apart_tries_again_included_but_a_server_on_this_machine_is_spared(yahoo):
     assert INTERVAL >= 2.5
     slept = []
     paced = client(yahoo)
