@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,10 @@ QUICK = Size((0.10,), TUNING_MARKETS[:3], TUNING_MARKETS[:3], 6)
 
 
 def plan(size: Size, algorithms: Sequence[str] = ALGORITHMS) -> list[FinetuneTrial]:
-    """Return the trials of a study."""
-    where = [(ic, number) for ic in size.ics for number in size.planted] + [(0.0, number) for number in size.null]
+    """Return the trials of a study, all kinds of markets side by side: one that is stopped has looked at each."""
+    kinds = [*((ic, size.planted) for ic in size.ics), (0.0, size.null)]
+    rounds = zip_longest(*([(ic, number) for number in numbers] for ic, numbers in kinds))
+    where = [each for one_round in rounds for each in one_round if each is not None]
     return [FinetuneTrial(algorithm, ic, at, size.finetunes) for ic, at in where for algorithm in algorithms]
 
 
