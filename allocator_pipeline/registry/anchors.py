@@ -40,26 +40,40 @@ def anchors(court: Court, assets: Path) -> Iterator[tuple[str, str, str]]:
     CorruptArtifactError
         If a log is not what was written, or a partition does not verify.
     """
-    name, history, tries = court.log.allocator, court.log.history(), court.ledger.history()
+    name = court.log.allocator
+    # In this order: who works at the same time writes a try before its verdict, and that before what rests on it.
+    stored = {asset: stored_partitions(assets, asset, key) for asset, key in _resting(name).items()}
+    history = court.log.history()
+    tries = court.ledger.history()
     identities, seals = {entry.identity for entry in tries}, {entry.sha256 for entry in tries}
     for verdict in history:
         named = verdict.evidence.get("inputs", {}).get("entry")
         missing = named is not None and named not in seals
         yield "verdict", str(verdict.number), "it rests on a try that the ledger does not hold" if missing else ""
-    for key, report in stored_partitions(assets, "eval_reports", name).items():
+    for key, report in stored["eval_reports"].items():
         yield "report", key.replace("|", " "), _counted(court, report, identities)
-    for key, value in stored_partitions(assets, "promoted_policies", name).items():
+    for key, value in stored["promoted_policies"].items():
         yield "promoted_policies", key, _beginning(value["verdicts"], history, "verdict")
-    for key, value in stored_partitions(assets, "promotion_history", name).items():
+    for key, value in stored["promotion_history"].items():
         yield (
             "promotion_history",
             key,
             _beginning(value["cases"], history, "verdict") or _beginning(value["tries"], tries, "try"),
         )
-    for key, value in stored_partitions(assets, "evaluation_summary", "all").items():
+    for key, value in stored["evaluation_summary"].items():
         count = value["tries"]["count"]
         few = f"it was made after {count} tries, and the ledger holds {len(tries)}" if count > len(tries) else ""
         yield "evaluation_summary", key, few
+
+
+def _resting(allocator: str) -> dict[str, str]:
+    """Return the assets that rest on an allocator's links, and whose partitions of them do."""
+    return {
+        "eval_reports": allocator,
+        "promoted_policies": allocator,
+        "promotion_history": allocator,
+        "evaluation_summary": "all",
+    }
 
 
 def check_anchors(court: Court, assets: Path) -> None:

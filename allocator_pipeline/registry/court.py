@@ -65,9 +65,10 @@ class Court:
         CorruptArtifactError
             If a verdict rests on a try that the ledger does not hold, or a log is not what was written.
         """
+        verdicts = self.log.history()  # first: a try is in the ledger before its verdict is in the log
         tries = self.ledger.history()
         known = {entry.sha256 for entry in tries}
-        for verdict in self.log.history():
+        for verdict in verdicts:
             named = verdict.evidence.get("inputs", {}).get("entry")
             if named is not None and named not in known:
                 raise CorruptArtifactError(

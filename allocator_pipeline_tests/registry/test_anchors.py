@@ -11,7 +11,9 @@ import pytest
 from allocator_pipeline.atomic import canonical_json, publish
 from allocator_pipeline.errors import CorruptArtifactError
 from allocator_pipeline.registry.anchors import anchors, check_anchors
+from allocator_pipeline.registry.ledger import EvidenceLedger
 from allocator_pipeline.registry.promotion import count_report
+from allocator_pipeline.registry.verdicts import VerdictLog
 from allocator_pipeline.registry.verification import verification
 from allocator_pipeline_tests.registry.conftest import best_and_worst
 
@@ -108,3 +110,31 @@ def test_a_report_whose_model_is_gone_is_said_to_be_undecided(court, judged, tmp
     folder = court.artifacts.root / NAME / judged[1].candidate
     (folder / "policy.json").write_bytes(b"{}")
     assert "its try cannot be looked for" in missing(court, tmp_path)[f"report {NAME} 2017"]
+
+
+@pytest.mark.parametrize("log", [VerdictLog, EvidenceLedger])
+@pytest.mark.parametrize("look", ["tries", "anchors"])
+def test_a_judgement_that_lands_while_logs_are_read_is_no_lost_one(
+    court, judge, report_on, keep, tmp_path, monkeypatch, look, log
+) -> None:
+    """Another process judges, and what rests on it is stored, between the reading of one log and of the other."""
+    best, worst = best_and_worst(2017)
+    judge(report_on(2016, worst))
+    report, landed = report_on(2017, best), []
+
+    def then_judge(read):
+        def reading(self):
+            found = read(self)
+            if not landed:
+                landed.append(True)
+                judge(report)
+                keep("eval_reports", f"{NAME}+2017", report)
+                keep("promoted_policies", NAME, {"verdicts": [asdict(verdict) for verdict in court.log.history()]})
+                keep("evaluation_summary", "all", {"tries": {"count": len(court.ledger.history())}})
+            return found
+
+        return reading
+
+    monkeypatch.setattr(log, "history", then_judge(log.history))
+    assert court.tries() if look == "tries" else missing(court, tmp_path) == {}
+    assert landed
