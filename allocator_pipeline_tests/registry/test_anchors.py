@@ -112,10 +112,10 @@ def test_a_report_whose_model_is_gone_is_said_to_be_undecided(court, judged, tmp
     assert "its try cannot be looked for" in missing(court, tmp_path)[f"report {NAME} 2017"]
 
 
-@pytest.mark.parametrize("log", [VerdictLog, EvidenceLedger])
+@pytest.mark.parametrize("chained", [VerdictLog, EvidenceLedger])
 @pytest.mark.parametrize("look", ["tries", "anchors"])
 def test_a_judgement_that_lands_while_logs_are_read_is_no_lost_one(
-    court, judge, report_on, keep, tmp_path, monkeypatch, look, log
+    court, judge, report_on, keep, tmp_path, monkeypatch, look, chained
 ) -> None:
     """Another process judges, and what rests on it is stored, between the reading of one log and of the other."""
     best, worst = best_and_worst(2017)
@@ -135,6 +135,6 @@ def test_a_judgement_that_lands_while_logs_are_read_is_no_lost_one(
 
         return reading
 
-    monkeypatch.setattr(log, "history", then_judge(log.history))
+    monkeypatch.setattr(chained, "history", then_judge(chained.history))
     assert court.tries() if look == "tries" else missing(court, tmp_path) == {}
     assert landed
