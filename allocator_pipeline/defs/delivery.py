@@ -33,3 +33,8 @@ def deliver_report(html: str, subject: str, log: Callable[[str], None]) -> str:
         told = f"failed: {error}"
     log(f"report: {told}")
     return told
+
+
+def arrived(told: str) -> bool:
+    """Tell whether what `deliver_report` said is no failure, and no recipient was refused."""
+    return not (told.startswith("failed") or told.endswith("refused"))

@@ -38,6 +38,11 @@ _SCHEMA = (
     BEGIN SELECT RAISE(ABORT, 'the week is labelled'); END""",
     """CREATE TRIGGER IF NOT EXISTS never_deleted BEFORE DELETE ON experience
     BEGIN SELECT RAISE(ABORT, 'experience is never deleted'); END""",
+    # INSERT OR REPLACE deletes the row in its way, for which no trigger on deletions fires
+    """CREATE TRIGGER IF NOT EXISTS inserted_once BEFORE INSERT ON experience
+    WHEN EXISTS (SELECT 1 FROM experience WHERE run_id = NEW.run_id
+                 OR (allocator = NEW.allocator AND week_start = NEW.week_start))
+    BEGIN SELECT RAISE(ABORT, 'the week is recorded'); END""",
 )
 
 _COLUMNS = "run_id, decision, decision_sha256, superseded, label, label_sha256"

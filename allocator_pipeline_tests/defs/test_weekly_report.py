@@ -202,12 +202,17 @@ def test_a_report_goes_out_by_mail_and_a_failure_only_warns(server, settings_of,
     assert message["Subject"] == f"Weekly report: {WEEKS[3]}"
     assert "In words" in message.get_body(("html",)).get_content()
     assert "asked not to" in delivered(materialize(send=False)).description
-    server.answers = ["554 no"]
+    monkeypatch.setenv("ALLOCATOR_SMTP_TO", "a@example.org, b@example.org")
+    server.refused = {"b@example.org": "550 unknown"}
+    assert delivered(materialize()).description == "sent to 1 recipient(s) by 127.0.0.1; 1 refused"
+    assert not delivered(materialize()).passed, "one of two did not get it"
+    server.refused, server.answers = {}, ["554 no"]
+    sent = len(server.messages)
     result = materialize()
     assert result.success
     assert not delivered(result).passed
     assert delivered(result).description.startswith("failed: The report was not sent")
-    assert len(server.messages) == 1
+    assert len(server.messages) == sent
 
 
 def test_checks_that_did_not_pass_are_told_once_they_have_run(tmp_path):

@@ -101,9 +101,17 @@ def test_the_database_itself_keeps_labels_and_rows(store: ExperienceStore) -> No
     store.record_decision(make_decision())
     store.record_label("paper:2016-06-06:ppo_lstm", make_label())
     database = sqlite3.connect(store.path)
-    for statement in ("UPDATE experience SET label = '{}'", "DELETE FROM experience"):
+    before = database.execute("SELECT * FROM experience").fetchall()
+    replacing = "REPLACE INTO experience VALUES (?, 'ppo_lstm', '2016-06-06', 2, '{}', '', '[]', NULL, NULL)"
+    for statement, *values in (
+        ("UPDATE experience SET label = '{}'",),
+        ("DELETE FROM experience",),
+        (replacing, "paper:2016-06-06:ppo_lstm"),
+        (replacing, "another run of that week"),
+    ):
         with pytest.raises(sqlite3.IntegrityError):
-            database.execute(statement)
+            database.execute(statement, values)
+    assert database.execute("SELECT * FROM experience").fetchall() == before
     database.close()
 
 

@@ -37,7 +37,12 @@ def main() -> int:
     print(
         "\n".join(f"differs: {name}" for name in found.differing) or "The store equals that of the undisturbed weeks."
     )
-    return 1 if found.differing else 0
+    undone = (
+        [f"{chosen.kills - len(found.killed_at)} kills did not come"] if len(found.killed_at) < chosen.kills else []
+    )
+    undone += ["no read failed"] if chosen.share and not found.failed_reads else []
+    print("\n".join(f"not shown: {line}" for line in undone), end="\n" if undone else "")
+    return 1 if found.differing or undone else 0
 
 
 if __name__ == "__main__":

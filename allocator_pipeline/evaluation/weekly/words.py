@@ -98,7 +98,8 @@ def _gate(facts: Facts) -> list[str]:
     proven = [name for name, one in champions.items() if one.proven]
     if not proven:
         return [new, f"No champion is proven {tries.words()}."]
-    return [new, f"Proven: {', '.join(proven)}; the other champions are not, {tries.words()}."]
+    others = "; the other champions are not" if len(proven) < len(champions) else ""
+    return [new, f"Proven: {', '.join(proven)}{others}, {tries.words()}."]
 
 
 def _warned(facts: Facts) -> str:

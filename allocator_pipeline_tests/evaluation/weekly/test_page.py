@@ -165,6 +165,9 @@ def test_the_words_say_who_decided_what_it_paid_and_what_is_proven(facts):
 def test_a_proven_champion_is_named(facts):
     facts["allocators"]["ppo_lstm"]["champion"]["badge"] |= {"verdict": "proven", "proof": 3}
     assert any(line.startswith("Proven: ppo_lstm; the other champions are not") for line in words(facts))
+    for name in set(facts["allocators"]) - {"ppo_lstm"}:
+        facts["allocators"][name]["champion"] = None
+    assert any(line.startswith("Proven: ppo_lstm, after") for line in words(facts)), "there are no others"
 
 
 @pytest.mark.parametrize(("value", "text"), [(-1e-9, "+0.00 %"), (0.0123, "+1.23 %"), (-0.5, "-50.00 %")])
