@@ -17,6 +17,8 @@ from allocator_pipeline_tests.soak.world import World, finish
 WEEK_SECONDS = 8.0
 """At most what a week takes; a kill falls within it."""
 LOOK_SECONDS = 0.25
+TO_GO = pd.Timedelta(days=21)
+"""At least so much is still to be lived after the random instant of a kill."""
 
 
 @dataclass
@@ -93,10 +95,11 @@ class Disturber:
     def run(self) -> list[str]:
         """Live through it, and return the simulated instants of the kills.
 
-        A kill falls at most a week after a random instant, and early enough to fall while there is still a week to go.
+        A kill falls at most a week after a random instant, and early enough to fall before the end.
         """
         rng, start, killed_at = random.Random(self.seed), self.world.now, []
-        moments = sorted(start + (self.until - start) * 0.9 * rng.random() for _ in range(self.kills))
+        latest = min((self.until - start) * 0.9, self.until - start - TO_GO)
+        moments = sorted(start + latest * rng.random() for _ in range(self.kills))
         process = self._start()
         try:
             for moment in moments:
