@@ -54,6 +54,10 @@ class Size:
     null: range
     finetunes: int
 
+    def first(self, markets: int | None) -> Size:
+        """Return the same with the first so many markets of each kind; with all of them for None."""
+        return dataclasses.replace(self, planted=self.planted[:markets], null=self.null[:markets])
+
 
 FULL = Size((0.10, 0.05), range(2500, 2524), range(3500, 3524), 18)
 QUICK = Size((0.10,), TUNING_MARKETS[:3], TUNING_MARKETS[:3], 6)
@@ -152,11 +156,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = Settings.from_env().data_dir / "results"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="three tuning markets of each kind, six fine-tunes each")
+    parser.add_argument("--markets", type=at_least(1), help="only the first so many markets of each kind")
     parser.add_argument("--jobs", type=at_least(1), default=os.cpu_count() or 1, help="processes (one for each core)")
     parser.add_argument("--results", type=Path, default=results, help=f"folder of the results ({results})")
     chosen = parser.parse_args(arguments)
     began = time.perf_counter()
-    trials = plan(QUICK if chosen.quick else FULL)
+    trials = plan((QUICK if chosen.quick else FULL).first(chosen.markets))
     store = chosen.results / "finetuning-runs.jsonl"
     stored, keys = read_runs(store), {trial: trial.key() for trial in trials}
     runs = {trial: stored[key] for trial, key in keys.items() if key in stored}

@@ -54,6 +54,8 @@ def test_the_full_study_is_on_markets_that_nothing_was_tuned_on() -> None:
     assert not set(FULL.planted) & set(TUNING_MARKETS)
     assert len(plan(FULL)) == 3 * (2 * 24 + 24)
     assert len(plan(QUICK)) == 18
+    assert plan(FULL.first(2)) == plan(FULL)[: 2 * 3 * 3]
+    assert plan(FULL.first(None)) == plan(FULL)
     assert most_finetunes(split(market(1, 0.1))[1]) == FULL.finetunes
     assert first_row() == 28
 
