@@ -25,6 +25,7 @@ from allocator_pipeline.errors import ConflictError, CorruptArtifactError, Stora
 
 GENESIS = "0" * 64
 LOCK_SECONDS = 60.0
+WITHOUT_BACKUP = 'without one, docs/registry.md says under "A log that is damaged or too short" what to do'
 TRIES = 100
 
 
@@ -233,7 +234,7 @@ class Chain(Generic[L]):
     def _tampered(self, why: str) -> CorruptArtifactError:
         return CorruptArtifactError(
             f"The {self._what} are not what was written: {why}.",
-            todo="restore the folder from a backup; or move it away and run the promotions again.",
+            todo=f"restore the folder from a backup; {WITHOUT_BACKUP}.",
             source=str(self.folder),
         )
 
