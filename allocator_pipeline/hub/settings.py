@@ -101,10 +101,18 @@ def _repo(env: Mapping[str, str], variable: str) -> str:
 
 def _endpoint(url: str) -> str:
     """Refuse an address to which the token would travel in clear."""
-    parts = urlsplit(url)
-    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
-    if not safe or not parts.hostname or parts.username or parts.query or parts.fragment:
+    if not _safe(url):
         raise ConfigurationError(
             "HF_ENDPOINT is no https address.", todo=f"unset it for {ENDPOINT}, or write https://host."
         )
     return url
+
+
+def _safe(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port  # a port that cannot be is a ValueError too
+    except ValueError:
+        return False
+    encrypted = parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK)
+    return bool(encrypted and host and not (parts.username or parts.query or parts.fragment))

@@ -104,10 +104,15 @@ def shift_week(key: date | str | pd.Timestamp, count: int) -> pd.Timestamp:
 
 
 def _number(key: date | str | pd.Timestamp) -> int:
-    number = _numbers().get(pd.Timestamp(key))
+    try:
+        number = _numbers().get(pd.Timestamp(key))
+    except ValueError:  # no date at all
+        number = None
     if number is None:
         raise NotEnoughDataError(
-            "That day is not the Monday of a known trading week.", todo="name a week by its Monday.", week=str(key)
+            "That day is not the Monday of a known trading week.",
+            todo="name a week by its Monday, YYYY-MM-DD.",
+            week=str(key),
         )
     return number
 

@@ -4,7 +4,7 @@ A log without its last links, and with the head of that time, is a valid log: no
 What was made from it does. A stored report has its try in the ledger; so has every verdict on a report or a stream; and
 the stored values of `promoted_policies` and `promotion_history` name the links that there were. Whoever removes all of
 these as well, and the summaries that count the tries, leaves nothing to notice; only a copy of both ``head.json``
-elsewhere tells then.
+elsewhere tells then. The two assets name no fewer links when they are made anew (`check_named`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from allocator_pipeline.errors import AllocatorError, CorruptArtifactError
-from allocator_pipeline.registry.chain import Link
+from allocator_pipeline.registry.chain import WITHOUT_BACKUP, Link
 from allocator_pipeline.registry.court import Court
 from allocator_pipeline.registry.partitions import stored_partitions
 from allocator_pipeline.registry.promotion import try_of_report
+
+NAMING_LINKS = ("promoted_policies", "promotion_history")
+"""Assets whose stored values name verdicts and tries one by one."""
 
 
 def anchors(court: Court, assets: Path) -> Iterator[tuple[str, str, str]]:
@@ -52,14 +55,9 @@ def anchors(court: Court, assets: Path) -> Iterator[tuple[str, str, str]]:
         yield "verdict", str(verdict.number), "it rests on a try that the ledger does not hold" if missing else ""
     for key, report in stored["eval_reports"].items():
         yield "report", key.replace("|", " "), _counted(court, report, identities)
-    for key, value in stored["promoted_policies"].items():
-        yield "promoted_policies", key, _beginning(value["verdicts"], history, "verdict")
-    for key, value in stored["promotion_history"].items():
-        yield (
-            "promotion_history",
-            key,
-            _beginning(value["cases"], history, "verdict") or _beginning(value["tries"], tries, "try"),
-        )
+    for asset in NAMING_LINKS:
+        for key, value in stored[asset].items():
+            yield asset, key, _lacking(value, history, tries)
     for key, value in stored["evaluation_summary"].items():
         count = value["tries"]["count"]
         few = f"it was made after {count} tries, and the ledger holds {len(tries)}" if count > len(tries) else ""
@@ -70,8 +68,7 @@ def _resting(allocator: str) -> dict[str, str]:
     """Return the assets that rest on an allocator's links, and whose partitions of them do."""
     return {
         "eval_reports": allocator,
-        "promoted_policies": allocator,
-        "promotion_history": allocator,
+        **dict.fromkeys(NAMING_LINKS, allocator),
         "evaluation_summary": "all",
     }
 
@@ -79,13 +76,50 @@ def _resting(allocator: str) -> dict[str, str]:
 def check_anchors(court: Court, assets: Path) -> None:
     """Raise a CorruptArtifactError that names the first thing whose link is missing; see `anchors`."""
     for what, name, missing in anchors(court, assets):
-        if missing:
-            raise CorruptArtifactError(
-                f"The {what} {name} of {court.log.allocator} is stored, but {missing}.",
-                todo="restore the registry folder from a backup; a report without a try is counted when it is made "
-                "again.",
-                source=str(court.log.folder.parent),
-            )
+        _check(court, what, name, missing)
+
+
+def check_named(court: Court, assets: Path, asset: str) -> None:
+    """Refuse to make `promoted_policies` or `promotion_history` anew where what is stored names a link that is gone.
+
+    The new value would take the place of all that tells. A stored value that cannot be read tells nothing.
+
+    Parameters
+    ----------
+    court : Court
+    assets : Path
+        Folder of the market's asset partitions.
+    asset : str
+        One of `NAMING_LINKS`.
+
+    Raises
+    ------
+    CorruptArtifactError
+        If the logs lack a link that it names, or are not what was written.
+    """
+    try:
+        stored = stored_partitions(assets, asset, court.log.allocator)  # before the logs, which may grow meanwhile
+    except CorruptArtifactError:
+        return
+    history, tries = court.log.history(), court.ledger.history()
+    for key, value in stored.items():
+        _check(court, asset, key, _lacking(value, history, tries))
+
+
+def _check(court: Court, what: str, name: str, missing: str) -> None:
+    if missing:
+        raise CorruptArtifactError(
+            f"The {what} {name} of {court.log.allocator} is stored, but {missing}.",
+            todo=f"restore the log from a backup that holds it; {WITHOUT_BACKUP}. A report without a try is counted "
+            "when it is made again.",
+            source=str(court.log.folder.parent),
+        )
+
+
+def _lacking(value: Mapping[str, Any], history: Sequence[Link], tries: Sequence[Link]) -> str:
+    """Return which verdict or try that a value of `NAMING_LINKS` names the logs lack; empty if they have all."""
+    verdicts = [*value.get("verdicts", []), *value.get("cases", [])]
+    return _beginning(verdicts, history, "verdict") or _beginning(value.get("tries", []), tries, "try")
 
 
 def _counted(court: Court, report: Mapping[str, Any], identities: set[str]) -> str:

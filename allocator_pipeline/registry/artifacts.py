@@ -133,26 +133,15 @@ class ArtifactStore:
         folder = self._folder(name, version)
         if folder.is_symlink() or folder.parent.is_symlink():
             raise _refused(folder, "its folder is a symbolic link")
-        if not folder.is_dir():
-            raise MissingPartitionError(
-                f"Version {version} of {name} is not stored.", todo="train it again, or roll back.", source=str(folder)
-            )
-        manifest = _unseal(folder, _read(folder, MANIFEST, MAX_JSON_BYTES))
-        if (manifest["name"], manifest["version"]) != (name, version):
-            raise _refused(folder, f"it is {manifest['name']} {manifest['version']}")
-        listed = manifest["files"]
-        present = {entry.name for entry in os.scandir(folder)} - {MANIFEST}
-        if present != set(listed) or len(listed) >= MAX_FILES:
-            odd = sorted(present ^ set(listed))[:3]
-            raise _refused(folder, f"files missing or not listed in the manifest: {odd}")
-        files = {}
-        for file_name, expected in listed.items():
-            payload = _read(folder, file_name, MAX_FILE_BYTES)
-            if len(payload) != expected["bytes"] or sha256(payload) != expected["sha256"]:
-                raise _refused(folder, f"the sha256 of {file_name} differs")
-            _check_file(folder, file_name, payload)
-            files[file_name] = payload
-        return LoadedArtifact(manifest, files)
+        if folder.is_dir():
+            try:
+                return _verified(folder, name, version)
+            except (FileNotFoundError, CorruptArtifactError):
+                if folder.is_dir():  # else it was pruned while it was read
+                    raise
+        raise MissingPartitionError(
+            f"Version {version} of {name} is not stored.", todo="train it again, or roll back.", source=str(folder)
+        )
 
     def has(self, identity: Identity) -> bool:
         """Tell whether this very model is stored, and verifies.
@@ -186,6 +175,25 @@ class ArtifactStore:
                 todo="change the seed or a hyperparameter of the new one.",
                 source=str(self._folder(identity.name, identity.version)),
             )
+
+
+def _verified(folder: Path, name: str, version: str) -> LoadedArtifact:
+    manifest = _unseal(folder, _read(folder, MANIFEST, MAX_JSON_BYTES))
+    if (manifest["name"], manifest["version"]) != (name, version):
+        raise _refused(folder, f"it is {manifest['name']} {manifest['version']}")
+    listed = manifest["files"]
+    present = {entry.name for entry in os.scandir(folder)} - {MANIFEST}
+    if present != set(listed) or len(listed) >= MAX_FILES:
+        odd = sorted(present ^ set(listed))[:3]
+        raise _refused(folder, f"files missing or not listed in the manifest: {odd}")
+    files = {}
+    for file_name, expected in listed.items():
+        payload = _read(folder, file_name, MAX_FILE_BYTES)
+        if len(payload) != expected["bytes"] or sha256(payload) != expected["sha256"]:
+            raise _refused(folder, f"the sha256 of {file_name} differs")
+        _check_file(folder, file_name, payload)
+        files[file_name] = payload
+    return LoadedArtifact(manifest, files)
 
 
 def _of_other_format(found: object) -> str:

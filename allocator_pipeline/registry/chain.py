@@ -9,9 +9,10 @@ single link, but never beside more.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,7 @@ from allocator_pipeline.errors import ConflictError, CorruptArtifactError, Stora
 
 GENESIS = "0" * 64
 LOCK_SECONDS = 60.0
+WITHOUT_BACKUP = 'without one, docs/registry.md says under "A log that is damaged or too short" what to do'
 TRIES = 100
 
 
@@ -112,7 +114,7 @@ class Chain(Generic[L]):
             raise self._tampered(f"there were {head[0]} of them once, and the last of these is gone or another")
         return links
 
-    def once(self, identity: str, forge: Callable[[list[L]], L]) -> L:
+    def once(self, identity: str, forge: Callable[[list[L]], L], check: Callable[[L], object] | None = None) -> L:
         """Append a link unless the log has one of that identity.
 
         Parameters
@@ -120,6 +122,8 @@ class Chain(Generic[L]):
         identity : str
         forge : callable
             Gets the history and returns the link that follows it. It is asked again if another came in meanwhile.
+        check : callable, optional
+            As of `append`.
 
         Returns
         -------
@@ -141,12 +145,18 @@ class Chain(Generic[L]):
                 raise ConflictError(
                     "What is to be recorded is about another source.", todo="report a defect of the judge."
                 )
-            if self.append(link):
+            if self.append(link, check):
                 return link
         raise ConflictError(f"Other {self._what} kept coming in.", todo="run this one again.", source=str(self.folder))
 
-    def append(self, link: L) -> bool:
+    def append(self, link: L, check: Callable[[L], object] | None = None) -> bool:
         """Append a link if the log still ends where it begins.
+
+        Parameters
+        ----------
+        link : Link
+        check : callable, optional
+            Gets the link under the lock, last of all; if it raises, nothing is written. It may not take the lock again.
 
         Returns
         -------
@@ -158,20 +168,34 @@ class Chain(Generic[L]):
         StorageError
             If the lock stays taken or the file system refuses; the log is valid, with or without the new link.
         """
+        with self.locked():
+            history = self.history()
+            if seal_of(history) != (link.number - 1, link.previous_sha256):
+                return False
+            if any(earlier.identity == link.identity for earlier in history):
+                return False
+            if check is not None:
+                check(link)
+            if history and self._head()[0] == 0:  # a process died between the first link and its head
+                self._count(history[-1])
+            if not create_bytes(self._path(link.number), link.to_bytes()):
+                return False
+            self._count(link)
+            return True
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let nobody append meanwhile; who holds the lock may not append either.
+
+        Raises
+        ------
+        StorageError
+            If the lock stays taken or the file system refuses.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(self.folder / ".lock", timeout=LOCK_SECONDS):  # the system frees a dead holder's
-                history = self.history()
-                if seal_of(history) != (link.number - 1, link.previous_sha256):
-                    return False
-                if any(earlier.identity == link.identity for earlier in history):
-                    return False
-                if history and self._head()[0] == 0:  # a process died between the first link and its head
-                    self._count(history[-1])
-                if not create_bytes(self._path(link.number), link.to_bytes()):
-                    return False
-                self._count(link)
-                return True
+                yield
         except (OSError, filelock.Timeout) as error:
             raise StorageError(
                 f"The {self._what} cannot be written: {error}.",
@@ -210,7 +234,7 @@ class Chain(Generic[L]):
     def _tampered(self, why: str) -> CorruptArtifactError:
         return CorruptArtifactError(
             f"The {self._what} are not what was written: {why}.",
-            todo="restore the folder from a backup; or move it away and run the promotions again.",
+            todo=f"restore the folder from a backup; {WITHOUT_BACKUP}.",
             source=str(self.folder),
         )
 

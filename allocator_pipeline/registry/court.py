@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from allocator_pipeline.errors import CorruptArtifactError
 from allocator_pipeline.registry.artifacts import ArtifactStore
 from allocator_pipeline.registry.inputs import InputStore
 from allocator_pipeline.registry.ledger import Entry, EvidenceLedger, Try
-from allocator_pipeline.registry.verdicts import VerdictLog
+from allocator_pipeline.registry.verdicts import Ruling, Verdict, VerdictLog
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,23 @@ class Court:
     ledger: EvidenceLedger
     inputs: InputStore
     gate: GateConfig = field(default_factory=GateConfig)
+
+    def rule(self, source_sha256: str, judge: Callable[[list[Verdict]], Ruling]) -> Verdict:
+        """Judge a source exactly once (`registry.verdicts.VerdictLog.rule`), and name no version that is gone.
+
+        The candidate is read once more under the log's lock, which a pruning holds from its plan to its last removal
+        (`registry.pruning`). The champion before needs no second look: an earlier verdict names it.
+
+        Raises
+        ------
+        MissingPartitionError, CorruptArtifactError
+            If the candidate is absent or does not verify; nothing is recorded then.
+        ConflictError, StorageError
+            As `registry.verdicts.VerdictLog`.
+        """
+        return self.log.rule(
+            source_sha256, judge, lambda verdict: self.artifacts.load(verdict.allocator, verdict.candidate)
+        )
 
     def count(self, attempt: Try) -> Entry:
         """Record a try in the ledger, checked as in `tries`; the same one again is the entry there is.

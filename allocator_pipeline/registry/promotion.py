@@ -158,7 +158,7 @@ def promote_from_report(court: Court, report: Mapping[str, Any], states: StateTe
         inputs = kept(court, documents, entry, hashes)
         return ruling_on_report(documents, entry, proof, history, court.gate, inputs)
 
-    return court.log.rule(sha256(canonical_json(report)), judge)
+    return court.rule(sha256(canonical_json(report)), judge)
 
 
 def promote_from_stream(court: Court, papers: Sequence[Mapping[str, Any]], rivals: Rivals) -> Verdict | None:
@@ -221,7 +221,7 @@ def _judge_stream_once(court: Court, stream: Sequence[Mapping[str, Any]], rivals
         inputs = kept(court, documents, entry, {"states": states})
         return ruling_on_stream(name, documents, entry, proof, history, court.gate, inputs)
 
-    return court.log.rule(sha256(canonical_json(papers)), judge)
+    return court.rule(sha256(canonical_json(papers)), judge)
 
 
 def kept(

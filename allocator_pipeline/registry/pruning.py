@@ -7,7 +7,6 @@ same training makes the same version again.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 from collections.abc import Collection, Mapping, Sequence
@@ -147,8 +146,8 @@ def plan(court: Court, needed: Collection[str], keep: int = KEEP) -> Plan:
 def prune(court: Court, needed: Collection[str], keep: int = KEEP) -> Pruning | None:
     """Record what nothing needs any more, then remove it.
 
-    A process that dies between the two leaves versions that the next pruning removes. A version that a verdict comes
-    to name in the meantime is put back.
+    No verdict comes in from the plan to the last removal, and none afterwards on a version that is gone
+    (`registry.court.Court.rule`). A process that dies in between leaves versions that the next pruning removes.
 
     Parameters
     ----------
@@ -165,19 +164,20 @@ def prune(court: Court, needed: Collection[str], keep: int = KEEP) -> Pruning | 
     ConfigurationError, CorruptArtifactError
         As `plan`; nothing is removed then.
     StorageError
-        If the file system refuses.
+        If the log stays locked or the file system refuses.
     """
-    removed = plan(court, needed, keep).remove
     folder = inside(court.artifacts.root, court.log.allocator)
-    try:
-        entry = _record(court, removed, keep) if removed else None
-        _remove(court, folder, [str(version["version"]) for version in removed])
-    except OSError as error:
-        raise StorageError(
-            f"Versions of {court.log.allocator} cannot be removed: {error}.",
-            todo="mend the permissions, then prune again; what remains is whole.",
-            source=str(folder),
-        ) from error
+    with court.log.locked():
+        removed = plan(court, needed, keep).remove
+        try:
+            entry = _record(court, removed, keep) if removed else None
+            _remove(court, folder, [str(version["version"]) for version in removed])
+        except OSError as error:
+            raise StorageError(
+                f"Versions of {court.log.allocator} cannot be removed: {error}.",
+                todo="mend the permissions, then prune again; what remains is whole.",
+                source=str(folder),
+            ) from error
     return entry
 
 
@@ -192,10 +192,9 @@ def _record(court: Court, removed: Sequence[Mapping[str, Any]], keep: int) -> Pr
 
 def _remove(court: Court, folder: Path, versions: Sequence[str]) -> None:
     for version in versions:
-        with contextlib.suppress(FileNotFoundError):  # another pruning was faster
-            os.rename(folder / version, folder / f".{version}{_ASIDE}")
-    named = _named(court.log.history())  # a verdict may have come in since the plan was made
-    for place in folder.glob(f".*{_ASIDE}"):  # those of a pruning that died, too
+        os.rename(folder / version, folder / f".{version}{_ASIDE}")
+    named = _named(court.log.history())
+    for place in folder.glob(f".*{_ASIDE}"):  # those of a pruning that died, too, which a verdict may name
         version = place.name.removeprefix(".").removesuffix(_ASIDE)
         if version in named and not (folder / version).exists():
             os.rename(place, folder / version)

@@ -7,6 +7,7 @@ champion *as of* any week follows from the log, and an old year judged late neve
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,16 @@ class VerdictLog:
         """Return the verdict on a source, if it was judged before."""
         return next((verdict for verdict in self.history() if verdict.source_sha256 == source_sha256), None)
 
-    def rule(self, source_sha256: str, judge: Callable[[list[Verdict]], Ruling]) -> Verdict:
+    def locked(self) -> AbstractContextManager[None]:
+        """Let no verdict be recorded meanwhile (`registry.chain.Chain.locked`)."""
+        return self._chain.locked()
+
+    def rule(
+        self,
+        source_sha256: str,
+        judge: Callable[[list[Verdict]], Ruling],
+        check: Callable[[Verdict], object] | None = None,
+    ) -> Verdict:
         """Judge a source exactly once.
 
         Parameters
@@ -151,6 +161,8 @@ class VerdictLog:
             Hash of what is judged.
         judge : callable
             Gets the history and returns its ruling. It is asked again if another verdict came in meanwhile.
+        check : callable, optional
+            Gets the verdict under the log's lock; if it raises, nothing is recorded.
 
         Returns
         -------
@@ -162,7 +174,7 @@ class VerdictLog:
         ConflictError
             If others kept appending all the while.
         """
-        return self._chain.once(source_sha256, lambda history: self._numbered(judge(history), history))
+        return self._chain.once(source_sha256, lambda history: self._numbered(judge(history), history), check)
 
     def append(self, ruling: Ruling, after: int) -> Verdict | None:
         """Append a ruling if the log still ends with verdict number ``after``.

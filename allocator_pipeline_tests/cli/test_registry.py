@@ -65,6 +65,14 @@ def test_promote_list_show_and_roll_back(court, years, run) -> None:
     assert "config.slots" not in differing
 
 
+@pytest.mark.parametrize("week", ["2024-13-01", "not a date", "2016-01-12"])
+def test_a_week_that_is_none_is_refused_in_words(court, years, run, week) -> None:
+    status, told = run("promote", NAME, years[0], "--week", week, "--reason", "a test")
+    assert status == 1
+    assert "name a week by its Monday, YYYY-MM-DD" in told
+    assert court.log.history() == []
+
+
 def test_the_gate_of_the_environment_applies(court, years, run, monkeypatch) -> None:
     monkeypatch.setenv("ALLOCATOR_PROOF_TO_PROMOTE", "on")
     run("promote", NAME, years[0], "--week", "2016-01-11", "--reason", "To begin with.")

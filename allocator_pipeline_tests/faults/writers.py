@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,11 +25,11 @@ from allocator_pipeline.account.ledger import AccountLedger
 from allocator_pipeline.account.tape import Tape
 from allocator_pipeline.artifact import Artifact
 from allocator_pipeline.config import AccountConfig
-from allocator_pipeline.errors import StorageError
+from allocator_pipeline.errors import MissingPartitionError, StorageError
 from allocator_pipeline.experience.records import Decision
 from allocator_pipeline.experience.store import ExperienceStore
 from allocator_pipeline.portfolio.state import concatenate
-from allocator_pipeline.registry import promotion
+from allocator_pipeline.registry import orders, promotion, pruning
 from allocator_pipeline.registry.artifacts import ArtifactStore
 from allocator_pipeline.registry.court import Court, open_court
 from allocator_pipeline.registry.ledger import EvidenceLedger
@@ -115,6 +118,29 @@ def contend(folder: Path, *numbers: str) -> None:
             promotion.promote_from_report(court, rival_report(folder, int(number)), states, COSTS)
 
 
+def order(folder: Path, version: str, delay: str) -> None:
+    """Promote a version by hand a moment later, if it is still there."""
+    time.sleep(float(delay))
+    with suppress(MissingPartitionError), mock.patch.object(os, "fsync"):
+        orders.promote(contested(folder), version, "2018-03-05", "a race")
+
+
+def judge_if_there(folder: Path, number: str, delay: str) -> None:
+    """Judge a kept report a moment later, if its candidate is still there."""
+    promotion.policy_of = tilted_policy
+    report, states = json.loads((folder / f"{number}.json").read_bytes()), concatenate(list(STATES.values()))
+    time.sleep(float(delay))
+    with suppress(MissingPartitionError), mock.patch.object(os, "fsync"):
+        promotion.promote_from_report(contested(folder), report, states, COSTS)
+
+
+def prune(folder: Path, keep: str, delay: str) -> None:
+    """Remove all but the newest versions a moment later."""
+    time.sleep(float(delay))
+    with mock.patch.object(os, "fsync"), mock.patch.object(pruning, "MIN_JUDGED_WEEKS", 1):
+        pruning.prune(contested(folder), set(), int(keep))
+
+
 def contested(folder: Path) -> Court:
     """Return the court before which rivals contend, with few draws for the thresholds."""
     return replace(open_court(folder, "ppo_lstm"), ledger=EvidenceLedger(folder / "registry", draws=1_000))
@@ -173,11 +199,15 @@ def serve() -> None:
         "save": save,
         "promote": promote,
         "contend": contend,
+        "order": order,
+        "judge": judge_if_there,
+        "prune": prune,
         "record": record,
         "book": book,
         "starve": starve,
     }
-    shared: dict[str, Callable[[], object]] = {"book": weeks_to_book, "contend": contended_once}
+    shared: dict[str, Callable[[], object]] = {"book": weeks_to_book}
+    shared |= dict.fromkeys(("contend", "order", "judge", "prune"), contended_once)
     for line in sys.stdin:
         request, *args = line.split()
         if request == "wait":

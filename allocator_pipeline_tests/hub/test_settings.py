@@ -41,6 +41,8 @@ def test_a_missing_repository_is_named_by_its_variable():
         ("HF_ENDPOINT", "https://hub.example/?x=1"),
         ("HF_ENDPOINT", "ftp://127.0.0.1"),
         ("HF_ENDPOINT", "https://"),
+        ("HF_ENDPOINT", "https://["),
+        ("HF_ENDPOINT", "https://hub.example:65536"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_named(name, value):

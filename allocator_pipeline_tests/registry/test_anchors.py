@@ -10,7 +10,7 @@ import pytest
 
 from allocator_pipeline.atomic import canonical_json, publish
 from allocator_pipeline.errors import CorruptArtifactError
-from allocator_pipeline.registry.anchors import anchors, check_anchors
+from allocator_pipeline.registry.anchors import anchors, check_anchors, check_named
 from allocator_pipeline.registry.ledger import EvidenceLedger
 from allocator_pipeline.registry.promotion import count_report
 from allocator_pipeline.registry.verdicts import VerdictLog
@@ -113,7 +113,7 @@ def test_a_report_whose_model_is_gone_is_said_to_be_undecided(court, judged, tmp
 
 
 @pytest.mark.parametrize("chained", [VerdictLog, EvidenceLedger])
-@pytest.mark.parametrize("look", ["tries", "anchors"])
+@pytest.mark.parametrize("look", ["tries", "anchors", "named"])
 def test_a_judgement_that_lands_while_logs_are_read_is_no_lost_one(
     court, judge, report_on, keep, tmp_path, monkeypatch, look, chained
 ) -> None:
@@ -136,5 +136,10 @@ def test_a_judgement_that_lands_while_logs_are_read_is_no_lost_one(
         return reading
 
     monkeypatch.setattr(chained, "history", then_judge(chained.history))
-    assert court.tries() if look == "tries" else missing(court, tmp_path) == {}
+    looks = {
+        "tries": court.tries,
+        "anchors": lambda: check_anchors(court, tmp_path / "assets"),
+        "named": lambda: check_named(court, tmp_path / "assets", "promoted_policies"),
+    }
+    looks[look]()
     assert landed

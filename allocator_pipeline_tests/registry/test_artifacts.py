@@ -64,6 +64,21 @@ def test_a_missing_version_is_a_typed_error(artifacts: ArtifactStore) -> None:
         artifacts.load("ppo_lstm", "v2015-12-28-abcdef")
 
 
+@pytest.mark.parametrize("part", ["_unseal", "_check_file"])
+def test_a_version_pruned_while_it_is_read_is_missing_not_damaged(artifacts: ArtifactStore, monkeypatch, part) -> None:
+    artifact = make_artifact()
+    folder, real = artifacts.save(artifact), getattr(module, part)
+
+    def prune_and_go_on(*arguments):
+        if folder.exists():
+            folder.rename(folder.with_name(".aside"))
+        return real(*arguments)
+
+    monkeypatch.setattr(module, part, prune_and_go_on)
+    with pytest.raises(MissingPartitionError, match="is not stored"):
+        artifacts.load(artifact.name, artifact.version)
+
+
 def test_another_model_under_the_same_version_is_refused(
     artifacts: ArtifactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,6 +79,17 @@ def test_an_order_without_a_reason_is_refused(court, stored, log, order) -> None
     assert log.history() == []
 
 
+@pytest.mark.parametrize("order", [orders.promote, orders.rollback])
+def test_who_is_champion_already_must_verify_too(court, stored, log, artifacts, order) -> None:
+    chosen = stored()
+    first = orders.promote(court, chosen, "2016-01-11", "The first one.")
+    assert order(court, chosen, "2016-02-01", "Once more.") == first
+    (artifacts.root / "ppo_lstm" / chosen / "policy.json").write_bytes(b"{}")
+    with pytest.raises(CorruptArtifactError, match=chosen):
+        order(court, chosen, "2016-02-01", "Once more.")
+    assert log.history() == [first]
+
+
 def test_only_what_verifies_and_knew_nothing_later_is_promoted(court, stored, log, artifacts) -> None:
     with pytest.raises(MissingPartitionError):
         orders.promote(court, "v2015-12-28-abcdef", "2016-01-11", "why not")

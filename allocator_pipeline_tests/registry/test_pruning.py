@@ -5,20 +5,26 @@ from __future__ import annotations
 import os
 import random
 import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allocator_pipeline.atomic import canonical_json, publish
-from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError
-from allocator_pipeline.registry import pruning
+from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError, MissingPartitionError
+from allocator_pipeline.registry import orders, promotion, pruning
 from allocator_pipeline.registry.court import open_court
+from allocator_pipeline.registry.orders import promote
+from allocator_pipeline.registry.promotion import kept, promote_from_stream
 from allocator_pipeline.registry.pruning import named_by_partitions, plan, prune, prune_log
 from allocator_pipeline.registry.verdicts import VerdictLog
-from allocator_pipeline_tests.registry.conftest import make_artifact, make_ruling
+from allocator_pipeline_tests.registry.conftest import make_artifact, make_ruling, rivals
 
 
 @pytest.fixture
@@ -89,17 +95,55 @@ def test_what_a_pruning_that_died_left_aside_is_removed_or_put_back(few, court, 
     assert sorted(folder.iterdir()) == sorted(folder / version for version in (years[0], *years[2:]))
 
 
-def test_a_verdict_that_comes_in_meanwhile_keeps_its_version(few, court, years, log, artifacts, monkeypatch) -> None:
-    record = pruning._record
+def test_an_order_given_during_a_pruning_waits_and_finds_the_version_gone(
+    few, court, years, log, artifacts, monkeypatch
+) -> None:
+    remove, began = pruning._remove, Event()
 
     def slow(*arguments):
-        log.append(make_ruling("late", candidate=years[2]), after=0)
-        return record(*arguments)
+        began.set()
+        time.sleep(0.3)  # time enough to promote what is about to go, were it not for the lock
+        return remove(*arguments)
 
-    monkeypatch.setattr(pruning, "_record", slow)
-    assert [version["version"] for version in prune(court, set(), keep=5).versions] == [years[2]]
-    assert artifacts.versions("ppo_lstm") == years
-    artifacts.load("ppo_lstm", years[2])
+    monkeypatch.setattr(pruning, "_remove", slow)
+    with ThreadPoolExecutor(1) as pool:
+        pruned = pool.submit(prune, court, set(), 5)
+        assert began.wait(30)
+        with pytest.raises(MissingPartitionError, match=years[2]):
+            promote(court, years[2], "2018-03-05", "It was good once.")
+        assert [version["version"] for version in pruned.result().versions] == [years[2]]
+    assert log.history() == []
+    assert artifacts.versions("ppo_lstm") == [*years[:2], *years[3:]]
+
+
+@pytest.fixture
+def judgements(court, judge, report_on, stream, stored) -> dict[str, Callable[[], object]]:
+    """One of each kind that names a version for the first time."""
+    report, papers, chosen = report_on(2017, (1,)), stream(26, 0.005), stored(seed=9)
+    return {
+        "order": lambda: promote(court, chosen, "2018-03-05", "The board wants it."),
+        "report": lambda: judge(report),
+        "stream": lambda: promote_from_stream(court, papers, rivals),
+    }
+
+
+@pytest.mark.parametrize("kind", ["order", "report", "stream"])
+def test_no_verdict_names_what_was_pruned_while_it_was_made(
+    few, court, judgements, stored, log, artifacts, monkeypatch, kind
+) -> None:
+    stored("2018-12-26", seed=99)  # the newest, which stays
+    before = log.history()
+
+    def kept_and_pruned(*arguments):
+        prune(court, set(), keep=1)
+        return kept(*arguments)
+
+    for module in (orders, promotion):
+        monkeypatch.setattr(module, "kept", kept_and_pruned)
+    with pytest.raises(MissingPartitionError):
+        judgements[kind]()
+    assert log.history() == before
+    assert all(verdict.champion in artifacts.versions("ppo_lstm") for verdict in before)
 
 
 def test_allocators_are_independent(few, court, years, stored, artifacts, tmp_path: Path) -> None:
