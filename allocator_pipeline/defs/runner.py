@@ -11,7 +11,7 @@ from threading import Thread
 from time import monotonic, sleep
 
 import dagster as dg
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 from allocator_pipeline import errors
 from allocator_pipeline.config import Settings
