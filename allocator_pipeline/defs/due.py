@@ -52,12 +52,15 @@ class Step:
         a promotion the newest week scored.
     at : Timestamp
         When it falls due.
+    alone : bool
+        Whether it is made in a run of its own, and not with those of other allocators.
     """
 
     job: str
     allocator: str
     week: str
     at: pd.Timestamp
+    alone: bool = False
 
     @property
     def partition(self) -> str:
