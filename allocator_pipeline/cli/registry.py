@@ -16,9 +16,9 @@ import pandas as pd
 
 from allocator_pipeline.cli.needed import needed_versions
 from allocator_pipeline.config import ALLOCATORS, Settings
-from allocator_pipeline.errors import AllocatorError
+from allocator_pipeline.errors import AllocatorError, CorruptArtifactError
 from allocator_pipeline.registry import orders
-from allocator_pipeline.registry.catalogue import description, differences, fields_of, versions
+from allocator_pipeline.registry.catalogue import description, differences, fields_of, listed
 from allocator_pipeline.registry.court import Court, open_court
 from allocator_pipeline.registry.pruning import KEEP, plan, prune
 from allocator_pipeline.registry.record import case
@@ -52,7 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _list(asked: argparse.Namespace, opened: partial[Court], market_dir: Path) -> str:
-    return "\n\n".join(f"{name}\n{_text(versions(opened(name)))}" for name in _allocators(asked))
+    found, wrong = listed(map(opened, _allocators(asked)))
+    text = "\n\n".join(f"{name}\n{_text(table)}" for name, table in found.items())
+    if wrong:
+        print(text)
+        raise CorruptArtifactError(
+            " ".join(f"{name} cannot be listed: {error.problem}" for name, error in wrong.items()),
+            todo=" ".join(dict.fromkeys(error.todo for error in wrong.values())),
+            source=", ".join(str(error.source) for error in wrong.values()),
+        )
+    return text
 
 
 def _show(asked: argparse.Namespace, opened: partial[Court], market_dir: Path) -> str:

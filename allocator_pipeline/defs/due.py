@@ -30,7 +30,7 @@ INFERENCE, LABELING, PAPER, FINETUNING, PROMOTION = (
 MONDAY_HOUR, MONDAY_ZONE = 18, "Asia/Kolkata"
 SUNDAY_HOUR, SUNDAY_ZONE = 10, NEW_YORK
 
-PAPERS = "paper_evaluations"
+DECISIONS, PAPERS = "decisions", "paper_evaluations"
 
 HORIZON = WEEKS_PER_YEAR // 2
 """Weeks without a decision after which a paper account starts anew, and nothing in between is caught up."""
@@ -52,12 +52,15 @@ class Step:
         a promotion the newest week scored.
     at : Timestamp
         When it falls due.
+    alone : bool
+        Whether it is made in a run of its own, and not with those of other allocators.
     """
 
     job: str
     allocator: str
     week: str
     at: pd.Timestamp
+    alone: bool = False
 
     @property
     def partition(self) -> str:
@@ -162,7 +165,13 @@ def _sundays(allocator: str, records: list[Experience], store: StoreResource) ->
 
 
 def _mondays(allocator: str, records: list[Experience], store: StoreResource, now: pd.Timestamp) -> Iterator[Step]:
-    """Yield the decisions that are not made, from the last one on, or this week's."""
+    """Yield the decisions that are recorded and not finished, then those not made: after the last one, or this week's.
+
+    A decision is recorded before its partition is stored; made again, it is found as recorded.
+    """
+    for row in records:
+        if not store.assets.has(DECISIONS, f"{allocator}|{row.decision.week_start}"):
+            yield Step(INFERENCE, allocator, row.decision.week_start, decision_falls_due(row.decision.week_start))
     week, log = due_week(now), store.verdicts(allocator)
     last = records[-1].decision.week_start if records else ""
     if last < str(calendar.shift_week(week, -HORIZON).date()):

@@ -12,7 +12,7 @@ from allocator_pipeline.cli.needed import needed_versions
 from allocator_pipeline.config import ALLOCATORS
 from allocator_pipeline.defs.metadata import markdown
 from allocator_pipeline.defs.resources import StoreResource
-from allocator_pipeline.registry.catalogue import description, differences, fields_of, versions
+from allocator_pipeline.registry.catalogue import description, differences, fields_of, listed
 from allocator_pipeline.registry.pruning import KEEP, plan, prune
 from allocator_pipeline.registry.verification import verification, verified
 
@@ -42,8 +42,12 @@ class PruneConfig(dg.Config):
 
 @dg.op(out=dg.Out(dg.Nothing), description="Lists the stored versions of every allocator and what became of them.")
 def list_versions(context: dg.OpExecutionContext, store: StoreResource):
-    """Show a table an allocator."""
-    context.add_output_metadata({name: markdown(versions(store.court(name))) for name in ALLOCATORS})
+    """Show a table an allocator, or what is wrong with its log."""
+    found, wrong = listed(map(store.court, ALLOCATORS))
+    for name, error in wrong.items():
+        context.log.error(f"{name} cannot be listed: {error}")
+    tables = {name: markdown(table) for name, table in found.items()}
+    context.add_output_metadata({**tables, **{name: str(error) for name, error in wrong.items()}})
 
 
 @dg.op(out=dg.Out(dg.Nothing), description="Shows everything known of a version.")

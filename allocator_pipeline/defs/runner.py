@@ -11,7 +11,9 @@ from threading import Thread
 from time import monotonic, sleep
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 
+from allocator_pipeline import errors
 from allocator_pipeline.config import Settings
 from allocator_pipeline.defs.build import build_definitions
 from allocator_pipeline.defs.partitions import range_tags
@@ -60,7 +62,7 @@ def run_task(task: Task, settings: Settings, definitions: dg.Definitions | None 
     Raises
     ------
     AllocatorError
-        If a step fails with one; any other failure is raised as it is.
+        If a step or a check fails; it holds the words of the typed error that the step met, or else of the first cause.
     """
     start = monotonic()
     definitions = definitions or _definitions(settings)
@@ -95,11 +97,9 @@ def _definitions(settings: Settings) -> dg.Definitions:
 def _raise_failure(result: dg.ExecuteInProcessResult) -> None:
     for event in result.all_events:
         error = event.step_failure_data.error if event.is_step_failure else None
-        while error is not None and error.cause is not None:
-            error = error.cause
         if error is not None:
             raise AllocatorError(
-                f"The run {result.run_id} failed in {event.step_key}: {error.message.strip()}",
+                f"The run {result.run_id} failed in {event.step_key}: {_told(error).message.strip()}",
                 todo="mend the cause and run the same command again; what is finished is kept.",
             )
     failed = [item for item in result.get_asset_check_evaluations() if not item.passed]
@@ -108,6 +108,18 @@ def _raise_failure(result: dg.ExecuteInProcessResult) -> None:
         f"The run {result.run_id} failed; checks not passed: {names or 'none'}.",
         todo="look at the run in the UI (make dev).",
     )
+
+
+def _told(error: SerializableErrorInfo) -> SerializableErrorInfo:
+    """Return what to tell of a failure: the first error of its chain that says what to do, else the last cause."""
+    while not _is_typed(error) and error.cause is not None:
+        error = error.cause
+    return error
+
+
+def _is_typed(error: SerializableErrorInfo) -> bool:
+    kind = getattr(errors, error.cls_name or "", None)
+    return isinstance(kind, type) and issubclass(kind, AllocatorError)
 
 
 class Workers:

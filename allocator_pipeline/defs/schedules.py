@@ -4,11 +4,13 @@ A static market (sample, files) has no new weeks: its schedules skip and say so.
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 
 import dagster as dg
 import pandas as pd
 
 from allocator_pipeline.config import ALLOCATORS
+from allocator_pipeline.defs.damage import Damage
 from allocator_pipeline.defs.due import INFERENCE, LABELING, MONDAY_ZONE, due_week, stale
 from allocator_pipeline.defs.partitions import TIMEZONE, Partitions
 from allocator_pipeline.defs.resources import StoreResource
@@ -62,8 +64,8 @@ def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
     def sunday_labels(context: dg.ScheduleEvaluationContext, store: StoreResource):
         if partitions.static:
             return skip
-        now = pd.Timestamp(context.scheduled_execution_time)
-        return weekly_requests(context.instance, store, now, LABELING) or dg.SkipReason(
+        now, damage = pd.Timestamp(context.scheduled_execution_time), Damage(context.log.error)
+        return weekly_requests(context.instance, store, now, LABELING, damage) or damage.skip(
             "No week is to be labelled now: none is due, or the week's refresh or an earlier step comes first."
         )
 
@@ -78,11 +80,15 @@ def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
     def monday_inference(context: dg.ScheduleEvaluationContext, store: StoreResource):
         if partitions.static:
             return skip
-        now = pd.Timestamp(context.scheduled_execution_time)
+        now, damage = pd.Timestamp(context.scheduled_execution_time), Damage(context.log.error)
         week = due_week(now)
-        if all(store.verdicts(name).champion_at(week) is None for name in ALLOCATORS):
-            return dg.SkipReason(f"No allocator has a champion for the week of {week}; train and judge one first.")
-        return weekly_requests(context.instance, store, now, INFERENCE) or dg.SkipReason(
+
+        def has_champion(name: str) -> bool:
+            return store.verdicts(name).champion_at(week) is not None
+
+        if not any(damage.ask(name, partial(has_champion, name), False) for name in ALLOCATORS):
+            return damage.skip(f"No allocator has a champion for the week of {week}; train and judge one first.")
+        return weekly_requests(context.instance, store, now, INFERENCE, damage) or damage.skip(
             f"The week of {week} is decided already, or the week's refresh or an earlier step comes first."
         )
 

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG, PARTITION_NAME_TAG
 
 from allocator_pipeline.config import BASELINES, FORECASTERS, OPPONENTS
+from allocator_pipeline.defs.damage import Damage
 from allocator_pipeline.defs.partitions import Partitions, range_tags, split
 from allocator_pipeline.defs.promotion import pending_reports
 from allocator_pipeline.defs.publishing_sensor import publishing_sensor
@@ -18,6 +20,8 @@ from allocator_pipeline.defs.weekly_sensor import JUDGED_TAG, before_promotion, 
 from allocator_pipeline.market import calendar
 
 WATCHED = ("eval_reports", "paper_evaluations")
+WAITING = "waiting"
+"""Field of the promotion sensor's cursor: what asks for a promotion that is to come later."""
 BATCH = 200
 FEATURES_TAG = "allocator/features_run"
 """Run id of the features whose year a run refreshes: those that carry the same one are read by one panel."""
@@ -32,20 +36,23 @@ def sensors(jobs: Sequence[Any], partitions: Partitions) -> list[dg.SensorDefini
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Sees new evaluation reports and paper evaluations and requests the promotion run, once for each. "
-        "The promotions of a Sunday come one after the other, in an order that nothing changes.",
+        "The promotions of a Sunday come one after the other, in an order that nothing changes. What an allocator that "
+        "is damaged has to judge waits until it is mended; it is named, and the others go on.",
     )
     def promotion_sensor(context: dg.SensorEvaluationContext, store: StoreResource):
-        now, waiting = calendar.now(), list[str]()
+        now, waiting, damage = calendar.now(), list[str](), Damage(context.log.error)
 
         def must_wait(allocator: str, week: str) -> bool:
-            before = None if partitions.static else before_promotion(allocator, week, context.instance, store, now)
+            if partitions.static:
+                return False
+            before = before_promotion(allocator, week, context.instance, store, now, damage)
             if before is not None:
                 waiting.append(f"{allocator} {week} waits for {before.job} of {before.allocator} {before.week}.")
             return before is not None
 
-        requests, cursor = promotion_requests(context.instance, context.cursor, store, must_wait)
+        requests, cursor = promotion_requests(context.instance, context.cursor, store, must_wait, damage)
         context.update_cursor(cursor)
-        return requests or dg.SkipReason(" ".join(waiting) or "No new report or paper evaluation.")
+        return requests or damage.skip(" ".join(waiting) or "No new report or paper evaluation.")
 
     @dg.run_status_sensor(
         run_status=dg.DagsterRunStatus.SUCCESS,
@@ -72,6 +79,7 @@ def promotion_requests(
     cursor: str | None,
     store: StoreResource,
     must_wait: Callable[[str, str], bool] = lambda allocator, week: False,
+    damage: Damage | None = None,
 ) -> tuple[list[dg.RunRequest], str]:
     """Return a run request for each allocator with something new to judge, and the cursor behind what was seen.
 
@@ -79,13 +87,15 @@ def promotion_requests(
     ----------
     instance : DagsterInstance
     cursor : str or None
-        JSON of the last storage id seen of each watched asset; without one everything is looked at again, and what
-        has its verdict asks for nothing.
+        JSON of the last storage id seen of each watched asset, and of what waits; without one everything is looked at
+        again, and what has its verdict asks for nothing.
     store : StoreResource
         Tells which reports have their verdict already; they ask for nothing.
     must_wait : callable
         Whether the promotion that a paper evaluation of an allocator and week asks for is to come later; it is then
         looked at again in the next tick.
+    damage : Damage, optional
+        Told of allocators that are damaged; whatever asks for their promotion waits.
 
     Returns
     -------
@@ -93,8 +103,10 @@ def promotion_requests(
         One request an allocator, whose run judges all that waits, oldest first. Its run key names the newest
         materialisation, so that a replayed tick asks for nothing new.
     """
-    after: dict[str, int] = {**dict.fromkeys(WATCHED, 0), **(json.loads(cursor) if cursor else {})}
-    seen = [
+    damage, last = damage or Damage(), json.loads(cursor) if cursor else {}
+    after: dict[str, int] = {asset: last.get(asset, 0) for asset in WATCHED}
+    seen = [tuple(record) for record in last.get(WAITING, [])]
+    seen += [
         (record.storage_id, asset, str(record.partition_key), record.run_id)
         for asset in WATCHED
         for record in instance.fetch_materializations(
@@ -103,24 +115,27 @@ def promotion_requests(
             ascending=True,
         ).records
     ]
-    waiting = {name: set(pending_reports(name, store)) for name in {split(key)[0] for _, _, key, _ in seen}}
-    judged = {name: _last_promotion(instance, name) for name in waiting}
+    names = sorted({split(key)[0] for _, _, key, _ in seen})
+    reports = {name: damage.ask(name, partial(_reports_to_judge, name, store), None) for name in names}
+    judged = {name: _last_promotion(instance, name) for name in names}
     newest: dict[str, dict[str, tuple[int, str, str, str]]] = {}
     for record in sorted(seen):
         storage_id, asset, partition, _ = record
         after[asset] = max(after[asset], storage_id)
         allocator = split(partition)[0]
-        if asset == "eval_reports" and partition not in waiting[allocator]:
+        to_judge = reports[allocator]
+        if asset == "eval_reports" and to_judge is not None and partition not in to_judge:
             continue
         if asset == "paper_evaluations" and storage_id < judged[allocator]:
             continue
         newest.setdefault(allocator, {})[asset] = record
-    requests = []
+    requests, waiting = [], []
     for allocator, found in newest.items():
         paper = found.get("paper_evaluations")
-        if paper is not None and must_wait(*split(paper[2])):
-            after["paper_evaluations"] = min(after["paper_evaluations"], paper[0] - 1)
-            del found["paper_evaluations"]
+        if reports[allocator] is None:
+            waiting += [found.pop(asset) for asset in list(found)]
+        elif paper is not None and damage.ask(allocator, partial(must_wait, *split(paper[2])), True):
+            waiting.append(found.pop("paper_evaluations"))
         if found:
             _, asset, partition, run_id = max(found.values())
             requests.append(
@@ -130,7 +145,12 @@ def promotion_requests(
                     tags={JUDGED_TAG: f"{asset} {partition}"},
                 )
             )
-    return requests, json.dumps(after, sort_keys=True)
+    return requests, json.dumps({**after, **({WAITING: sorted(waiting)} if waiting else {})}, sort_keys=True)
+
+
+def _reports_to_judge(allocator: str, store: StoreResource) -> set[str]:
+    store.verdicts(allocator).history()  # a promotion would fail on a log that is damaged
+    return set(pending_reports(allocator, store))
 
 
 def _last_promotion(instance: dg.DagsterInstance, allocator: str) -> int:

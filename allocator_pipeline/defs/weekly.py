@@ -10,7 +10,7 @@ from typing import Any
 from allocator_pipeline.config import ANCHOR, WEEKS_PER_YEAR, CostConfig, Fallback, GateConfig
 from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
-from allocator_pipeline.errors import ConflictError
+from allocator_pipeline.errors import ConflictError, CorruptArtifactError
 from allocator_pipeline.experience.labeling import Fills, label_week
 from allocator_pipeline.experience.records import Decision, Experience, run_id
 from allocator_pipeline.inference import (
@@ -23,6 +23,7 @@ from allocator_pipeline.inference import (
 )
 from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.state import StateTensors
+from allocator_pipeline.registry.court import Court
 from allocator_pipeline.registry.promotion import policy_of
 from allocator_pipeline.registry.serving import Served, served_again, serving
 
@@ -61,7 +62,8 @@ def decide_week(
     dict
         ``target_weights`` by symbol and CASH; ``policy_version``, what was served; ``champion``, its version, and
         ``fallback``, why a former one took its place, if one did; ``proven``, whether the one or the other had the
-        badge by that week; ``turnover``, ``sold``, ``orders`` and the ``record`` for the experience store.
+        badge by that week; ``proof_unread``, only where that could not be read and nothing hangs on it, why; then it
+        is not ``proven``; ``turnover``, ``sold``, ``orders`` and the ``record`` for the experience store.
 
     Raises
     ------
@@ -71,20 +73,20 @@ def decide_week(
         If the snapshot is malformed.
     ConflictError
         If the week is decided otherwise already and may not be decided again, or weeks before it are missing.
+    CorruptArtifactError
+        If the champion or its log is damaged; or the ledger of tries, and the gate demands a badge.
     """
     allocator, week = split(key)
-    recorded = _recorded(run_id(week, allocator), given["attempt"], store)
+    attempt = _attempt(run_id(week, allocator), given, store)
+    recorded = _recorded(run_id(week, allocator), attempt, store)
     served = _served(allocator, week, recorded, store, fallback)
     portfolio = _portfolio(allocator, week, states, store, given, earlier)
-    proven = store.court(allocator).proof(served.artifact.version, by=week) is not None
-    decider = in_service(
-        (served.artifact.version, policy_of(served.artifact)),
-        proven=proven,
-        gate=gate if recorded is None else replace(gate, proof_to_serve=recorded.policy_version == ANCHOR),
-        costs=costs,
-    )
-    decided = decide(allocator, decider, states, week, portfolio, costs, given["attempt"])
-    record = decision_record(decided, given["attempt"], served.fallback)
+    if recorded is not None:
+        gate = replace(gate, proof_to_serve=recorded.policy_version == ANCHOR)
+    proven, unread = _proven(served.artifact.version, week, store.court(allocator), gate)
+    decider = in_service((served.artifact.version, policy_of(served.artifact)), proven=proven, gate=gate, costs=costs)
+    decided = decide(allocator, decider, states, week, portfolio, costs, attempt)
+    record = decision_record(decided, attempt, served.fallback)
     store.experience.check_decision(record, calendar.now())  # before anything shows weights that will be refused
     return {
         "target_weights": dict(decided.target),
@@ -92,6 +94,7 @@ def decide_week(
         "champion": served.champion,
         "fallback": served.fallback,
         "proven": proven,
+        **({"proof_unread": unread} if unread is not None else {}),
         "turnover": decided.turnover,
         "sold": dict(decided.sold),
         "orders": [dict(order) for order in decided.orders],
@@ -104,6 +107,12 @@ def made(week: str) -> str:
     opened = calendar.exchange().session_open(calendar.week(week)["execution_session"])
     days = (calendar.now() - opened).total_seconds() / 86400
     return f"late, {days:.1f} days after its execution, from what was known at its decision" if days > 0 else "in time"
+
+
+def _attempt(run: str, given: Mapping[str, Any], store: StoreResource) -> int:
+    """Return the attempt asked for; without a portfolio not one that was replaced, but the one that replaced it."""
+    row = store.experience.get(run) if given["file"] is given["values"] is None else None
+    return int(given["attempt"]) if row is None else max(given["attempt"], row.decision.attempt)
 
 
 def _recorded(run: str, attempt: int, store: StoreResource) -> Decision | None:
@@ -121,6 +130,16 @@ def _served(allocator: str, week: str, recorded: Decision | None, store: StoreRe
     if recorded.policy_version == ANCHOR:
         return replace(serving(log, store.models, week, "previous"), fallback=recorded.fallback)
     return served_again(log, store.models, week, recorded.policy_version, recorded.fallback)
+
+
+def _proven(version: str, week: str, court: Court, gate: GateConfig) -> tuple[bool, str | None]:
+    """Return whether a version has the badge by a week; and, where only what is shown hangs on it, why none knows."""
+    try:
+        return court.proof(version, by=week) is not None, None
+    except CorruptArtifactError as error:
+        if gate.proof_to_serve:
+            raise
+        return False, str(error)  # the ledger is everyone's: what is damaged of another's try stops nobody here
 
 
 def _portfolio(

@@ -19,6 +19,7 @@ from allocator_pipeline.defs.account import previewed_orders
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.defs.weekly_rivals import rivals
 from allocator_pipeline.defs.weekly_warnings import data_warnings
+from allocator_pipeline.errors import AllocatorError
 from allocator_pipeline.evaluation.report.court import champion_of, tries_so_far
 from allocator_pipeline.evaluation.weekly.page import weekly_page
 from allocator_pipeline.evaluation.weekly.rivals import last_known
@@ -46,16 +47,18 @@ def weekly_facts(week: str, store: StoreResource, market: MarketResource, failed
     dict
         ``week, decision_session, known_week`` (the newest week whose outcome was known then), ``market, simulated,
         notes, execution``; ``allocators`` by name (see `_contender`), ``rivals`` (see `weekly_rivals.rivals`),
-        ``tries`` counted by then, and ``warnings``.
+        ``tries`` counted by then, and ``warnings``. An allocator that is damaged has nothing but ``damaged``, the
+        error's words.
 
     Raises
     ------
     CorruptArtifactError
-        If a log, ledger or store cannot be trusted.
+        If market data, states or baseline weights cannot be trusted.
     """
     known = last_known(week)
-    contenders = {name: _contender(name, week, known, store, market) for name in ALLOCATORS}
-    verdicts = {name: _verdicts(name, week, store) for name in ALLOCATORS}
+    contenders = {name: _contender_or_damage(name, week, known, store, market) for name in ALLOCATORS}
+    whole = [name for name, one in contenders.items() if "damaged" not in one]
+    verdicts = {name: _verdicts(name, week, store) for name in whole}
     context = market.context
     return {
         "week": week,
@@ -63,7 +66,7 @@ def weekly_facts(week: str, store: StoreResource, market: MarketResource, failed
         "known_week": known,
         **{name: context[name] for name in ("market", "simulated", "notes", "execution")},
         "allocators": contenders,
-        "rivals": rivals(week, known, store, market),
+        "rivals": rivals(week, known, whole, store, market),
         "tries": tries_so_far(None, verdicts).count,
         "warnings": [*failed, *data_warnings(week, known, contenders, store)],
     }
@@ -87,6 +90,17 @@ def weekly_value(facts: Mapping[str, Any], html: str) -> dict[str, Any]:
     return {**facts, "file": f"{FOLDER}/{facts['week']}.html", "sha256": sha256(html.encode())}
 
 
+def _contender_or_damage(
+    name: str, week: str, known: str, store: StoreResource, market: MarketResource
+) -> dict[str, Any]:
+    """Return one allocator's week as `_contender`, or what is wrong with what is stored of it: the others are shown."""
+    try:
+        return _contender(name, week, known, store, market)
+    except AllocatorError as error:
+        nothing = dict.fromkeys(("champion", "champion_before", "decision", "paper", "account"))
+        return {**nothing, "result": {"status": "damaged"}, "verdicts": [], "damaged": str(error)}
+
+
 def _contender(name: str, week: str, known: str, store: StoreResource, market: MarketResource) -> dict[str, Any]:
     """Return one allocator's week.
 
@@ -98,6 +112,7 @@ def _contender(name: str, week: str, known: str, store: StoreResource, market: M
     before = str(calendar.shift_week(week, -1).date())
     history = _verdicts(name, week, store)
     serving, served = champion_of(history), champion_of([item for item in history if item["effective_week"] <= before])
+    store.experience.records(name)  # one damaged row is enough: what is missing cannot be told then
     row = store.experience.get(run_id(week, name))
     paper, booked = f"{name}|{known}", store.account(name).history()
     return {

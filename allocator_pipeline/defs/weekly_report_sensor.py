@@ -8,6 +8,7 @@ import dagster as dg
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from allocator_pipeline.config import ALLOCATORS
+from allocator_pipeline.defs.damage import Damage
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.weekly_sensor import WEEKLY_TAG, allocators_of
 from allocator_pipeline.experience.records import run_id
@@ -25,13 +26,14 @@ BATCH = 200
 )
 def weekly_report_sensor(context: dg.SensorEvaluationContext, store: StoreResource):
     """Ask for the reports of weeks that are decided."""
-    requests, cursor = weekly_report_requests(context.instance, context.cursor, store)
+    damage = Damage(context.log.error)
+    requests, cursor = weekly_report_requests(context.instance, context.cursor, store, damage)
     context.update_cursor(cursor)
-    return requests or dg.SkipReason("No week has been decided since.")
+    return requests or damage.skip("No week has been decided since.")
 
 
 def weekly_report_requests(
-    instance: dg.DagsterInstance, cursor: str | None, store: StoreResource
+    instance: dg.DagsterInstance, cursor: str | None, store: StoreResource, damage: Damage | None = None
 ) -> tuple[list[dg.RunRequest], str]:
     """Return a run request for each scheduled week whose decisions have ended, and the cursor.
 
@@ -42,6 +44,8 @@ def weekly_report_requests(
         JSON of the run keys asked for of late.
     store : StoreResource
         Tells which allocators have a champion, and which have decided.
+    damage : Damage, optional
+        Told of allocators whose log is damaged; the report does not wait for these.
 
     Returns
     -------
@@ -54,7 +58,9 @@ def weekly_report_requests(
         if WEEKLY_TAG in run.tags:
             weeks.setdefault(run.tags[WEEKLY_TAG], []).append(run)
     asked = set(json.loads(cursor)) if cursor else set()
-    recorded, history = store.experience.run_ids(), cache(lambda name: store.verdicts(name).history())
+    recorded, told = store.experience.run_ids(), damage or Damage()
+    none: list[Verdict] = []
+    history = cache(lambda name: told.ask(name, store.verdicts(name).history, none))
     requests, keys = [], []
     for week, runs in sorted(weeks.items()):
         decided = _decided(week, runs, recorded, history)

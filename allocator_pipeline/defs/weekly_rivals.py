@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,24 +25,29 @@ NOT_THERE = (MissingPartitionError, NotEnoughDataError, ConflictError)
 """What leaves a rival out of the report, which then says why."""
 
 
-def rivals(week: str, known: str, store: StoreResource, market: MarketResource) -> dict[str, Any]:
+def rivals(
+    week: str, known: str, allocators: Sequence[str], store: StoreResource, market: MarketResource
+) -> dict[str, Any]:
     """Return what stands beside the allocators.
 
     Parameters
     ----------
     week, known : str
         The report's week, and the newest whose outcome is known at its decision.
+    allocators : sequence of str
+        Those that are shown.
     store : StoreResource
     market : MarketResource
 
     Returns
     -------
     dict
-        ``weeks``, from the first that any allocator decided to ``known``, and ``sessions``, their executions and the
+        ``weeks``, from the first that any of them decided to ``known``, and ``sessions``, their executions and the
         last exit; ``net`` returns of these weeks by name, from cash at the first; ``target`` weights of the report's
         week by baseline; ``absent``: name -> ``net`` or ``target`` -> why it is not there.
     """
-    found: dict[str, Any] = {"weeks": _weeks(known, store), "sessions": [], "net": {}, "target": {}, "absent": {}}
+    weeks = _weeks(known, allocators, store)
+    found: dict[str, Any] = {"weeks": weeks, "sessions": [], "net": {}, "target": {}, "absent": {}}
 
     def make(kind: str, name: str, value: Callable[[], Any]) -> None:
         try:
@@ -60,12 +65,12 @@ def rivals(week: str, known: str, store: StoreResource, market: MarketResource) 
     return found
 
 
-def _weeks(known: str, store: StoreResource) -> list[str]:
+def _weeks(known: str, allocators: Sequence[str], store: StoreResource) -> list[str]:
     """Return the weeks from the first decided one to ``known``; none if the first comes later."""
-    rows = store.experience.records()  # by week
-    if not rows or rows[0].decision.week_start > known:
+    decided = [row.decision.week_start for name in allocators for row in store.experience.records(name)]
+    if not decided or min(decided) > known:
         return []
-    return [str(day.date()) for day in calendar.weeks(rows[0].decision.week_start, known)["week"]]
+    return [str(day.date()) for day in calendar.weeks(min(decided), known)["week"]]
 
 
 def _target(name: str, week: str, store: StoreResource) -> dict[str, float]:

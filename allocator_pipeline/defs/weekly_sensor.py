@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -16,6 +18,7 @@ from dagster._core.storage.tags import (
 )
 
 from allocator_pipeline.config import ALLOCATORS
+from allocator_pipeline.defs.damage import Damage
 from allocator_pipeline.defs.due import (
     FINETUNING,
     INFERENCE,
@@ -53,19 +56,24 @@ def weekly_sensor(jobs: Sequence[Any], partitions: Partitions) -> dg.SensorDefin
         default_status=dg.DefaultSensorStatus.STOPPED if partitions.static else dg.DefaultSensorStatus.RUNNING,
         description="Carries each allocator's weeks on, one step after the other: label, paper evaluation, fine-tune, "
         "and on its Monday the decision; missed weeks in the same order. What failed is passed over and asked for "
-        "again on the next Sunday.",
+        "again on the next Sunday. An allocator that is damaged is named, and the others go on.",
     )
     def weekly_steps(context: dg.SensorEvaluationContext, store: StoreResource):
         if partitions.static:
             return dg.SkipReason(f"This market is static and ends on {partitions.last}: no new week falls due.")
-        requests = weekly_requests(context.instance, store, calendar.now() - GRACE)
-        return requests or dg.SkipReason("Nothing is due, or what is due is under way or waits for its data.")
+        damage = Damage(context.log.error)
+        requests = weekly_requests(context.instance, store, calendar.now() - GRACE, damage=damage)
+        return requests or damage.skip("Nothing is due, or what is due is under way or waits for its data.")
 
     return weekly_steps
 
 
 def weekly_requests(
-    instance: dg.DagsterInstance, store: StoreResource, now: pd.Timestamp, job: str | None = None
+    instance: dg.DagsterInstance,
+    store: StoreResource,
+    now: pd.Timestamp,
+    job: str | None = None,
+    damage: Damage | None = None,
 ) -> list[dg.RunRequest]:
     """Return requests for what is due next of each allocator, if it is neither under way nor has failed this week.
 
@@ -78,6 +86,8 @@ def weekly_requests(
         With a time zone.
     job : str, optional
         Ask for runs of this job only.
+    damage : Damage, optional
+        Told of allocators that are damaged; nothing is asked for of these.
 
     Returns
     -------
@@ -85,28 +95,49 @@ def weekly_requests(
         Allocators at the same job and week share a run where they are neighbours. Run keys name job, week and the
         Sunday since which it is asked for.
     """
-    since = last_sunday(now)
-    steps = (_next_wanted(allocator, instance, store, now) for allocator in ALLOCATORS)
-    wanted = [step for step in steps if step is not None and (job is None or step.job == job)]
-    return as_requests((step for step in wanted if refreshed_for(step, store)), since)
+    since, damage = last_sunday(now), damage or Damage()
+    wanted = [
+        step
+        for name in ALLOCATORS
+        if (step := damage.ask(name, partial(_next_wanted, name, instance, store, now), None)) is not None
+        and (job is None or step.job == job)
+        and damage.ask(name, partial(refreshed_for, step, store), False)
+    ]
+    return as_requests(wanted, since)
 
 
 def before_promotion(
-    allocator: str, week: str, instance: dg.DagsterInstance, store: StoreResource, now: pd.Timestamp
+    allocator: str,
+    week: str,
+    instance: dg.DagsterInstance,
+    store: StoreResource,
+    now: pd.Timestamp,
+    damage: Damage | None = None,
 ) -> Step | None:
     """Return the first open step, of any allocator, that comes before an allocator's promotion of a week; None if none.
 
     Promotions count tries in one ledger, whose thresholds depend on their order. That order is this one, whatever
-    failed, was killed or was caught up on the way: by Sunday, then by stage, then by allocator.
+    failed, was killed or was caught up on the way: by Sunday, then by stage, then by allocator. An allocator that is
+    damaged cannot come, and is not waited for.
+
+    Raises
+    ------
+    CorruptArtifactError
+        If the allocator itself is damaged.
     """
-    steps = {name: open_step(name, instance, store, now) for name in ALLOCATORS}
+    damage, steps = damage or Damage(), {allocator: open_step(allocator, instance, store, now)}
+    for name in ALLOCATORS:
+        if name != allocator:
+            steps[name] = damage.ask(name, partial(open_step, name, instance, store, now), (None, False))
     mine, _ = steps[allocator]
     if mine is None or mine.job != PROMOTION:  # else the oldest week that waits counts
         mine = Step(PROMOTION, allocator, week, label_falls_due(week))
     earlier = [
         step
         for step, under_way in steps.values()
-        if step is not None and _place(step) < _place(mine) and (under_way or refreshed_for(step, store))
+        if step is not None
+        and _place(step) < _place(mine)
+        and (under_way or damage.ask(step.allocator, partial(refreshed_for, step, store), False))
     ]
     return min(earlier, key=_place, default=None)
 
@@ -119,7 +150,8 @@ def open_step(
     Returns
     -------
     tuple of (Step or None, bool)
-        The step, and whether it is under way.
+        The step, and whether it is under way. It is to be made alone if a run shared with others has failed: that may
+        have been for one of them.
     """
     since, passed_over = last_sunday(now), set[tuple[str, str]]()
     while (step := next_step(allocator, store, now, passed_over)) is not None:
@@ -128,6 +160,9 @@ def open_step(
             return step, True
         if record is None or record.create_timestamp < since:
             return step, False
+        failed = record.dagster_run.status == dg.DagsterRunStatus.FAILURE
+        if failed and len(allocators_of(record.dagster_run.tags)) > 1:
+            return replace(step, alone=True), False
         passed_over.add((step.job, step.week))
     return None, False
 
@@ -160,12 +195,20 @@ def _has_ended(run: dg.DagsterRun) -> bool:
 
 
 def as_requests(steps: Iterable[Step], since: pd.Timestamp) -> list[dg.RunRequest]:
-    """Return run requests: one for each job, week and row of neighbouring allocators."""
+    """Return run requests: one for each step to be made alone, else for each job, week and row of neighbours."""
     place = ALLOCATORS.index
     ordered = sorted(steps, key=lambda step: (step.job, step.week, place(step.allocator)))
-    rows = groupby(enumerate(ordered), key=lambda item: (item[1].job, item[1].week, place(item[1].allocator) - item[0]))
+    rows = groupby(
+        enumerate(ordered),
+        key=lambda item: (
+            item[1].job,
+            item[1].week,
+            place(item[1].allocator) - item[0],
+            item[1].allocator if item[1].alone else "",
+        ),
+    )
     requests = []
-    for (job, week, _), row in rows:
+    for (job, week, *_), row in rows:
         keys = [step.partition for _, step in row]
         requests.append(
             dg.RunRequest(

@@ -50,6 +50,9 @@ def data_warnings(
     """
     lines = list(_news(week, store))
     for name, contender in contenders.items():
+        if "damaged" in contender:
+            lines.append(f"{name} is damaged: {contender['damaged']}")
+            continue
         rows = {row.decision.week_start: row.label for row in store.experience.records(name)}
         due = [day for day, label in rows.items() if day <= known and label is None]
         lines += [f"{name} has no label of {day}, which is due: materialise labeled_experience." for day in due]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -37,6 +37,23 @@ def versions(court: Court) -> pd.DataFrame:
     history, name = court.log.history(), court.log.allocator
     rows = [_row(court, version, history) for version in reversed(court.artifacts.versions(name))]
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def listed(courts: Iterable[Court]) -> tuple[dict[str, pd.DataFrame], dict[str, AllocatorError]]:
+    """Return the `versions` of each allocator, and what is wrong with those whose log is damaged.
+
+    Returns
+    -------
+    tuple of (dict, dict)
+        Table by allocator, and error by allocator; each is in one of them.
+    """
+    found, wrong = dict[str, pd.DataFrame](), dict[str, AllocatorError]()
+    for court in courts:
+        try:
+            found[court.log.allocator] = versions(court)
+        except AllocatorError as error:
+            wrong[court.log.allocator] = error
+    return found, wrong
 
 
 def description(court: Court, version: str) -> dict[str, Any]:

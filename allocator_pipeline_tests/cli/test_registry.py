@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,21 @@ def test_a_week_that_is_none_is_refused_in_words(court, years, run, week) -> Non
     assert status == 1
     assert "name a week by its Monday, YYYY-MM-DD" in told
     assert court.log.history() == []
+
+
+def test_list_shows_the_others_and_says_whose_log_is_damaged(court, years, capsys) -> None:
+    main(("promote", NAME, years[0], "--week", "2016-01-11", "--reason", "To begin with."))
+    other = make_artifact(name="sac_lstm")
+    court.artifacts.save(other)
+    path = court.log.folder / "000001.json"
+    path.write_bytes(path.read_bytes().replace(b"To begin", b"To be in", 1))
+    capsys.readouterr()
+    assert main(("list",)) == 1
+    captured = capsys.readouterr()
+    assert f"sac_lstm\n{other.version}" in re.sub(r"\n *version.*\n *", "\n", captured.out)
+    assert NAME not in captured.out
+    assert f"{NAME} cannot be listed: The verdicts on {NAME} are not what was written" in captured.err
+    assert "What to do: restore" in captured.err
 
 
 def test_the_gate_of_the_environment_applies(court, years, run, monkeypatch) -> None:

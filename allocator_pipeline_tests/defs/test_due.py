@@ -103,7 +103,8 @@ class Store:
 
     def do(self, job, name, week):
         if job == INFERENCE:
-            self.rows[name][week] = None
+            self.rows[name].setdefault(week, None)
+            self.stored.add(("decisions", f"{name}|{week}"))
         elif job == LABELING:
             self.rows[name][week] = "label"
         elif job == PROMOTION:
@@ -171,6 +172,20 @@ def test_a_fine_tune_that_could_not_be_scored_from_its_first_week_is_not_made():
             store.do(job, "ppo_lstm", week)
     steps = live(store, "ppo_lstm", instant("2024-02-05 10:00"))
     assert [week for job, week in steps if job == FINETUNING] == ["2024-01-29", "2024-02-05"]
+
+
+def test_a_decision_whose_partition_is_not_stored_is_made_up_before_the_label_of_its_week_and_before_later_ones():
+    store = Store()
+    live(store, "ppo_lstm", instant("2024-01-15 18:00", "Asia/Kolkata"))
+    store.stored.discard(("decisions", "ppo_lstm|2024-01-15"))  # the process died when the row was written
+    same_day, caught_up = (instant(day, "Asia/Kolkata") for day in ("2024-01-15 19:00", "2024-02-05 18:00"))
+    assert next_step("ppo_lstm", store, same_day).week == "2024-01-15"
+    steps = live(store, "ppo_lstm", caught_up)
+    assert [step for step in steps if step[0] == INFERENCE] == [
+        (INFERENCE, week) for week in ("2024-01-15", "2024-01-22", "2024-01-29", "2024-02-05")
+    ]
+    assert steps[0] == (INFERENCE, "2024-01-15")
+    assert steps.index((LABELING, "2024-01-15")) > steps.index((INFERENCE, "2024-01-22"))
 
 
 @pytest.fixture

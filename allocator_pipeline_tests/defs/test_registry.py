@@ -61,6 +61,16 @@ def test_listing_showing_and_comparing(run, years) -> None:
     assert "config.seed" in str(compared["differences"])
 
 
+def test_listing_shows_the_others_where_a_log_is_damaged(run, years, store) -> None:
+    path = store.verdicts(NAME).folder / "000001.json"
+    path.write_bytes(path.read_bytes().replace(b"first policy", b"worst policy", 1))
+    other = make_artifact(name="sac_lstm")
+    store.models.save(other)
+    listed = shown(run("list_versions_job"))
+    assert other.version in str(listed["sac_lstm"])
+    assert "What to do" in str(listed[NAME])
+
+
 def test_pruning_is_a_dry_run_unless_told_otherwise(run, years, store, monkeypatch) -> None:
     monkeypatch.setattr(pruning, "MIN_JUDGED_WEEKS", 1)
     planned = shown(run("prune_versions_job", allocator=NAME, keep=1))

@@ -1,5 +1,6 @@
 """The demo's plan, the runner, and what blocking checks stop."""
 
+import re
 import socket
 from contextlib import nullcontext
 from dataclasses import replace
@@ -28,7 +29,7 @@ from allocator_pipeline.defs.home import dagster_home
 from allocator_pipeline.defs.resources import MarketResource
 from allocator_pipeline.defs.runner import Task, run_task, spans
 from allocator_pipeline.defs.storage import AssetStore
-from allocator_pipeline.errors import AllocatorError, ConfigurationError, StorageError
+from allocator_pipeline.errors import AllocatorError, ConfigurationError, CorruptArtifactError, StorageError
 from allocator_pipeline.market.simulated import SimulatedMarket
 
 
@@ -215,6 +216,28 @@ def test_a_data_folder_that_cannot_be_written_to_is_said_to_be_so(tmp_path, monk
     monkeypatch.setenv("ALLOCATOR_DATA_DIR", str(tmp_path / "taken"))
     assert demo.main() == 1
     assert "What to do: set ALLOCATOR_DATA_DIR" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_a_failed_run_tells_the_error_that_says_what_to_do_or_else_the_first_cause(tmp_path, monkeypatch, typed):
+    @dg.asset
+    def log():
+        try:
+            raise ValueError("it fails its seal")
+        except ValueError as error:
+            if typed:
+                raise CorruptArtifactError(
+                    "Verdict 1 is damaged.", todo="restore it from a backup.", source="000001.json"
+                ) from error
+            raise RuntimeError("no log") from error
+
+    settings = Settings(data_dir=tmp_path)
+    dagster_home(settings)
+    with pytest.raises(AllocatorError) as caught:
+        run_task(Task("read", ("log",)), settings, dg.Definitions([log]))
+    told = r"is damaged\. \[source=000001\.json\] What to do: restore it" if typed else "ValueError: it fails its seal"
+    assert re.search(told, str(caught.value))
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
 
 
 def test_a_missing_session_is_caught_by_a_blocking_check(broken_market):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import json
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -213,6 +214,36 @@ def test_a_report_goes_out_by_mail_and_a_failure_only_warns(server, settings_of,
     assert not delivered(result).passed
     assert delivered(result).description.startswith("failed: The report was not sent")
     assert len(server.messages) == sent
+
+
+def test_a_damaged_allocator_is_named_and_the_others_are_shown(store, market, materialize):
+    before = weekly_facts(WEEKS[3], store, market, [])
+    log = store.verdicts("sac_lstm")
+    log.append(make_ruling("2017", "2018-01-08"), after=0)
+    path = log.folder / "000001.json"
+    path.write_bytes(path.read_bytes().replace(b"first policy", b"<img policy>", 1))
+    value = materialize().output_for_node("weekly_report")[WEEKS[3]]
+    damaged = value["allocators"].pop("sac_lstm")
+    assert "The verdicts on sac_lstm are not what was written" in damaged["damaged"]
+    assert "What to do" in damaged["damaged"]
+    del before["allocators"]["sac_lstm"]
+    assert value["allocators"] == before["allocators"]
+    assert value["rivals"] == before["rivals"]
+    assert value["warnings"] == [*before["warnings"], f"sac_lstm is damaged: {damaged['damaged']}"]
+    page = (Path(store.root) / value["file"]).read_text()
+    assert "sac_lstm has no weights: what is stored of it is damaged. The verdicts on sac_lstm" in page
+    assert "1 of 6 allocators have decided" in page
+
+
+def test_a_damaged_row_of_experience_or_booking_leaves_the_page_to_the_others(store, market):
+    (Path(store.root) / "accounts" / ALLOCATOR / "000001.json").write_bytes(b"{}")
+    assert "damaged" in weekly_facts(WEEKS[3], store, market, [])["allocators"][ALLOCATOR]
+    with sqlite3.connect(store.experience.path) as database:
+        database.execute("UPDATE experience SET decision = replace(decision, '0.06', '0.07') WHERE label IS NULL")
+    facts = weekly_facts(WEEKS[3], store, market, [])
+    assert [name for name, one in facts["allocators"].items() if "damaged" in one] == [ALLOCATOR]
+    assert facts["rivals"]["weeks"] == [], "which begin with the first decision that can be read"
+    assert f"{ALLOCATOR}: what is stored of it is damaged" in write_weekly(facts, store)[1]
 
 
 def test_checks_that_did_not_pass_are_told_once_they_have_run(tmp_path):

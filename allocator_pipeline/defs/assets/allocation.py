@@ -109,6 +109,8 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             values[key] = decide_week(
                 key, states, store, settings.costs, settings.gate, given, values, settings.fallback
             )
+            if "proof_unread" in values[key]:
+                context.log.warning(f"{key} is decided without a look at the badge: {values[key]['proof_unread']}")
             context.add_asset_metadata(_decision_facts(values[key]), partition_key=key)
         return values
 
@@ -203,6 +205,8 @@ def _decision_facts(decision: dict[str, Any]) -> dict[str, Any]:
 
 def _served(decision: dict[str, Any]) -> str:
     badge = "proven" if decision["proven"] else "not proven"
+    if "proof_unread" in decision:
+        badge = f"not known to be proven. {decision['proof_unread']}"
     if decision.get("fallback"):
         return f"{decision['policy_version']}. {decision['fallback']}"
     if decision["policy_version"] == decision["champion"]:

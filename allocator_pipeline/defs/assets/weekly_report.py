@@ -67,7 +67,7 @@ def weekly_report_assets(partitions: Partitions, checks: Sequence[dg.AssetCheckK
         ],
         description="One page for a week, from what was known at its decision: all allocators and baselines side by "
         "side with target weights, orders, the last known week's result, value since the start, champions with badges, "
-        "new verdicts, and what is wrong with the data. What does not exist yet is named.",
+        "new verdicts, and what is wrong with the data. What does not exist yet is named, and what is damaged too.",
     )
     def weekly_report(
         context: dg.AssetExecutionContext, config: DeliveryConfig, market: MarketResource, store: StoreResource
@@ -76,6 +76,9 @@ def weekly_report_assets(partitions: Partitions, checks: Sequence[dg.AssetCheckK
         failed = failed_checks(context.instance, checks)
         for week in context.partition_keys:
             facts = weekly_facts(week, store, market, failed)
+            for name, one in facts["allocators"].items():
+                if "damaged" in one:
+                    context.log.error(f"{name} is left out of the report of {week}: {one['damaged']}")
             path, html = write_weekly(facts, store)
             values[week] = weekly_value(facts, html)
             if len(context.partition_keys) == 1:

@@ -17,7 +17,7 @@ from allocator_pipeline.evaluation.report.section import Section, absent, bullet
 from allocator_pipeline.evaluation.report.today import weight_rows
 from allocator_pipeline.evaluation.summary import LABELS, in_order, percent
 from allocator_pipeline.evaluation.weekly.rivals import INDEX_FUND, growth
-from allocator_pipeline.evaluation.weekly.words import Facts, champion, change, rivals_of, words
+from allocator_pipeline.evaluation.weekly.words import Facts, champion, change, lack, rivals_of, words
 
 _NAV_TITLE = "value, start = 1, after costs"
 
@@ -87,7 +87,7 @@ _SOURCES = {"cash": "cash", "paper": "its account", "given": "a given portfolio"
 def _absent_decisions(facts: Facts) -> str:
     lacking = {name: one for name, one in in_order(facts["allocators"]).items() if one["decision"] is None}
     led = [f"{name}|{facts['week']}" for name, one in lacking.items() if one["champion"] is not None]
-    others = [f"{name}: it has no champion." for name, one in lacking.items() if one["champion"] is None]
+    others = [f"{name}: {lack(one)}" for name, one in lacking.items() if one["champion"] is None]
     return (absent("decisions", led) if led else "") + bullets(others)
 
 
@@ -162,6 +162,7 @@ def _result(facts: Facts) -> str:
 _STATUS = {
     "not_decided": "it had not decided that week.",
     "pending": "no label yet, though it is due; materialise labeled_experience.",
+    "damaged": "what is stored of it is damaged, see above.",
 }
 
 
@@ -194,7 +195,7 @@ def _value(facts: Facts) -> str:
     for name, one in in_order(facts["allocators"]).items():
         account = one["account"]
         if account is None:
-            missing.append(name)
+            missing += [] if "damaged" in one else [name]
             continue
         start = account["weeks"][0]
         body.append(

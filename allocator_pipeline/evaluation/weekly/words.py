@@ -35,14 +35,20 @@ def champion(contender: Mapping[str, Any]) -> Champion | None:
     return Champion(**contender["champion"]) if contender["champion"] is not None else None
 
 
+def lack(contender: Mapping[str, Any]) -> str:
+    """Say why an allocator has no weights."""
+    if "damaged" in contender:
+        return f"what is stored of it is damaged. {contender['damaged']}"
+    return "its champion has not decided it." if contender["champion"] is not None else "it has no champion."
+
+
 def _decided(facts: Facts) -> list[str]:
     contenders = in_order(facts["allocators"])
     done = [name for name, one in contenders.items() if one["decision"] is not None]
     lines = [f"{len(done)} of {len(contenders)} allocators have decided the week of {facts['week']}."]
     for name, one in contenders.items():
         if one["decision"] is None:
-            why = "its champion has not decided it" if one["champion"] is not None else "it has no champion"
-            lines.append(f"{name} has no weights: {why}.")
+            lines.append(f"{name} has no weights: {lack(one)}")
         elif one["decision"]["fallback"] is not None:
             lines.append(f"{name} was not decided by its champion. {one['decision']['fallback']}")
     return lines
