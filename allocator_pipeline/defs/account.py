@@ -13,6 +13,7 @@ from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.errors import MissingPartitionError
 from allocator_pipeline.market import calendar
+from allocator_pipeline.market.source import ItemisedSource
 from allocator_pipeline.portfolio.orders import orders_preview
 
 
@@ -56,10 +57,19 @@ def account_week(key: str, run: str, store: StoreResource, market: MarketResourc
     history = ledger.history()
     if history and week < history[-1].week and run not in {booked.run_id for booked in history}:
         return {"status": "passed_over", "run_id": run, "booking": None}
-    years = range(sessions["execution_session"].year, sessions["exit_session"].year + 1)
-    prices = pd.concat([store.assets.read("prices", str(year)) for year in years], ignore_index=True)
-    booked = ledger.book(row.decision, Tape(prices, coverage.has_open), market.settings.costs, market.settings.account)
+    tape = _tape(sessions["execution_session"], sessions["exit_session"], store, market)
+    booked = ledger.book(row.decision, tape, market.settings.costs, market.settings.account)
     return {"status": "booked", "run_id": run, "booking": booked.to_values()}
+
+
+def _tape(first: pd.Timestamp, last: pd.Timestamp, store: StoreResource, market: MarketResource) -> Tape:
+    """Return the prices stored of the years of some sessions, with dividends and splits where the source has them."""
+    years, source = range(first.year, last.year + 1), market.source
+    prices = pd.concat([store.assets.read("prices", str(year)) for year in years], ignore_index=True)
+    actions = None
+    if isinstance(source, ItemisedSource):
+        actions = pd.concat([source.corporate_actions(year) for year in years], ignore_index=True)
+    return Tape(prices, source.coverage().has_open, actions)
 
 
 def previewed_orders(

@@ -138,6 +138,33 @@ def test_a_dividend_is_reinvested_on_its_ex_date_or_becomes_cash() -> None:
     assert paid.cash == pytest.approx(before.cash + 5.0 * before.shares[SYMBOLS[0]], rel=1e-12)
     assert paid.nav == pytest.approx(again.nav, rel=1e-12) == pytest.approx(before.nav)
     assert paid.dividends == "cash"
+    assert abs(paid.reconciliation_error) < 1e-12
+
+
+@pytest.mark.parametrize("itemised", [False, True])
+def test_of_whole_shares_what_a_dividend_or_a_split_makes_beyond_them_is_cash(itemised: bool) -> None:
+    config = AccountConfig(whole_shares=True)
+    for kind, value, factor, growth in (("split", 1.3, 1 / 1.3, 1.3), ("dividend", 5.0, 0.95, 1 / 0.95)):
+        market = with_action(kind, value)
+        first, second = book(market, equal_target(), equal_target(), config=config, itemised=itemised)
+        assert second.execution_report == []
+        before = first.shares[SYMBOLS[0]]
+        assert second.shares[SYMBOLS[0]] == int(before * growth)
+        paid = (before * growth - int(before * growth)) * 100.0 * factor
+        assert paid > 1.0
+        assert second.cash == pytest.approx(first.cash + paid, rel=1e-12)
+        (event,) = (event for event in second.events if event["kind"] == "cash_in_lieu")
+        assert event["session"] == second.mark_session
+        assert second.nav == pytest.approx(first.nav, rel=1e-12)
+
+
+def test_a_given_portfolio_of_parts_of_shares_becomes_whole_ones_and_cash() -> None:
+    portfolio = {"source": "given", "holdings": {SYMBOLS[0]: 0.05, CASH: 0.95}, "nav": 3_030.0}
+    decision = make_decision(WEEKS[1], {SYMBOLS[0]: 0.05, CASH: 0.95}, portfolio)
+    market = with_action("split", 1.0)
+    week = book_week(None, decision, market.tape(), COSTS, AccountConfig(whole_shares=True))
+    assert week.shares == {SYMBOLS[0]: 1.0}  # and not 1.515, of 100 USD
+    assert week.nav_before == pytest.approx(3_030.0, rel=1e-12)
 
 
 @pytest.mark.parametrize("weekday", [0, 7], ids=["of-the-fills", "of-the-exit"])

@@ -32,7 +32,16 @@ from allocator_pipeline.market.scoring.base import open_scorer
 from allocator_pipeline.market.scoring.cache import ScoreCache
 from allocator_pipeline.market.scoring.scored import scored
 from allocator_pipeline.market.source import NO_SCREEN, MarketCoverage, require_year
-from allocator_pipeline.schemas import DOUBTS, FUNDAMENTALS, MACRO, PRICES, RESTATEMENTS, SENTIMENT, validate
+from allocator_pipeline.schemas import (
+    CORPORATE_ACTIONS,
+    DOUBTS,
+    FUNDAMENTALS,
+    MACRO,
+    PRICES,
+    RESTATEMENTS,
+    SENTIMENT,
+    validate,
+)
 
 
 class LiveMarket:
@@ -144,6 +153,21 @@ class LiveMarket:
         table = pd.concat(parts, ignore_index=True)[list(PRICES.columns)]
         table = table.astype({"date": "datetime64[us]", "symbol": "str", "source": "str"})
         return validate(table.sort_values(["date", "symbol"], ignore_index=True), PRICES, "live")
+
+    def corporate_actions(self, year: int) -> pd.DataFrame:
+        """Return the dividends and splits of a year by which its adjusted closes move (`schemas.CORPORATE_ACTIONS`).
+
+        Raises
+        ------
+        NotEnoughDataError, IncompleteDataError
+            As `prices`.
+        """
+        require_year(self.coverage(), year)
+        self._require_bars(year)
+        told = pd.concat([self._derived.history(symbol).actions for symbol in self._listed(year)], ignore_index=True)
+        table = told[told["date"].dt.year == year].sort_values(["date", "symbol", "kind"], ignore_index=True)
+        table = table.astype({"date": "datetime64[us]", "symbol": "str", "kind": "str", "source": "str"})
+        return validate(table, CORPORATE_ACTIONS, "live")
 
     def sentiment(self, year: int) -> pd.DataFrame:
         """Return the articles of a year up to the last session, scored now where they are not yet.
