@@ -140,7 +140,7 @@ def book_week(
     bought, sold = row["execution_session"], row["exit_session"]
     marked = calendar.week(calendar.shift_week(decision.week_start, 1))["decision_session"]
     opened = open_account(previous, decision, tape, bought, config)
-    done = _executed(opened, decision, costs, config, str(bought.date()))
+    done = executed(opened, decision, costs, config, str(bought.date()))
     events = [*opened.events, *done.events]
     carried = Carried(opened.balance.after(done.events), Balance())
     navs = []
@@ -280,8 +280,8 @@ def _deposited(
     return ([deposit] if previous is None else [previous.balance.emptied(day), deposit]), unpriced
 
 
-def _executed(opened: Opened, decision: Decision, costs: CostConfig, config: AccountConfig, session: str) -> Execution:
-    """Return what a decision's orders do at the prices of the opening."""
+def executed(opened: Opened, decision: Decision, costs: CostConfig, config: AccountConfig, session: str) -> Execution:
+    """Return what a decision's orders do at the prices of an opening; as `execution.execute`."""
     order = (decision.run_id, decision.attempt)
     return execute(opened.balance, decision.action, opened.prices, session, order, costs, config)
 

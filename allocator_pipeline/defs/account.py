@@ -1,17 +1,20 @@
-"""One week of an allocator's paper account: its decision executed, if the week is over."""
+"""One week of an allocator's paper account: its orders before it, and its decision executed, if the week is over."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from allocator_pipeline.account.booking import Booking
+from allocator_pipeline.account.preview import preview_orders
 from allocator_pipeline.account.tape import Tape
 from allocator_pipeline.config import AccountConfig
 from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
-from allocator_pipeline.errors import MissingPartitionError
+from allocator_pipeline.errors import AllocatorError, MissingPartitionError
+from allocator_pipeline.experience.records import Decision
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.source import ItemisedSource
 from allocator_pipeline.portfolio.orders import orders_preview
@@ -72,38 +75,76 @@ def _tape(first: pd.Timestamp, last: pd.Timestamp, store: StoreResource, market:
     return Tape(prices, source.coverage().has_open, actions)
 
 
-def previewed_orders(
-    allocator: str, record: Mapping[str, Any], store: StoreResource, config: AccountConfig
-) -> list[dict[str, Any]]:
-    """Return the orders that a decision asks for: of the portfolio given, else of the account's value.
+HOLDINGS = "the account's holdings at the closes of the decision"
+GIVEN = "the portfolio given, at the closes of the decision"
 
-    That is the last one booked which was known at the decision: of the week before last, as the schedules have it.
+
+@dataclass(frozen=True)
+class Preview:
+    """The orders that a decision asks for.
 
     Parameters
     ----------
-    allocator : str
-    record : mapping
-        Values of an `experience.records.Decision`.
+    source : str
+        What they are computed from, in words.
+    orders : list of dict
+        As `account.preview.preview_orders` returns them.
+    """
+
+    source: str
+    orders: list[dict[str, Any]]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The orders as they are written: each says its source."""
+        return [{**order, "source": self.source} for order in self.orders]
+
+
+def previewed_orders(decision: Decision, store: StoreResource, market: MarketResource) -> Preview:
+    """Return the orders that the account would fill if its next prices were the closes that the decision saw.
+
+    Only what was booked by then counts: up to the week before last, as the schedules have it. Where the account was not
+    booked so far, or a price is missing, orders lead from the decided weights at the account's last value instead, and
+    the source says so.
+
+    Parameters
+    ----------
+    decision : Decision
     store : StoreResource
-    config : AccountConfig
+    market : MarketResource
 
     Returns
     -------
-    list of dict
-        As `portfolio.orders.orders_preview`.
+    Preview
+
+    Raises
+    ------
+    CorruptArtifactError
+        If the ledger cannot be trusted.
     """
-    portfolio = record["portfolio"]
-    if "orders" in portfolio:
-        return list(portfolio["orders"])
-    known = str(calendar.week(record["week_start"])["decision_session"].date())
-    booked = [week.nav for week in store.account(allocator).history() if week.exit_session <= known]
-    nav = booked[-1] if booked else config.deposit
-    return orders_preview(
-        record["run_id"],
-        record["attempt"],
-        record["action"],
-        portfolio["holdings"],
-        nav,
-        config.min_order_share,
-        config.min_order_usd,
+    settings, continued = market.settings, decision.portfolio.get("run_id")
+    known = calendar.week(decision.week_start)["decision_session"]
+    booked = [week for week in store.account(decision.allocator).history() if week.exit_session <= str(known.date())]
+    previous = booked[-1] if booked else None
+    try:
+        row = store.experience.get(continued) if continued is not None else None
+        before, first = None, known
+        if continued is not None:
+            if row is None:
+                raise MissingPartitionError(f"{continued} is not recorded.", todo="materialise decisions of that week.")
+            before, first = row.decision, calendar.week(row.decision.week_start)["execution_session"]
+        tape = _tape(first, known, store, market)
+        orders = preview_orders(previous, before, decision, tape, settings.costs, settings.account)
+        return Preview(GIVEN if decision.portfolio["source"] == "given" else HOLDINGS, orders)
+    except AllocatorError as error:
+        return _by_weights(decision, previous, settings.account, error.problem)
+
+
+def _by_weights(decision: Decision, previous: Booking | None, config: AccountConfig, why: str) -> Preview:
+    portfolio = decision.portfolio
+    nav = portfolio.get("nav") or (previous.nav if previous is not None else config.deposit)
+    least = config.min_order_share, config.min_order_usd
+    orders = orders_preview(
+        decision.run_id, decision.attempt, decision.action, portfolio["holdings"], float(nav), *least
     )
+    return Preview(f"decided weights, not the account's holdings: {why}", orders)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from allocator_pipeline.config import CASH, AccountConfig
@@ -50,6 +51,15 @@ def test_dividends_and_splits_are_told_by_year_as_the_adjusted_prices_have_them(
     ]
     assert table["date"].tolist() == told["date"].tolist()[:2]  # before the first bar nobody held a share
     assert source.corporate_actions(2019).empty
+
+
+def test_what_has_not_been_downloaded_yet_does_not_hold_up_what_has(fetched, tmp_path):
+    settings = replace(fetched[0], live=replace(fetched[0].live, end=None))
+    longer, whole = MarketResource.of(settings).live_market, MarketResource.of(fetched[0]).live_market
+    assert longer.last > whole.last
+    pd.testing.assert_frame_equal(longer.corporate_actions(2018), whole.corporate_actions(2018))
+    nothing = MarketResource.of(replace(fetched[0], data_dir=tmp_path)).live_market
+    assert nothing.corporate_actions(2018).empty
 
 
 @pytest.mark.parametrize("account", [AccountConfig(), AccountConfig(reinvest=False), AccountConfig(whole_shares=True)])

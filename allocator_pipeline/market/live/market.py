@@ -27,7 +27,7 @@ from allocator_pipeline.market.live.needs import (
 from allocator_pipeline.market.live.proceeds import with_proceeds
 from allocator_pipeline.market.live.window import covered_sessions, in_year, settled_session
 from allocator_pipeline.market.membership import by_symbol, read_candidates
-from allocator_pipeline.market.raw import RawStore
+from allocator_pipeline.market.raw import RawKey, RawStore
 from allocator_pipeline.market.scoring.base import open_scorer
 from allocator_pipeline.market.scoring.cache import ScoreCache
 from allocator_pipeline.market.scoring.scored import scored
@@ -157,16 +157,20 @@ class LiveMarket:
     def corporate_actions(self, year: int) -> pd.DataFrame:
         """Return the dividends and splits of a year by which its adjusted closes move (`schemas.CORPORATE_ACTIONS`).
 
+        They are those of the answers there are, so that prices made before the latest session can be accounted for.
+
         Raises
         ------
-        NotEnoughDataError, IncompleteDataError
-            As `prices`.
+        NotEnoughDataError
+            If the year lies outside the coverage.
         """
         require_year(self.coverage(), year)
-        self._require_bars(year)
-        told = pd.concat([self._derived.history(symbol).actions for symbol in self._listed(year)], ignore_index=True)
-        table = told[told["date"].dt.year == year].sort_values(["date", "symbol", "kind"], ignore_index=True)
-        table = table.astype({"date": "datetime64[us]", "symbol": "str", "kind": "str", "source": "str"})
+        asked = [symbol for symbol in self._listed(year) if self.raw.records(RawKey("yahoo", "bars", symbol))]
+        told = [pd.DataFrame(columns=list(CORPORATE_ACTIONS.columns)).astype({"date": "datetime64[us]"})]
+        table = pd.concat([*told, *(self._derived.history(symbol).actions for symbol in asked)], ignore_index=True)
+        table = table[table["date"].dt.year == year].sort_values(["date", "symbol", "kind"], ignore_index=True)
+        texts = dict.fromkeys(("symbol", "kind", "source"), "str")
+        table = table.astype({"date": "datetime64[us]", "value": "float64", **texts})
         return validate(table, CORPORATE_ACTIONS, "live")
 
     def sentiment(self, year: int) -> pd.DataFrame:
