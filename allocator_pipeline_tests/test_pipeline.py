@@ -477,7 +477,10 @@ def test_a_brokers_paper_account_is_decided_from_and_replaces_ours(honest, monke
     assert {order["source"] for order in exported} == {"the portfolio given, at the closes of the decision"}
     booked = honest.store.account(ALLOCATOR).history()[-1]
     assert [event["kind"] for event in booked.events[:2]] == ["withdrawal", "deposit"]
-    assert booked.nav_before == pytest.approx(10_000.0)
+    opened = booked.events[1]["shares"]
+    assert opened == record.decision.portfolio["quantities"] == {"SIM01": 40.0, "SIM16": 10.0}
+    prices = booked.events[1]["facts"]["prices"]
+    assert booked.nav_before == pytest.approx(2_500.0 + sum(opened[name] * prices[name] for name in opened))
     assert record.label.execution_report == booked.execution_report
     secrets = [value for name, value in broker.env.items() if name.endswith(("KEY_ID", "SECRET_KEY"))]
     written = b"".join(path.read_bytes() for path in honest.settings.data_dir.rglob("*") if path.is_file())

@@ -271,10 +271,13 @@ def _deposited(
     holdings = decision.portfolio["holdings"]
     stocks = {symbol: weight for symbol, weight in holdings.items() if symbol != CASH and weight > 0}
     foreign = sorted(set(stocks) - set(decision.action) - tape.priced(session, stocks, at_close=at_close))
-    unpriced = dict.fromkeys(foreign, 1.0)
+    quantities = decision.portfolio.get("quantities", {})
+    unpriced = {
+        symbol: stocks[symbol] * nav / quantities[symbol] if symbol in quantities else 1.0 for symbol in foreign
+    }
     look = tape.closes if at_close else tape.fills
     prices = {**look(session, set(stocks) - set(unpriced)), **unpriced}
-    shares = {symbol: weight * nav / prices[symbol] for symbol, weight in stocks.items()}
+    shares = {symbol: quantities.get(symbol, weight * nav / prices[symbol]) for symbol, weight in stocks.items()}
     day, facts = str(session.date()), {"source": decision.portfolio["source"], "nav": nav, "prices": prices}
     deposit = Event(day, "deposit", holdings.get(CASH, 0.0) * nav, shares, facts)
     return ([deposit] if previous is None else [previous.balance.emptied(day), deposit]), unpriced

@@ -46,7 +46,7 @@ class Decision:
     portfolio : mapping
         ``source`` ("cash", "paper" or "given"), ``holdings`` known at the decision (those outside the universe too);
         for "paper" ``run_id`` of the week before, whose true weights at execution the label starts from; for a known
-        value ``nav`` and ``orders``.
+        value ``nav`` and ``orders``; ``quantities``, shares by symbol, where a portfolio was given in shares.
     decided_at : str
         When the decision was due, UTC; a logical time, equal in every run.
     attempt : int

@@ -195,6 +195,21 @@ def test_what_a_given_portfolio_holds_and_the_market_does_not_know_is_sold_at_it
     assert abs(week.reconciliation_error) < 1e-12
 
 
+def test_a_portfolio_given_in_shares_opens_with_these_whatever_they_cost_now() -> None:
+    holdings = {SYMBOLS[0]: 0.3, SYMBOLS[1]: 0.2, "BTCUSD": 0.1, CASH: 0.4}
+    counts = {SYMBOLS[0]: 7.0, "BTCUSD": 0.5}
+    portfolio = {"source": "given", "holdings": holdings, "nav": 2_000.0, "quantities": counts}
+    week = book_week(None, make_decision(WEEKS[1], equal_target(), portfolio), FLAT.tape(), COSTS, CONFIG)
+    deposit = week.events[0]
+    assert {name: deposit["shares"][name] for name in counts} == counts
+    prices = deposit["facts"]["prices"]
+    assert prices["BTCUSD"] == pytest.approx(0.1 * 2_000.0 / 0.5)
+    assert deposit["shares"][SYMBOLS[1]] == pytest.approx(0.2 * 2_000.0 / prices[SYMBOLS[1]])
+    assert deposit["cash"] == pytest.approx(800.0)
+    assert week.nav_before == pytest.approx(800.0 + 7.0 * prices[SYMBOLS[0]] + 400.0 + 200.0)
+    assert abs(week.reconciliation_error) < 1e-12
+
+
 def test_an_account_that_begins_anew_in_cash_keeps_its_value() -> None:
     (first,) = book(FLAT, equal_target())
     anew = make_decision(WEEKS[40], equal_target(), {"source": "cash", "holdings": {CASH: 1.0}})
