@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from allocator_pipeline.account.booking import Booking
+from allocator_pipeline.account.ledger import AccountLedger
 from allocator_pipeline.account.preview import preview_orders
 from allocator_pipeline.account.tape import Tape
 from allocator_pipeline.config import AccountConfig
 from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
-from allocator_pipeline.errors import AllocatorError, MissingPartitionError
+from allocator_pipeline.errors import AllocatorError, MarketDataError, MissingPartitionError
 from allocator_pipeline.experience.records import Decision
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.source import ItemisedSource
@@ -22,6 +24,9 @@ from allocator_pipeline.portfolio.orders import orders_preview
 
 def account_week(key: str, run: str, store: StoreResource, market: MarketResource) -> dict[str, Any]:
     """Book a recorded decision in the paper account if its exit price is known.
+
+    A decision that begins from a given portfolio, or anew in cash, continues no week: those decided before it that are
+    not booked yet are booked first, as far as they can be. The others are passed over when they are asked for.
 
     Parameters
     ----------
@@ -35,8 +40,8 @@ def account_week(key: str, run: str, store: StoreResource, market: MarketResourc
     Returns
     -------
     dict
-        ``status`` ("booked"; "pending" while the exit price is not known; "passed_over" for a week decided after later
-        ones were booked), ``run_id`` and ``booking``, the values of `account.booking.Booking` or None.
+        ``status`` ("booked"; "pending" while the exit price is not known; "passed_over" for a week that is not booked
+        though later ones are), ``run_id`` and ``booking``, the values of `account.booking.Booking` or None.
 
     Raises
     ------
@@ -60,9 +65,25 @@ def account_week(key: str, run: str, store: StoreResource, market: MarketResourc
     history = ledger.history()
     if history and week < history[-1].week and run not in {booked.run_id for booked in history}:
         return {"status": "passed_over", "run_id": run, "booking": None}
-    tape = _tape(sessions["execution_session"], sessions["exit_session"], store, market)
+    if row.decision.portfolio.get("run_id") is None:
+        _book_unbooked(ledger, history[-1].week if history else "", week, store, market)
+    tape = _week_tape(row.decision, store, market)
     booked = ledger.book(row.decision, tape, market.settings.costs, market.settings.account)
     return {"status": "booked", "run_id": run, "booking": booked.to_values()}
+
+
+def _book_unbooked(ledger: AccountLedger, last: str, week: str, store: StoreResource, market: MarketResource) -> None:
+    """Book what was decided after the last booking and before a week, but for what lacks a price or its week before."""
+    for row in store.experience.records(ledger.account):
+        if last < row.decision.week_start < week:
+            tape = _week_tape(row.decision, store, market)  # outside: what is not stored can be made, so that it waits
+            with suppress(MarketDataError, MissingPartitionError):
+                ledger.book(row.decision, tape, market.settings.costs, market.settings.account)
+
+
+def _week_tape(decision: Decision, store: StoreResource, market: MarketResource) -> Tape:
+    sessions = calendar.week(decision.week_start)
+    return _tape(sessions["execution_session"], sessions["exit_session"], store, market)
 
 
 def _tape(first: pd.Timestamp, last: pd.Timestamp, store: StoreResource, market: MarketResource) -> Tape:

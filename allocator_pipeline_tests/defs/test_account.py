@@ -19,6 +19,7 @@ from allocator_pipeline_tests.account.market import ALLOCATOR, make_decision
 
 STOCKS = tuple(f"SIM{number:02d}" for number in range(15))
 TARGET = {**dict.fromkeys(STOCKS, 0.06), CASH: 0.1}
+BEFORE = pd.Timestamp("2018-11-01", tz="UTC")
 WEEKS = ("2018-11-19", "2018-11-26", "2018-12-03", "2018-12-31")
 
 
@@ -71,6 +72,39 @@ def test_a_week_decided_after_later_ones_were_booked_is_passed_over(store, marke
     store.experience.record_decision(make_decision("2018-10-01", TARGET, {"source": "cash", "holdings": {CASH: 1.0}}))
     assert week_of("2018-10-01", store, market)["status"] == "passed_over"
     assert len(store.account(ALLOCATOR).history()) == 1
+
+
+def given_after(store, week: str = WEEKS[2]) -> None:
+    """Decide a week over again, from a portfolio given."""
+    portfolio = {"source": "given", "holdings": {STOCKS[1]: 0.5, CASH: 0.5}, "nav": 10_000.0}
+    target = {**dict.fromkeys(STOCKS[1:], 0.06), CASH: 0.16}
+    store.experience.record_decision(make_decision(week, target, portfolio, attempt=2), now=BEFORE)
+
+
+def test_weeks_before_a_given_portfolio_are_booked_first(store, market):
+    week_of(WEEKS[0], store, market)
+    given_after(store)
+    week_of(WEEKS[2], store, market)
+    assert [booked.week for booked in store.account(ALLOCATOR).history()] == list(WEEKS[:3])
+    assert week_of(WEEKS[1], store, market)["status"] == "booked"
+
+
+def test_a_week_that_cannot_be_booked_before_a_given_portfolio_is_passed_over(store, market):
+    given_after(store)
+    prices = store.assets.read("prices", "2018")
+    gone = (prices["symbol"] == STOCKS[0]) & (prices["date"] == calendar.week(WEEKS[1])["exit_session"])
+    store.assets.write("prices", "2018", prices[~gone])
+    week_of(WEEKS[2], store, market)
+    assert [booked.week for booked in store.account(ALLOCATOR).history()] == [WEEKS[0], WEEKS[2]]
+    assert week_of(WEEKS[1], store, market)["status"] == "passed_over"
+
+
+def test_weeks_before_a_given_portfolio_wait_for_prices_that_are_not_made(store, market):
+    given_after(store)
+    store.experience.record_decision(make_decision("2017-10-02", TARGET, {"source": "cash", "holdings": {CASH: 1.0}}))
+    with pytest.raises(MissingPartitionError, match="prices"):
+        week_of(WEEKS[2], store, market)
+    assert store.account(ALLOCATOR).history() == []
 
 
 def test_orders_of_a_decision_are_those_of_the_account_as_booked_by_then(store, market):
