@@ -21,6 +21,9 @@ from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.rollout import settle_batch
 from allocator_pipeline.registry.chain import GENESIS, Link
 
+REVISED = 1e-9
+"""A value that begins a week differs by less than this, as a share of itself, from that which ended the one before."""
+
 
 @dataclass(frozen=True)
 class Booking(Link):
@@ -240,6 +243,8 @@ def open_account(
     balance = (previous.balance if previous is not None else Balance()).after(events)
     chosen = [symbol for symbol, weight in decision.action.items() if symbol != CASH and weight > 0]
     priced = look(session, {*chosen, *balance.shares} - set(unpriced))
+    if previous is not None and not events:
+        events += _revised(previous, priced, day)
     if config.whole_shares:
         events += cash_in_lieu(balance, priced, day)
         balance = (previous.balance if previous is not None else Balance()).after(events)
@@ -281,6 +286,16 @@ def _deposited(
     day, facts = str(session.date()), {"source": decision.portfolio["source"], "nav": nav, "prices": prices}
     deposit = Event(day, "deposit", holdings.get(CASH, 0.0) * nav, shares, facts)
     return ([deposit] if previous is None else [previous.balance.emptied(day), deposit]), unpriced
+
+
+def _revised(previous: Booking, prices: Mapping[str, float], session: str) -> list[Event]:
+    """Return that an account which goes on begins with another value than it ended with, if it does."""
+    nav = previous.balance.value(prices)
+    if abs(nav - previous.nav) <= REVISED * abs(previous.nav):
+        return []
+    then = previous.events[-1]["facts"]["prices"]
+    changed = {symbol: [then[symbol], prices[symbol]] for symbol in previous.shares if then[symbol] != prices[symbol]}
+    return [Event(session, "revised_prices", facts={"nav_before": previous.nav, "nav": nav, "prices": changed})]
 
 
 def executed(opened: Opened, decision: Decision, costs: CostConfig, config: AccountConfig, session: str) -> Execution:

@@ -216,6 +216,24 @@ def test_an_account_that_begins_anew_in_cash_keeps_its_value() -> None:
     assert book_week(first, anew, FLAT.tape(), COSTS, CONFIG).nav_before == pytest.approx(first.nav, rel=1e-15)
 
 
+def test_a_value_that_jumps_by_revised_prices_is_an_event_that_names_them() -> None:
+    made = decisions([equal_target()] * 2)
+    first = book_week(None, made[0], FLAT.tape(), COSTS, CONFIG)
+    prices = FLAT.prices.copy()
+    prices.loc[prices["symbol"] == SYMBOLS[3], ["open", "close", "adj_close"]] *= 1.5
+    second = book_week(first, made[1], Tape(prices, True), COSTS, CONFIG)
+    event = second.events[0]
+    assert event["kind"] == "revised_prices"
+    assert (event["facts"]["nav_before"], event["facts"]["nav"]) == (first.nav, second.nav_before)
+    before, after = event["facts"]["prices"][SYMBOLS[3]]
+    assert set(event["facts"]["prices"]) == {SYMBOLS[3]}
+    assert after == pytest.approx(1.5 * before)
+    assert second.nav_before - first.nav == pytest.approx(first.shares[SYMBOLS[3]] * (after - before))
+    assert abs(second.reconciliation_error) < 1e-12
+    untouched = book_week(first, made[1], FLAT.tape(), COSTS, CONFIG)
+    assert "revised_prices" not in {event["kind"] for event in untouched.events}
+
+
 def test_weeks_are_booked_in_order() -> None:
     made = decisions([equal_target()] * 3)
     first = book_week(None, made[0], FLAT.tape(), COSTS, CONFIG)
