@@ -124,8 +124,8 @@ class AccountConfig:
     min_order_share, min_order_usd : float
         Least order, as a share of net asset value (full exits exempt) and in USD.
     reinvest : bool
-        Whether dividends that a source itemises are reinvested on their ex-date, as adjusted prices have it; else they
-        become cash.
+        Whether dividends are reinvested on their ex-date, as adjusted prices have it (``ALLOCATOR_PAPER_DIVIDENDS``:
+        ``reinvest`` or ``cash``); as cash they can be paid where the source tells them one by one.
     """
 
     deposit: float = 100_000.0
@@ -247,7 +247,7 @@ class Settings:
     costs : CostConfig
         Trading rules.
     account : AccountConfig
-        The paper accounts (``ALLOCATOR_PAPER_DEPOSIT``, ``_SHARES``).
+        The paper accounts (``ALLOCATOR_PAPER_DEPOSIT``, ``_SHARES``, ``_DIVIDENDS``).
     gate : GateConfig
         What the badge `proven` is needed for (``ALLOCATOR_PROOF_TO_PROMOTE``, ``ALLOCATOR_PROOF_TO_SERVE``).
     fallback : {"refuse", "previous"}
@@ -363,6 +363,12 @@ class Settings:
                 f"ALLOCATOR_PAPER_DEPOSIT is {deposit}.", todo="set it to an amount in USD (the default is 100000)."
             )
         shares = _choice(env, "ALLOCATOR_PAPER_SHARES", ("fractional", "whole"), "fractional")
+        dividends = _choice(env, "ALLOCATOR_PAPER_DIVIDENDS", ("reinvest", "cash"), "reinvest")
+        if dividends == "cash" and market != "live":
+            raise ConfigurationError(
+                f"ALLOCATOR_PAPER_DIVIDENDS is cash, but the market {market} does not tell dividends one by one.",
+                todo="leave it at reinvest, or choose the live market.",
+            )
         return cls(
             market=market,  # type: ignore[arg-type]
             data_dir=Path(env.get("ALLOCATOR_DATA_DIR", "data")),
@@ -375,7 +381,7 @@ class Settings:
             screens=tuple(Path(part.strip()) for part in env.get("ALLOCATOR_SCREENS", "").split(",") if part.strip()),
             external_forecasts=Path(table) if table else None,
             state_forecasts=_replacements(env.get("ALLOCATOR_STATE_FORECASTS", ""), table),
-            account=AccountConfig(deposit=deposit, whole_shares=shares == "whole"),
+            account=AccountConfig(deposit=deposit, whole_shares=shares == "whole", reinvest=dividends == "reinvest"),
             gate=GateConfig(
                 proof_to_promote=_choice(env, "ALLOCATOR_PROOF_TO_PROMOTE", SWITCH, "off") == "on",
                 proof_to_serve=_choice(env, "ALLOCATOR_PROOF_TO_SERVE", SWITCH, "off") == "on",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +60,15 @@ class Portfolio:
         Net asset value in USD, if known.
     run_id : str or None
         The decision that a paper account continues.
+    quantities : mapping of str to float
+        Shares by symbol, of the positions that a snapshot gives in shares.
     """
 
     source: str
     holdings: Holdings
     nav: float | None = None
     run_id: str | None = None
+    quantities: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,14 +108,19 @@ class TargetWeights:
     orders: tuple[Mapping[str, Any], ...]
 
 
-def read_portfolio(snapshot: Path | Mapping[str, Any]) -> Portfolio:
+def read_portfolio(
+    snapshot: Path | Mapping[str, Any], closes: Callable[[], Mapping[str, float]] | None = None
+) -> Portfolio:
     """Read and normalise a portfolio snapshot.
 
     Parameters
     ----------
     snapshot : Path or mapping
-        ``{"cash": 1200.0, "positions": [{"symbol": "AAPL", "market_value": 300.0}]}`` in USD, as a JSON file or as
-        values. ``cash_value`` is read as ``cash``; further fields are ignored.
+        ``{"cash": 1200.0, "positions": [{"symbol": "AAPL", "qty": 2, "market_value": 300.0}]}`` in shares and USD, as a
+        JSON file or as values. A position may give ``qty`` alone, or ``market_value`` alone. ``cash_value`` is read as
+        ``cash``; further fields are ignored.
+    closes : callable, optional
+        Closes of the decision by symbol, USD: what a position of ``qty`` alone is valued at.
 
     Returns
     -------
@@ -121,7 +129,8 @@ def read_portfolio(snapshot: Path | Mapping[str, Any]) -> Portfolio:
     Raises
     ------
     ConfigurationError
-        If it is absent, malformed, worth nothing, or a value is negative, not finite or given twice.
+        If it is absent, malformed, worth nothing, a value is negative, not finite or given twice, or a position of
+        ``qty`` alone has no close.
     """
     source = str(snapshot) if isinstance(snapshot, Path) else "run config"
     values = _read_json(snapshot, source) if isinstance(snapshot, Path) else snapshot
@@ -131,19 +140,29 @@ def read_portfolio(snapshot: Path | Mapping[str, Any]) -> Portfolio:
     if not isinstance(positions, list | tuple):
         raise _bad_snapshot("positions must be a list", source)
     held = {CASH: _dollars(values.get("cash", values.get("cash_value")), CASH, source)}
+    quantities = {}
     for position in positions:
-        if not isinstance(position, Mapping) or not {"symbol", "market_value"} <= set(position):
-            raise _bad_snapshot("each position needs symbol and market_value", source)
+        if not isinstance(position, Mapping) or "symbol" not in position or not {"qty", "market_value"} & set(position):
+            raise _bad_snapshot("each position needs symbol, and qty or market_value", source)
         symbol = safe_name(position["symbol"], "symbol")
         if symbol in held:
             raise _bad_snapshot("a symbol is given twice, or is CASH", source, symbol)
-        held[symbol] = _dollars(position["market_value"], symbol, source)
+        if "qty" in position:
+            quantities[symbol] = _shares(position["qty"], symbol, source)
+        if "market_value" in position:
+            held[symbol] = _dollars(position["market_value"], symbol, source)
+        else:
+            held[symbol] = quantities[symbol] * _close(symbol, closes, source)
+        if held[symbol] and quantities.get(symbol) == 0.0:
+            raise _bad_snapshot(f"no share is worth {held[symbol]} USD", source, symbol)
     nav = sum(held.values())
     if not math.isfinite(nav) or nav <= 0:
         raise _bad_snapshot(f"it is worth {nav}", source)
     weights = {symbol: value / nav for symbol, value in held.items() if value > 0 or symbol == CASH}
     total = math.fsum(weights.values())
-    return Portfolio("given", {symbol: weight / total for symbol, weight in weights.items()}, nav)
+    holdings = {symbol: weight / total for symbol, weight in weights.items()}
+    counted = {symbol: count for symbol, count in quantities.items() if symbol in holdings}
+    return Portfolio("given", holdings, nav, quantities=counted)
 
 
 def paper_portfolio(previous: Decision | None, week: str | pd.Timestamp, states: StateTensors) -> Portfolio:
@@ -272,6 +291,8 @@ def decision_record(decided: TargetWeights, attempt: int = 1, fallback: str | No
     portfolio: dict[str, Any] = {"source": decided.portfolio.source, "holdings": dict(decided.portfolio.holdings)}
     if decided.portfolio.run_id is not None:
         portfolio["run_id"] = decided.portfolio.run_id
+    if decided.portfolio.quantities:
+        portfolio["quantities"] = dict(decided.portfolio.quantities)
     if decided.portfolio.nav is not None:
         portfolio |= {"nav": decided.portfolio.nav, "orders": [dict(order) for order in decided.orders]}
     return Decision(
@@ -300,6 +321,26 @@ def _dollars(value: Any, symbol: str, source: str) -> float:
     return amount
 
 
+def _shares(value: Any, symbol: str, source: str) -> float:
+    """Return a count of shares; brokers write it as text, too."""
+    try:
+        count = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        count = math.nan
+    if not math.isfinite(count) or count < 0:
+        raise _bad_snapshot(f"{str(value)[:40]!r} is no count of shares (0 or more)", source, symbol)
+    return count
+
+
+def _close(symbol: str, closes: Callable[[], Mapping[str, float]] | None, source: str) -> float:
+    price = closes().get(symbol) if closes is not None else None
+    if price is None:
+        raise _bad_snapshot(
+            "qty without market_value needs a close of that session, which is not there", source, symbol
+        )
+    return price
+
+
 def _read_json(path: Path, source: str) -> Any:
     try:
         if path.stat().st_size > MAX_SNAPSHOT_BYTES:
@@ -319,7 +360,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _bad_snapshot(why: str, source: str, symbol: str | None = None) -> ConfigurationError:
     return ConfigurationError(
         f"The portfolio cannot be used: {why}.",
-        todo='write {"cash": 1200.0, "positions": [{"symbol": "AAPL", "market_value": 300.0}]} in USD.',
+        todo='write {"cash": 1200.0, "positions": [{"symbol": "AAPL", "qty": 2, "market_value": 300.0}]} in USD.',
         source=source,
         symbol=symbol,
     )

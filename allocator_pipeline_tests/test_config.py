@@ -84,6 +84,8 @@ def test_every_variable_is_read():
         ({"ALLOCATOR_SIMULATED_IC": "1.5"}, "IC"),
         *(({"ALLOCATOR_PAPER_DEPOSIT": text}, "ALLOCATOR_PAPER_DEPOSIT") for text in ("0", "-1", "inf", "nan", "much")),
         ({"ALLOCATOR_PAPER_SHARES": "half"}, "ALLOCATOR_PAPER_SHARES"),
+        ({"ALLOCATOR_PAPER_DIVIDENDS": "shares"}, "ALLOCATOR_PAPER_DIVIDENDS"),
+        ({"ALLOCATOR_PAPER_DIVIDENDS": "cash"}, "sample does not tell dividends one by one"),
         ({"ALLOCATOR_PROOF_TO_SERVE": "perhaps"}, "ALLOCATOR_PROOF_TO_SERVE"),
         ({"ALLOCATOR_FALLBACK": "next"}, "ALLOCATOR_FALLBACK"),
         ({"ALLOCATOR_STATE_FORECASTS": "lstm=toto"}, "ALLOCATOR_EXTERNAL_FORECASTS"),
@@ -127,6 +129,7 @@ def test_the_live_market_is_read_with_its_screens():
     assert settings.screens == (Path("/lists/halal.csv"), Path("/lists/index.csv"))
     assert Settings.from_env(LIVE).live == LiveConfig(candidates=Path("/lists/candidates.csv"))
     assert Settings.from_env({}).live is None
+    assert not Settings.from_env({**LIVE, "ALLOCATOR_PAPER_DIVIDENDS": "cash"}).account.reinvest
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def snapshot(cash: Any = 100.0, **values: Any) -> dict[str, Any]:
 
 
 def test_a_snapshot_becomes_weights(tmp_path: Path) -> None:
-    expected = Portfolio("given", {CASH: 0.25, "AAPL": 0.5, "BRK.B": 0.25}, 400.0)
+    expected = Portfolio("given", {CASH: 0.25, "AAPL": 0.5, "BRK.B": 0.25}, 400.0, quantities={"AAPL": 3.0})
     values = {
         "cash": 100,
         "positions": [
@@ -79,6 +79,12 @@ def test_a_snapshot_becomes_weights(tmp_path: Path) -> None:
         {"cash": 1.0, "positions": ["AAPL"]},
         {"cash": 1.0, "positions": [{"symbol": "AAPL"}]},
         {"cash": 1.0, "positions": [{"market_value": 1.0}]},
+        {"cash": 1.0, "positions": [{"symbol": "AAPL", "qty": 1.0}]},  # without a close
+        {"cash": 1.0, "positions": [{"symbol": "AAPL", "qty": 0.0, "market_value": 1.0}]},
+        *(
+            {"cash": 1.0, "positions": [{"symbol": "A", "qty": x, "market_value": 1.0}]}
+            for x in (-1, "much", True, None)
+        ),
         snapshot(0.0),
         snapshot(0.0, AAPL=0.0),
         snapshot(-1.0, AAPL=5.0),
@@ -97,6 +103,17 @@ def test_a_snapshot_becomes_weights(tmp_path: Path) -> None:
 def test_a_bad_snapshot_is_one_clear_error(values: Any) -> None:
     with pytest.raises(ConfigurationError, match="portfolio cannot be used"):
         read_portfolio(values)
+
+
+def test_a_position_in_shares_is_valued_at_the_close_and_its_count_is_kept() -> None:
+    positions = [{"symbol": "S00", "qty": 3}, {"symbol": "S01", "market_value": 50.0}, {"symbol": "S02", "qty": 0}]
+    portfolio = read_portfolio({"cash": 20.0, "positions": positions}, lambda: {"S00": 10.0, "S02": 5.0})
+    assert portfolio == Portfolio("given", {CASH: 0.2, "S00": 0.3, "S01": 0.5}, 100.0, quantities={"S00": 3.0})
+    assert decision_record(decided(portfolio)).portfolio["quantities"] == {"S00": 3.0}
+    assert "quantities" not in decision_record(decided(read_portfolio(snapshot(100.0, S00=100.0)))).portfolio
+    with pytest.raises(ConfigurationError, match="needs a close") as caught:
+        read_portfolio({"cash": 1.0, "positions": [{"symbol": "GONE", "qty": 3}]}, lambda: {"S00": 10.0})
+    assert caught.value.symbol == "GONE"
 
 
 @pytest.mark.parametrize("symbol", ["../x", "", "A\n", "x" * 300, 5, None, "A; DROP TABLE"])

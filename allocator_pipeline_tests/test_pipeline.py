@@ -223,6 +223,7 @@ def test_the_paper_account_books_every_week_once_and_reconciles(honest):
         assert honest.store.assets.read("paper_account", f"{ALLOCATOR}|{week.week}")["booking"]["nav"] == week.nav
         orders = json.loads((honest.store.orders / ALLOCATOR / f"{week.week}.json").read_text())
         assert all(order["status"] == "preview" for order in orders)
+        assert all(order["source"] for order in orders)
 
 
 def test_champion_and_challenger_stand_side_by_side(honest):
@@ -473,10 +474,13 @@ def test_a_brokers_paper_account_is_decided_from_and_replaces_ours(honest, monke
     record = honest.store.experience.get(f"paper:{week}:{ALLOCATOR}")
     assert record.decision.portfolio["nav"] == 10_000.0
     exported = json.loads((honest.store.orders / ALLOCATOR / f"{week}.json").read_text())
-    assert exported == record.decision.portfolio["orders"]
+    assert {order["source"] for order in exported} == {"the portfolio given, at the closes of the decision"}
     booked = honest.store.account(ALLOCATOR).history()[-1]
     assert [event["kind"] for event in booked.events[:2]] == ["withdrawal", "deposit"]
-    assert booked.nav_before == pytest.approx(10_000.0)
+    opened = booked.events[1]["shares"]
+    assert opened == record.decision.portfolio["quantities"] == {"SIM01": 40.0, "SIM16": 10.0}
+    prices = booked.events[1]["facts"]["prices"]
+    assert booked.nav_before == pytest.approx(2_500.0 + sum(opened[name] * prices[name] for name in opened))
     assert record.label.execution_report == booked.execution_report
     secrets = [value for name, value in broker.env.items() if name.endswith(("KEY_ID", "SECRET_KEY"))]
     written = b"".join(path.read_bytes() for path in honest.settings.data_dir.rglob("*") if path.is_file())

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from allocator_pipeline.account.carrying import Carried, carry, cash_in_lieu
 from allocator_pipeline.account.events import Balance, Event
 from allocator_pipeline.account.execution import Execution, execute
-from allocator_pipeline.account.tape import Action, Tape
+from allocator_pipeline.account.tape import Tape
 from allocator_pipeline.atomic import sha256
 from allocator_pipeline.config import CASH, AccountConfig, CostConfig
 from allocator_pipeline.errors import ConflictError, MissingPartitionError
@@ -19,6 +20,9 @@ from allocator_pipeline.experience.records import Decision
 from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.rollout import settle_batch
 from allocator_pipeline.registry.chain import GENESIS, Link
+
+REVISED = 1e-9
+"""A value that begins a week differs by less than this, as a share of itself, from that which ended the one before."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,8 @@ class Booking(Link):
     execution_report : sequence of mapping
         `Execution.report`.
     reconciliation_error : float
-        ``net`` less what the environment's accounting makes of the same weights and the adjusted returns.
+        ``net`` less what the environment's accounting makes of the same weights and the adjusted returns. What was
+        paid out in cash, which adjusted returns keep invested, is counted as if it had been kept.
     """
 
     account: str
@@ -137,25 +142,18 @@ def book_week(
     row = calendar.week(decision.week_start)
     bought, sold = row["execution_session"], row["exit_session"]
     marked = calendar.week(calendar.shift_week(decision.week_start, 1))["decision_session"]
-    events, unpriced = _opening(previous, decision, tape, bought, config)
-    balance = (previous.balance if previous is not None else Balance()).after(events)
-
-    chosen = [symbol for symbol, weight in decision.action.items() if symbol != CASH and weight > 0]
-    prices = {**tape.fills(bought, {*chosen, *balance.shares} - set(unpriced)), **unpriced}
-    done = execute(
-        balance, decision.action, prices, str(bought.date()), (decision.run_id, decision.attempt), costs, config
-    )
-    events += done.events
-    balance = balance.after(done.events)
+    opened = open_account(previous, decision, tape, bought, config)
+    done = executed(opened, decision, costs, config, str(bought.date()))
+    events = [*opened.events, *done.events]
+    carried = Carried(opened.balance.after(done.events), Balance())
     navs = []
     for first, last, look in ((bought, marked, tape.closes), (marked, sold, tape.fills)):
-        for action in tape.actions(first, last, balance.shares):
-            events.append(_event(action, balance, config))
-            balance = balance.after(events[-1:])
-        prices = look(last, balance.shares)
-        navs.append(balance.value(prices))
-        events.append(Event(str(last.date()), "mark", facts={"nav": navs[-1], "prices": prices}))
+        carried = carry(carried, tape, (first, last), look, config)
+        prices = {symbol: carried.prices[symbol] for symbol in carried.balance.shares}
+        navs.append(carried.balance.value(prices))
+        events += [*carried.events, Event(str(last.date()), "mark", facts={"nav": navs[-1], "prices": prices})]
     net = navs[-1] / done.nav - 1.0
+    missed = carried.missed.value(carried.prices) / done.nav
     number, seal = (previous.number, previous.sha256) if previous is not None else (0, GENESIS)
     return Booking(
         number=number + 1,
@@ -171,8 +169,8 @@ def book_week(
         price="open" if tape.has_open else "close",
         dividends=("reinvested" if config.reinvest else "cash") if tape.itemised else "in the adjustment of the prices",
         events=[event.to_values() for event in events],
-        cash=balance.cash,
-        shares=dict(balance.shares),
+        cash=carried.balance.cash,
+        shares=dict(carried.balance.shares),
         nav_before=done.nav,
         nav_marked=navs[0],
         nav=navs[1],
@@ -181,18 +179,87 @@ def book_week(
         net=net,
         actual_weights=dict(done.reached),
         execution_report=[dict(row) for row in done.report],
-        reconciliation_error=net - _accounted(done, tape, bought, sold, costs),
+        reconciliation_error=net + missed - _accounted(done, tape, bought, sold, costs),
     )
 
 
-def _opening(
-    previous: Booking | None, decision: Decision, tape: Tape, bought: pd.Timestamp, config: AccountConfig
-) -> tuple[list[Event], dict[str, float]]:
-    """Return what makes the account the portfolio that was decided from: nothing, if that is the account itself.
+@dataclass(frozen=True)
+class Opened:
+    """An account before the orders of a week.
 
-    With it come the prices of what the portfolio holds and the market does not know: 1 USD, of as many shares as it is
-    worth. It is outside the universe, so that it is sold at once.
+    Parameters
+    ----------
+    balance : Balance
+    events : tuple of Event
+        What made it so: nothing, or a deposit, cash for parts of shares, a value by revised prices.
+    prices : mapping of str to float
+        USD, of everything held or wanted.
     """
+
+    balance: Balance
+    events: tuple[Event, ...]
+    prices: Mapping[str, float]
+
+
+def open_account(
+    previous: Booking | None,
+    decision: Decision,
+    tape: Tape,
+    session: pd.Timestamp,
+    config: AccountConfig,
+    *,
+    at_close: bool = False,
+) -> Opened:
+    """Make an account the portfolio that was decided from: nothing happens, if that is the account itself.
+
+    What a portfolio holds and the market does not know has the price at which it was given, or is as many shares of 1
+    USD as it is worth. It is outside the universe, so that it is sold at once.
+
+    Parameters
+    ----------
+    previous : Booking or None
+        The last booking of the account.
+    decision : Decision
+    tape : Tape
+    session : Timestamp
+        Whose prices count.
+    config : AccountConfig
+    at_close : bool
+        Whether the closes of that session count, and not the prices of its fills.
+
+    Returns
+    -------
+    Opened
+
+    Raises
+    ------
+    MissingPartitionError
+        If the decision continues a week that is not the last one booked.
+    MarketDataError
+        If a price is missing.
+    """
+    day, look = str(session.date()), tape.closes if at_close else tape.fills
+    events, unpriced = _deposited(previous, decision, tape, session, config, at_close)
+    balance = (previous.balance if previous is not None else Balance()).after(events)
+    chosen = [symbol for symbol, weight in decision.action.items() if symbol != CASH and weight > 0]
+    priced = look(session, {*chosen, *balance.shares} - set(unpriced))
+    if previous is not None and not events:
+        events += _revised(previous, priced, day)
+    if config.whole_shares:
+        events += cash_in_lieu(balance, priced, day)
+        balance = (previous.balance if previous is not None else Balance()).after(events)
+    return Opened(balance, tuple(events), {**priced, **unpriced})
+
+
+def _deposited(
+    previous: Booking | None,
+    decision: Decision,
+    tape: Tape,
+    session: pd.Timestamp,
+    config: AccountConfig,
+    at_close: bool,
+) -> tuple[list[Event], dict[str, float]]:
+    """Return the events that begin an account, and the prices of what the market does not know."""
     before = decision.portfolio.get("run_id")
     if before is not None:
         if previous is None or previous.run_id != before:
@@ -203,27 +270,38 @@ def _opening(
                 week=decision.week_start,
             )
         return [], {}
-    session = str(bought.date())
     nav = decision.portfolio.get("nav")
     if nav is None:  # a new account, or one that begins anew in cash
         nav = config.deposit if previous is None else previous.nav
     holdings = decision.portfolio["holdings"]
     stocks = {symbol: weight for symbol, weight in holdings.items() if symbol != CASH and weight > 0}
-    unpriced = dict.fromkeys(sorted(set(stocks) - set(decision.action) - tape.priced(bought, stocks)), 1.0)
-    prices = {**tape.fills(bought, set(stocks) - set(unpriced)), **unpriced}
-    shares = {symbol: weight * nav / prices[symbol] for symbol, weight in stocks.items()}
-    facts = {"source": decision.portfolio["source"], "nav": nav, "prices": prices}
-    deposit = Event(session, "deposit", holdings.get(CASH, 0.0) * nav, shares, facts)
-    return ([deposit] if previous is None else [previous.balance.emptied(session), deposit]), unpriced
+    foreign = sorted(set(stocks) - set(decision.action) - tape.priced(session, stocks, at_close=at_close))
+    quantities = decision.portfolio.get("quantities", {})
+    unpriced = {
+        symbol: stocks[symbol] * nav / quantities[symbol] if symbol in quantities else 1.0 for symbol in foreign
+    }
+    look = tape.closes if at_close else tape.fills
+    prices = {**look(session, set(stocks) - set(unpriced)), **unpriced}
+    shares = {symbol: quantities.get(symbol, weight * nav / prices[symbol]) for symbol, weight in stocks.items()}
+    day, facts = str(session.date()), {"source": decision.portfolio["source"], "nav": nav, "prices": prices}
+    deposit = Event(day, "deposit", holdings.get(CASH, 0.0) * nav, shares, facts)
+    return ([deposit] if previous is None else [previous.balance.emptied(day), deposit]), unpriced
 
 
-def _event(action: Action, balance: Balance, config: AccountConfig) -> Event:
-    held, session = balance.shares[action.symbol], str(action.session.date())
-    facts = {"value": action.value}
-    if action.kind == "dividend" and not config.reinvest:
-        return Event(session, "dividend", held * action.value, facts={**facts, "symbol": action.symbol})
-    kind = {"split": "split", "dividend": "dividend"}.get(action.kind, "adjustment")
-    return Event(session, kind, shares={action.symbol: held * (action.growth - 1.0)}, facts=facts)  # type: ignore[arg-type]
+def _revised(previous: Booking, prices: Mapping[str, float], session: str) -> list[Event]:
+    """Return that an account which goes on begins with another value than it ended with, if it does."""
+    nav = previous.balance.value(prices)
+    if abs(nav - previous.nav) <= REVISED * abs(previous.nav):
+        return []
+    then = previous.events[-1]["facts"]["prices"]
+    changed = {symbol: [then[symbol], prices[symbol]] for symbol in previous.shares if then[symbol] != prices[symbol]}
+    return [Event(session, "revised_prices", facts={"nav_before": previous.nav, "nav": nav, "prices": changed})]
+
+
+def executed(opened: Opened, decision: Decision, costs: CostConfig, config: AccountConfig, session: str) -> Execution:
+    """Return what a decision's orders do at the prices of an opening; as `execution.execute`."""
+    order = (decision.run_id, decision.attempt)
+    return execute(opened.balance, decision.action, opened.prices, session, order, costs, config)
 
 
 def _accounted(done: Execution, tape: Tape, bought: pd.Timestamp, sold: pd.Timestamp, costs: CostConfig) -> float:

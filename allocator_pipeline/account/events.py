@@ -11,7 +11,9 @@ from allocator_pipeline.config import CASH
 from allocator_pipeline.errors import MarketDataError
 from allocator_pipeline.portfolio.rollout import Holdings
 
-Kind = Literal["deposit", "withdrawal", "fill", "cost", "dividend", "split", "adjustment", "mark"]
+Kind = Literal[
+    "deposit", "withdrawal", "fill", "cost", "dividend", "split", "adjustment", "cash_in_lieu", "revised_prices", "mark"
+]
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Event:
         ISO day.
     kind : str
         ``fill`` is one order; ``cost`` the fee of a week's orders; ``adjustment`` what the prices' own adjustment says
-        of dividends and splits together; ``mark`` changes nothing.
+        of dividends and splits together; ``cash_in_lieu`` pays for parts of shares;
+        ``revised_prices`` (the source tells the last prices otherwise than before) and ``mark`` change nothing.
     cash : float
         Change of cash, USD.
     shares : mapping of str to float

@@ -82,9 +82,9 @@ class Tape:
         """
         return _prices(self._fills, session, symbols)
 
-    def priced(self, session: pd.Timestamp, symbols: Iterable[str]) -> set[str]:
-        """Return which of some symbols can be filled in a session."""
-        values = self._fills.reindex(index=[session], columns=list(symbols)).iloc[0]
+    def priced(self, session: pd.Timestamp, symbols: Iterable[str], *, at_close: bool = False) -> set[str]:
+        """Return which of some symbols can be filled in a session, or have a close."""
+        values = (self._closes if at_close else self._fills).reindex(index=[session], columns=list(symbols)).iloc[0]
         return {str(symbol) for symbol in values.index[values.notna()]}
 
     def closes(self, session: pd.Timestamp, symbols: Iterable[str]) -> dict[str, float]:

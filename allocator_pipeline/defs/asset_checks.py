@@ -1,6 +1,7 @@
 """Asset checks of the partitions a run made; those whose failure would poison what follows are blocking."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -105,13 +106,18 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
 
     @dg.asset_check(
         asset="paper_account",
-        description="Every booked week pays what the environment's accounting makes of the weights that it reached.",
+        description="Every booked week pays what the environment's accounting makes of the weights that it reached, "
+        "and begins with the value that the one before ended with.",
     )
     def account_reconciles(context: dg.AssetCheckExecutionContext, store: StoreResource):
         def problems(key: str) -> list[str]:
             booking = store.assets.read("paper_account", key)["booking"]
-            error = booking["reconciliation_error"] if booking is not None else 0.0
-            return [] if abs(error) <= RECONCILED else [f"it is off by {error:.2e} of its value"]
+            if booking is None:
+                return []
+            error = booking["reconciliation_error"]
+            off = [f"it is off by {error:.2e} of its value"] if abs(error) > RECONCILED else []
+            jumps = (event["facts"] for event in booking["events"] if event["kind"] == "revised_prices")
+            return [*off, *(_revised(facts) for facts in jumps)]
 
         return verdict(context, store.assets, "paper_account", partitions.label_weeks, problems)
 
@@ -154,6 +160,13 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
         champion_verifies,
         models_are_published,
     ]
+
+
+def _revised(facts: Mapping[str, Any]) -> str:
+    return (
+        f"revised prices of {', '.join(facts['prices']) or 'what is held'} changed its value from "
+        f"{facts['nav_before']:,.2f} to {facts['nav']:,.2f} USD"
+    )
 
 
 def verdict(

@@ -151,14 +151,15 @@ def _portfolio(
     earlier: Mapping[str, Mapping[str, Any]],
 ) -> Portfolio:
     """Return the portfolio given; else the one this week was decided from before; else the paper account."""
-    if given["file"] is not None:
-        return read_portfolio(Path(given["file"]))
-    if given["values"] is not None:
-        return read_portfolio(given["values"])
+    snapshot = Path(given["file"]) if given["file"] is not None else given["values"]
+    if snapshot is not None:
+        return read_portfolio(snapshot, lambda: _closes(week, store))
     recorded = store.experience.get(run_id(week, allocator))
     if recorded is not None:
         held = recorded.decision.portfolio
-        return Portfolio(held["source"], held["holdings"], held.get("nav"), held.get("run_id"))
+        return Portfolio(
+            held["source"], held["holdings"], held.get("nav"), held.get("run_id"), held.get("quantities", {})
+        )
     before = str(calendar.shift_week(week, -1).date())
     if f"{allocator}|{before}" in earlier:
         return paper_portfolio(Decision(**earlier[f"{allocator}|{before}"]["record"]), week, states)
@@ -166,6 +167,13 @@ def _portfolio(
     if previous is None:
         _refuse_gap(allocator, week, before, store)
     return paper_portfolio(previous.decision if previous is not None else None, week, states)
+
+
+def _closes(week: str, store: StoreResource) -> dict[str, float]:
+    """Return the closes by symbol that the decision of a week sees, USD."""
+    session = calendar.week(week)["decision_session"]
+    prices = store.assets.read("prices", str(session.year))
+    return prices[prices["date"] == session].set_index("symbol")["close"].to_dict()
 
 
 def _refuse_gap(allocator: str, week: str, before: str, store: StoreResource) -> None:

@@ -23,7 +23,7 @@ from allocator_pipeline.errors import AllocatorError
 from allocator_pipeline.evaluation.report.court import champion_of, tries_so_far
 from allocator_pipeline.evaluation.weekly.page import weekly_page
 from allocator_pipeline.evaluation.weekly.rivals import last_known
-from allocator_pipeline.experience.records import run_id
+from allocator_pipeline.experience.records import Decision, run_id
 from allocator_pipeline.market import calendar
 from allocator_pipeline.paths import inside
 
@@ -105,9 +105,9 @@ def _contender(name: str, week: str, known: str, store: StoreResource, market: M
     """Return one allocator's week.
 
     ``champion`` (version, since, badge) or None, and ``champion_before``, its version of the week before; ``decision``
-    (version, fallback, target, turnover, source, orders) or None; ``result`` of the known week, with a ``status``;
-    ``paper``, champion and challenger in that week, or None; ``account`` (weeks, sessions, growth, nav) or None;
-    ``verdicts`` that took effect since the week before.
+    (version, fallback, target, turnover, source, orders_from, orders) or None; ``result`` of the known week, with a
+    ``status``; ``paper``, champion and challenger in that week, or None; ``account`` (weeks, sessions, growth, nav) or
+    None; ``verdicts`` that took effect since the week before.
     """
     before = str(calendar.shift_week(week, -1).date())
     history = _verdicts(name, week, store)
@@ -118,7 +118,7 @@ def _contender(name: str, week: str, known: str, store: StoreResource, market: M
     return {
         "champion": asdict(serving) if serving is not None else None,
         "champion_before": served.version if served is not None else None,
-        "decision": None if row is None else _decision(name, asdict(row.decision), store, market),
+        "decision": None if row is None else _decision(row.decision, store, market),
         "result": _result(run_id(known, name), store, booked),
         "paper": _paper(store.assets.read("paper_evaluations", paper))
         if store.assets.has("paper_evaluations", paper)
@@ -132,15 +132,16 @@ def _verdicts(name: str, week: str, store: StoreResource) -> list[dict[str, Any]
     return [asdict(item) for item in store.verdicts(name).history() if item.effective_week <= week]
 
 
-def _decision(name: str, record: Mapping[str, Any], store: StoreResource, market: MarketResource) -> dict[str, Any]:
-    orders = previewed_orders(name, record, store, market.settings.account)
+def _decision(record: Decision, store: StoreResource, market: MarketResource) -> dict[str, Any]:
+    preview = previewed_orders(record, store, market)
     return {
-        "version": record["policy_version"],
-        "fallback": record["fallback"],
-        "target": record["action"],
-        "turnover": record["turnover"],
-        "source": record["portfolio"]["source"],
-        "orders": [{key: order[key] for key in ("symbol", "side", "notional")} for order in orders],
+        "version": record.policy_version,
+        "fallback": record.fallback,
+        "target": record.action,
+        "turnover": record.turnover,
+        "source": record.portfolio["source"],
+        "orders_from": preview.source,
+        "orders": [{key: order[key] for key in ("symbol", "side", "notional")} for order in preview.orders],
     }
 
 

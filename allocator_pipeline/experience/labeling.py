@@ -167,7 +167,7 @@ def held_at_execution(decision: Decision, previous: Experience | None) -> Holdin
 
 
 def _paper_fills(decision: Decision, held: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Return what paper trading without an account does: everything filled at the execution price, sells first."""
+    """Return the changes that were wanted and that no account has booked, sells first."""
     fills = []
     for symbol in sorted({*decision.action, *held} - {CASH}):
         change = decision.action.get(symbol, 0.0) - held.get(symbol, 0.0)
@@ -179,10 +179,10 @@ def _paper_fills(decision: Decision, held: Mapping[str, float]) -> list[dict[str
                 "symbol": symbol,
                 "side": side,
                 "weight_change": change,
-                "intended_qty": None,  # a paper account without a value in dollars has weights, not shares
+                "intended_qty": None,  # nothing was ordered: there are weights, and no shares
                 "filled_qty": None,
                 "filled_avg_price": None,
-                "status": "filled_on_paper",
+                "status": "not_booked",
                 "client_order_id": client_order_id(decision.run_id, decision.attempt, symbol, side),
             }
         )

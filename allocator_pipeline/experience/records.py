@@ -46,7 +46,7 @@ class Decision:
     portfolio : mapping
         ``source`` ("cash", "paper" or "given"), ``holdings`` known at the decision (those outside the universe too);
         for "paper" ``run_id`` of the week before, whose true weights at execution the label starts from; for a known
-        value ``nav`` and ``orders``.
+        value ``nav`` and ``orders``; ``quantities``, shares by symbol, where a portfolio was given in shares.
     decided_at : str
         When the decision was due, UTC; a logical time, equal in every run.
     attempt : int
@@ -83,7 +83,8 @@ class Label:
         Weights after execution, by the paper account; without one the intended ones.
     execution_report : sequence of mapping
         ``symbol, side, intended_qty, filled_qty, filled_avg_price, status, client_order_id`` by order of the paper
-        account; without one ``weight_change``, and quantities and prices None.
+        account; where it has not booked the week ``weight_change``, quantities and prices None, and the status
+        "not_booked".
     realized_turnover : float
         One-way turnover from the true weights at execution to the intended ones.
     cost : float

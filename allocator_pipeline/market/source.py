@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -77,6 +77,14 @@ class MarketSource(Protocol):
 
     def rejections(self, year: int) -> dict[str, int]:
         """Return how many rows of a year were rejected, by reason."""
+
+
+@runtime_checkable
+class ItemisedSource(Protocol):
+    """What a source offers beside `MarketSource` if it knows dividends and splits one by one."""
+
+    def corporate_actions(self, year: int) -> pd.DataFrame:
+        """Return the dividends and splits of a year by which its adjusted closes move (`schemas.CORPORATE_ACTIONS`)."""
 
 
 def require_year(coverage: MarketCoverage, year: int) -> None:

@@ -138,6 +138,33 @@ def test_a_dividend_is_reinvested_on_its_ex_date_or_becomes_cash() -> None:
     assert paid.cash == pytest.approx(before.cash + 5.0 * before.shares[SYMBOLS[0]], rel=1e-12)
     assert paid.nav == pytest.approx(again.nav, rel=1e-12) == pytest.approx(before.nav)
     assert paid.dividends == "cash"
+    assert abs(paid.reconciliation_error) < 1e-12
+
+
+@pytest.mark.parametrize("itemised", [False, True])
+def test_of_whole_shares_what_a_dividend_or_a_split_makes_beyond_them_is_cash(itemised: bool) -> None:
+    config = AccountConfig(whole_shares=True)
+    for kind, value, factor, growth in (("split", 1.3, 1 / 1.3, 1.3), ("dividend", 5.0, 0.95, 1 / 0.95)):
+        market = with_action(kind, value)
+        first, second = book(market, equal_target(), equal_target(), config=config, itemised=itemised)
+        assert second.execution_report == []
+        before = first.shares[SYMBOLS[0]]
+        assert second.shares[SYMBOLS[0]] == int(before * growth)
+        paid = (before * growth - int(before * growth)) * 100.0 * factor
+        assert paid > 1.0
+        assert second.cash == pytest.approx(first.cash + paid, rel=1e-12)
+        (event,) = (event for event in second.events if event["kind"] == "cash_in_lieu")
+        assert event["session"] == second.mark_session
+        assert second.nav == pytest.approx(first.nav, rel=1e-12)
+
+
+def test_a_given_portfolio_of_parts_of_shares_becomes_whole_ones_and_cash() -> None:
+    portfolio = {"source": "given", "holdings": {SYMBOLS[0]: 0.05, CASH: 0.95}, "nav": 3_030.0}
+    decision = make_decision(WEEKS[1], {SYMBOLS[0]: 0.05, CASH: 0.95}, portfolio)
+    market = with_action("split", 1.0)
+    week = book_week(None, decision, market.tape(), COSTS, AccountConfig(whole_shares=True))
+    assert week.shares == {SYMBOLS[0]: 1.0}  # and not 1.515, of 100 USD
+    assert week.nav_before == pytest.approx(3_030.0, rel=1e-12)
 
 
 @pytest.mark.parametrize("weekday", [0, 7], ids=["of-the-fills", "of-the-exit"])
@@ -168,10 +195,43 @@ def test_what_a_given_portfolio_holds_and_the_market_does_not_know_is_sold_at_it
     assert abs(week.reconciliation_error) < 1e-12
 
 
+def test_a_portfolio_given_in_shares_opens_with_these_whatever_they_cost_now() -> None:
+    holdings = {SYMBOLS[0]: 0.3, SYMBOLS[1]: 0.2, "BTCUSD": 0.1, CASH: 0.4}
+    counts = {SYMBOLS[0]: 7.0, "BTCUSD": 0.5}
+    portfolio = {"source": "given", "holdings": holdings, "nav": 2_000.0, "quantities": counts}
+    week = book_week(None, make_decision(WEEKS[1], equal_target(), portfolio), FLAT.tape(), COSTS, CONFIG)
+    deposit = week.events[0]
+    assert {name: deposit["shares"][name] for name in counts} == counts
+    prices = deposit["facts"]["prices"]
+    assert prices["BTCUSD"] == pytest.approx(0.1 * 2_000.0 / 0.5)
+    assert deposit["shares"][SYMBOLS[1]] == pytest.approx(0.2 * 2_000.0 / prices[SYMBOLS[1]])
+    assert deposit["cash"] == pytest.approx(800.0)
+    assert week.nav_before == pytest.approx(800.0 + 7.0 * prices[SYMBOLS[0]] + 400.0 + 200.0)
+    assert abs(week.reconciliation_error) < 1e-12
+
+
 def test_an_account_that_begins_anew_in_cash_keeps_its_value() -> None:
     (first,) = book(FLAT, equal_target())
     anew = make_decision(WEEKS[40], equal_target(), {"source": "cash", "holdings": {CASH: 1.0}})
     assert book_week(first, anew, FLAT.tape(), COSTS, CONFIG).nav_before == pytest.approx(first.nav, rel=1e-15)
+
+
+def test_a_value_that_jumps_by_revised_prices_is_an_event_that_names_them() -> None:
+    made = decisions([equal_target()] * 2)
+    first = book_week(None, made[0], FLAT.tape(), COSTS, CONFIG)
+    prices = FLAT.prices.copy()
+    prices.loc[prices["symbol"] == SYMBOLS[3], ["open", "close", "adj_close"]] *= 1.5
+    second = book_week(first, made[1], Tape(prices, True), COSTS, CONFIG)
+    event = second.events[0]
+    assert event["kind"] == "revised_prices"
+    assert (event["facts"]["nav_before"], event["facts"]["nav"]) == (first.nav, second.nav_before)
+    before, after = event["facts"]["prices"][SYMBOLS[3]]
+    assert set(event["facts"]["prices"]) == {SYMBOLS[3]}
+    assert after == pytest.approx(1.5 * before)
+    assert second.nav_before - first.nav == pytest.approx(first.shares[SYMBOLS[3]] * (after - before))
+    assert abs(second.reconciliation_error) < 1e-12
+    untouched = book_week(first, made[1], FLAT.tape(), COSTS, CONFIG)
+    assert "revised_prices" not in {event["kind"] for event in untouched.events}
 
 
 def test_weeks_are_booked_in_order() -> None:

@@ -93,15 +93,17 @@ def test_a_year_of_weeks_reconciles_with_the_environment(
     whole=st.booleans(),
     deposit=st.sampled_from([1_000.0, 30_000.0, 5e6]),
     itemised=st.booleans(),
+    reinvest=st.booleans(),
 )
-def test_thresholds_and_whole_shares_keep_to_the_accounting_of_the_weights_reached(
-    seed: int, whole: bool, deposit: float, itemised: bool
+def test_thresholds_whole_shares_and_cash_dividends_keep_to_the_accounting_of_the_weights_reached(
+    seed: int, whole: bool, deposit: float, itemised: bool, reinvest: bool
 ) -> None:
-    config = AccountConfig(deposit=deposit, whole_shares=whole)
+    config = AccountConfig(deposit=deposit, whole_shares=whole, reinvest=reinvest)
     costs = CostConfig(cost_bps=25.0, cash_buffer=0.0, max_position_weight=1.0)
     booked = walked(make_market(seed), *drawn(seed, 0.0), costs, config, itemised=itemised)
     assert max(abs(week.reconciliation_error) for week in booked) < 1e-11
     assert min(week.cash for week in booked) > -1e-9 * deposit
     for week in booked:
         assert all(count > 0 for count in week.shares.values())
+        assert not whole or all(count == int(count) for count in week.shares.values())
         assert sum(week.actual_weights.values()) == pytest.approx(1.0, abs=1e-12)

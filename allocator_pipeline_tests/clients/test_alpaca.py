@@ -39,6 +39,7 @@ def test_cash_and_positions_are_a_portfolio_to_decide_from(server: Alpaca) -> No
     assert snapshot["positions"][0] == {"symbol": "AAPL", "qty": 40.0, "market_value": 5000.0}
     portfolio = read_portfolio(snapshot)
     assert portfolio.nav == 10_000.0
+    assert portfolio.quantities == {one["symbol"]: one["qty"] for one in snapshot["positions"]}
     assert portfolio.holdings == {CASH: 0.25, "AAPL": 0.5, "MSFT": 0.25}
     assert {method for method, *_ in server.requests} == {"GET"}
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 
 import pandas as pd
 import pytest
 
 from allocator_pipeline.account.export import COLUMNS
 from allocator_pipeline.config import CASH, Settings, SimulatedConfig
-from allocator_pipeline.defs.account import account_week, previewed_orders
+from allocator_pipeline.defs.account import HOLDINGS, account_week, previewed_orders
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.defs.weekly import _fills
 from allocator_pipeline.errors import MissingPartitionError
 from allocator_pipeline.experience.records import Experience, Label
+from allocator_pipeline.market import calendar
 from allocator_pipeline_tests.account.market import ALLOCATOR, make_decision
 
 STOCKS = tuple(f"SIM{number:02d}" for number in range(15))
 TARGET = {**dict.fromkeys(STOCKS, 0.06), CASH: 0.1}
+BEFORE = pd.Timestamp("2018-11-01", tz="UTC")
 WEEKS = ("2018-11-19", "2018-11-26", "2018-12-03", "2018-12-31")
 
 
@@ -73,19 +74,65 @@ def test_a_week_decided_after_later_ones_were_booked_is_passed_over(store, marke
     assert len(store.account(ALLOCATOR).history()) == 1
 
 
-def test_orders_of_a_decision_are_sized_by_what_was_booked_by_then(store, market):
-    decision = asdict(store.experience.get(f"paper:{WEEKS[2]}:{ALLOCATOR}").decision)
-    config = market.settings.account
-    opened = previewed_orders(ALLOCATOR, decision, store, config)
-    assert sum(order["notional"] for order in opened) == pytest.approx(0.9 * config.deposit)
-    for week in WEEKS[:3]:
+def given_after(store, week: str = WEEKS[2]) -> None:
+    """Decide a week over again, from a portfolio given."""
+    portfolio = {"source": "given", "holdings": {STOCKS[1]: 0.5, CASH: 0.5}, "nav": 10_000.0}
+    target = {**dict.fromkeys(STOCKS[1:], 0.06), CASH: 0.16}
+    store.experience.record_decision(make_decision(week, target, portfolio, attempt=2), now=BEFORE)
+
+
+def test_weeks_before_a_given_portfolio_are_booked_first(store, market):
+    week_of(WEEKS[0], store, market)
+    given_after(store)
+    week_of(WEEKS[2], store, market)
+    assert [booked.week for booked in store.account(ALLOCATOR).history()] == list(WEEKS[:3])
+    assert week_of(WEEKS[1], store, market)["status"] == "booked"
+
+
+def test_a_week_that_cannot_be_booked_before_a_given_portfolio_is_passed_over(store, market):
+    given_after(store)
+    prices = store.assets.read("prices", "2018")
+    gone = (prices["symbol"] == STOCKS[0]) & (prices["date"] == calendar.week(WEEKS[1])["exit_session"])
+    store.assets.write("prices", "2018", prices[~gone])
+    week_of(WEEKS[2], store, market)
+    assert [booked.week for booked in store.account(ALLOCATOR).history()] == [WEEKS[0], WEEKS[2]]
+    assert week_of(WEEKS[1], store, market)["status"] == "passed_over"
+
+
+def test_weeks_before_a_given_portfolio_wait_for_prices_that_are_not_made(store, market):
+    given_after(store)
+    store.experience.record_decision(make_decision("2017-10-02", TARGET, {"source": "cash", "holdings": {CASH: 1.0}}))
+    with pytest.raises(MissingPartitionError, match="prices"):
+        week_of(WEEKS[2], store, market)
+    assert store.account(ALLOCATOR).history() == []
+
+
+def test_orders_of_a_decision_are_those_of_the_account_as_booked_by_then(store, market):
+    first, third = (store.experience.get(f"paper:{week}:{ALLOCATOR}").decision for week in (WEEKS[0], WEEKS[2]))
+    opened = previewed_orders(first, store, market)
+    assert opened.source == HOLDINGS
+    assert sum(order["notional"] for order in opened.orders) == pytest.approx(0.9 * 100_000.0, rel=0.001)
+    assert {*COLUMNS, "source"} == set(opened.rows[0])
+    week_of(WEEKS[0], store, market)
+    shares = store.account(ALLOCATOR).history()[0].shares
+    left = make_decision(WEEKS[2], {**dict.fromkeys(STOCKS[1:], 0.06), CASH: 0.16}, third.portfolio)
+    found = previewed_orders(left, store, market)
+    (sold,) = (order for order in found.orders if order["symbol"] == STOCKS[0])
+    prices = market.source.prices(2018).set_index(["date", "symbol"])["close"]
+    closed = calendar.week(WEEKS[2])["decision_session"]
+    moved = 0.01 * 100_000.0  # by which the second week may have changed what the first one left
+    assert sold["notional"] == pytest.approx(shares[STOCKS[0]] * prices[closed, STOCKS[0]], abs=moved)
+    for week in WEEKS[1:3]:
         week_of(week, store, market)
-    nav = store.account(ALLOCATOR).history()[0].nav  # the second's exit is the Monday after the decision
-    later = previewed_orders(ALLOCATOR, decision, store, config)
-    assert sum(order["notional"] for order in later) == pytest.approx(0.9 * nav)
-    assert set(COLUMNS) == set(later[0])
-    given = {**decision, "portfolio": {"source": "given", "holdings": {CASH: 1.0}, "nav": 5.0, "orders": [{"x": 1}]}}
-    assert previewed_orders(ALLOCATOR, given, store, config) == [{"x": 1}]
+    assert previewed_orders(left, store, market) == found  # what was booked later was not known
+
+
+def test_orders_that_are_not_the_accounts_own_say_so(store, market):
+    third = store.experience.get(f"paper:{WEEKS[2]}:{ALLOCATOR}").decision
+    found = previewed_orders(third, store, market)
+    assert found.source.startswith("decided weights, not the account's holdings: The paper account continues")
+    assert sum(order["notional"] for order in found.orders) == pytest.approx(0.9 * 100_000.0)
+    assert {row["source"] for row in found.rows} == {found.source}
 
 
 def test_a_written_label_keeps_its_fills(store):

@@ -106,6 +106,7 @@ def test_given_holdings_outside_the_universe_are_sold_at_cost() -> None:
     assert found is not None
     assert found.realized_turnover == pytest.approx(0.5)
     assert [(fill["symbol"], fill["side"]) for fill in found.execution_report] == [("GONE", "SELL")]
+    assert {(fill["status"], fill["filled_qty"]) for fill in found.execution_report} == {("not_booked", None)}
     assert found.execution_report[0]["client_order_id"] == "paper:2016-06-06:ppo_lstm:attempt-1:GONE:SELL"
 
 

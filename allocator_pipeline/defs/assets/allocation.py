@@ -131,12 +131,10 @@ def allocation_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             status = store.experience.record_decision(Decision(**record), now=calendar.now())
             when = {"made": made(split(key)[1])} if status != "unchanged" else {}
             context.log.info(f"{record['run_id']}: {status} {when.get('made', '')}")
-            orders = previewed_orders(split(key)[0], record, store, market.settings.account)
-            write_orders(store.orders, *split(key), orders)
-            context.add_asset_metadata(
-                {"run_id": record["run_id"], "status": status, **when, **_decision_facts(target_weights[key])},
-                partition_key=key,
-            )
+            preview = previewed_orders(Decision(**record), store, market)
+            write_orders(store.orders, *split(key), preview.rows)
+            facts = {"run_id": record["run_id"], "status": status, **when, "orders_from": preview.source}
+            context.add_asset_metadata({**facts, **_decision_facts(target_weights[key])}, partition_key=key)
             values[key] = record
         return values
 

@@ -81,7 +81,7 @@ def _decider(contender: Mapping[str, Any]) -> str:
     return "<small>its champion</small>" if its_own else f"<small><code>{escape(version)}</code></small>"
 
 
-_SOURCES = {"cash": "cash", "paper": "its account", "given": "a given portfolio"}
+_SOURCES = {"cash": "cash", "paper": "what it decided the week before", "given": "a given portfolio"}
 
 
 def _absent_decisions(facts: Facts) -> str:
@@ -101,19 +101,20 @@ def _orders(facts: Facts) -> str:
     for name, one in in_order(facts["allocators"]).items():
         if one["decision"] is None:
             continue
-        orders = one["decision"]["orders"]
+        orders, source = one["decision"]["orders"], note(f"From {one['decision']['orders_from']}.")
         sold, bought = (sum(o["notional"] for o in orders if o["side"] == side) for side in ("SELL", "BUY"))
         if not orders:
-            parts.append(f"<p><strong>{escape(name)}</strong>: no order; every change is below the thresholds.</p>")
+            none = f"<p><strong>{escape(name)}</strong>: no order; every change is below the thresholds.</p>"
+            parts.append(none + source)
             continue
         body = [
             [f"<strong>{escape(o['symbol'])}</strong>", escape(o["side"].lower()), _usd(o["notional"])] for o in orders
         ]
         heading = f"{name}: {len(orders)} orders, sells {_usd(sold)}, buys {_usd(bought)}"
-        parts.append(folded(heading, table(["", "side", "USD"], body, text=[1])))
+        parts.append(folded(heading, source + table(["", "side", "USD"], body, text=[1])))
     remark = (
-        "Sized by the portfolio that the decision was given, else by the account's value as booked by then. Changes "
-        "under 1 % of value or 10 USD are left out, full exits under 10 USD only. Nothing sends orders."
+        "By the account's own rules: they are those that it fills if its prices are these closes. Changes under 1 % of "
+        "value or 10 USD are left out, full exits under 10 USD only. Nothing sends orders."
     )
     return ("".join(parts) or absent("decisions", [facts["week"]])) + note(remark)
 

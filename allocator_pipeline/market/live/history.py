@@ -37,12 +37,15 @@ class History:
         As `bars.DailyBars` has it.
     second : DataFrame or None
         ``date`` and ``adj_close`` of the second source, of the days that count.
+    actions : DataFrame
+        `schemas.CORPORATE_ACTIONS`: those by which ``adj_close`` moves.
     confirmed : frozenset of date
         Sessions whose move the user has confirmed.
     """
 
     symbol: str
     bars: pd.DataFrame
+    actions: pd.DataFrame
     rewritten: pd.DataFrame
     second: pd.DataFrame | None
     confirmed: frozenset[date] = frozenset()
@@ -149,7 +152,8 @@ def history_of(
         due = [replace(one, first=max(one.first, begun)) for one in under_one if one.last is None or one.last >= begun]
         require_sessions(symbol, pd.DatetimeIndex(bars["date"]), due, last, "yahoo")
     other = _second(raw, symbol, listings, first, last) if second_source else None
-    return History(symbol, adjusted(bars, told.actions), told.rewritten, other, confirmed)
+    counted = told.actions[told.actions["date"].isin(bars["date"].iloc[1:])]  # as `adjusted` counts them
+    return History(symbol, adjusted(bars, told.actions), counted, told.rewritten, other, confirmed)
 
 
 def _of_year(table: pd.DataFrame, year: int) -> pd.DatetimeIndex:

@@ -27,12 +27,21 @@ from allocator_pipeline.market.live.needs import (
 from allocator_pipeline.market.live.proceeds import with_proceeds
 from allocator_pipeline.market.live.window import covered_sessions, in_year, settled_session
 from allocator_pipeline.market.membership import by_symbol, read_candidates
-from allocator_pipeline.market.raw import RawStore
+from allocator_pipeline.market.raw import RawKey, RawStore
 from allocator_pipeline.market.scoring.base import open_scorer
 from allocator_pipeline.market.scoring.cache import ScoreCache
 from allocator_pipeline.market.scoring.scored import scored
 from allocator_pipeline.market.source import NO_SCREEN, MarketCoverage, require_year
-from allocator_pipeline.schemas import DOUBTS, FUNDAMENTALS, MACRO, PRICES, RESTATEMENTS, SENTIMENT, validate
+from allocator_pipeline.schemas import (
+    CORPORATE_ACTIONS,
+    DOUBTS,
+    FUNDAMENTALS,
+    MACRO,
+    PRICES,
+    RESTATEMENTS,
+    SENTIMENT,
+    validate,
+)
 
 
 class LiveMarket:
@@ -144,6 +153,25 @@ class LiveMarket:
         table = pd.concat(parts, ignore_index=True)[list(PRICES.columns)]
         table = table.astype({"date": "datetime64[us]", "symbol": "str", "source": "str"})
         return validate(table.sort_values(["date", "symbol"], ignore_index=True), PRICES, "live")
+
+    def corporate_actions(self, year: int) -> pd.DataFrame:
+        """Return the dividends and splits of a year by which its adjusted closes move (`schemas.CORPORATE_ACTIONS`).
+
+        They are those of the answers there are, so that prices made before the latest session can be accounted for.
+
+        Raises
+        ------
+        NotEnoughDataError
+            If the year lies outside the coverage.
+        """
+        require_year(self.coverage(), year)
+        asked = [symbol for symbol in self._listed(year) if self.raw.records(RawKey("yahoo", "bars", symbol))]
+        told = [pd.DataFrame(columns=list(CORPORATE_ACTIONS.columns)).astype({"date": "datetime64[us]"})]
+        table = pd.concat([*told, *(self._derived.history(symbol).actions for symbol in asked)], ignore_index=True)
+        table = table[table["date"].dt.year == year].sort_values(["date", "symbol", "kind"], ignore_index=True)
+        texts = dict.fromkeys(("symbol", "kind", "source"), "str")
+        table = table.astype({"date": "datetime64[us]", "value": "float64", **texts})
+        return validate(table, CORPORATE_ACTIONS, "live")
 
     def sentiment(self, year: int) -> pd.DataFrame:
         """Return the articles of a year up to the last session, scored now where they are not yet.

@@ -41,6 +41,7 @@ def whole() -> dict[str, Any]:
             "target": {"S01": 0.2, HOSTILE: 0.1, CASH: 0.7},
             "turnover": 0.04,
             "source": "paper",
+            "orders_from": "the account's holdings at the closes of the decision",
             "orders": [
                 {"symbol": "S02", "side": "SELL", "notional": 1500.0},
                 {"symbol": HOSTILE, "side": "BUY", "notional": 4000.0},

@@ -71,6 +71,7 @@ def test_orders_have_side_and_size(page):
     orders = section(page, "orders")
     assert "ppo_lstm: 2 orders, sells 1,500 USD, buys 4,000 USD" in orders.text
     assert row(orders, "S02")[1:] == ["sell", "1,500 USD"]
+    assert "From the account's holdings at the closes of the decision." in orders.text
 
 
 def test_the_last_known_week_shows_account_champion_challenger_and_baselines(page):

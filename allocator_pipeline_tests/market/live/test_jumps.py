@@ -125,7 +125,7 @@ def two_years(*moves: float, at: str) -> History:
     place = int(days.get_loc(pd.Timestamp(at)))
     factors[place : place + len(moves)] = moves
     bars = pd.DataFrame({"date": days, "adj_close": 50 * np.cumprod(factors)})
-    return History("ACME", bars, bars[:0], None)
+    return History("ACME", bars, bars[:0], bars[:0], None)
 
 
 def test_a_refused_move_blocks_the_year_it_is_in_and_no_other():
