@@ -1,10 +1,11 @@
-"""Asset checks of the partitions a run made; those whose failure would poison what follows are blocking."""
+"""Asset checks; those whose failure would poison what follows are blocking, and judge the partitions of the run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 import numpy as np
+import pandas as pd
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -12,6 +13,7 @@ from dagster._core.storage.tags import (
 )
 
 from allocator_pipeline.config import CASH, N_STOCKS
+from allocator_pipeline.defs.metadata import markdown
 from allocator_pipeline.defs.partitions import Partitions, split
 from allocator_pipeline.defs.publishing import ASSET, publishing_problems
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
@@ -177,21 +179,34 @@ def verdict(
     problems: Callable[[str], list[str]],
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
 ) -> dg.AssetCheckResult:
-    """Return the result of a check that finds problems partition by partition, for the partitions of the run."""
-    keys = _keys(context.run.tags, partitions_def)
-    checked = store.keys(asset) if keys is None else keys  # a check executed by itself speaks about all that is stored
-    found = [f"{key}: {problem}" for key in checked for problem in problems(key)]
+    """Return the result of a check that finds problems partition by partition.
+
+    It judges the partitions of the run. A warning is about everything that is stored, those of the run first: Dagster
+    shows the last result of a check, and a run of one year must not take back what is said about another. (A check
+    with partitions of its own has a result by partition in runs of one, and one without partition in runs of several.)
+    """
+    run, stored = _keys(context.run.tags, partitions_def), store.keys(asset)
+    if run is None:  # a check executed by itself
+        checked = stored
+    elif severity == dg.AssetCheckSeverity.WARN:
+        checked = [*run, *(key for key in stored if key not in run)]
+    else:
+        checked = list(run)
+    by_key = {key: problems(key) for key in checked}
+    found = [f"{key}: {problem}" for key, told in by_key.items() for problem in told]
     listed = [f"- {line}" for line in found[:LISTED]]
     if len(found) > LISTED:
-        listed.append(f"- and {len(found) - LISTED:,} more; a check of fewer partitions lists them")
+        listed.append(f"- and {len(found) - LISTED:,} more; a run of fewer partitions lists its own first")
+    counts = [(key, len(told)) for key, told in by_key.items()]
     return dg.AssetCheckResult(
         passed=not found,
         severity=severity,
-        description=" ".join(found[:3]) or None,
+        description=" ".join(found[:3]) + (f" And {len(found) - 3:,} more." if len(found) > 3 else "") or None,
         metadata={
             "problems": dg.MetadataValue.md("\n".join(listed) or "none"),
             "found": len(found),
-            "partitions": ", ".join(checked) if len(checked) <= LISTED else f"{checked[0]} to {checked[-1]}",
+            "by_partition": markdown(pd.DataFrame(counts[:LISTED], columns=["partition", "found"])),
+            "partitions": ", ".join(checked) if len(checked) <= LISTED else f"{min(checked)} to {max(checked)}",
         },
     )
 

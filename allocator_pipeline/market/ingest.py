@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import polars as pl
 
 from allocator_pipeline.config import CASH, RATIOS
 from allocator_pipeline.errors import MarketDataError, UnsafeNameError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.fundamentals import RATIO_PARTS, ratio
+from allocator_pipeline.market.live.plain_text import plain_text
+from allocator_pipeline.market.news import first_tellings
 from allocator_pipeline.market.source import NEW_YORK
 from allocator_pipeline.market.tabular import ROW, Column, bad_value, empty_table, only_source, read_table
 from allocator_pipeline.paths import safe_name
@@ -70,6 +73,7 @@ TOO_EARLY = "known before its period ended"
 DUPLICATE = "duplicate"
 NO_SESSION = "not a session of the exchange"
 NOTHING_SAID = "neither score nor text"
+REPEATED = "the text repeats another of the seven days before"
 
 
 Rejected = Counter[tuple[int, str]]
@@ -125,6 +129,9 @@ def read_prices(path: Path, choice: Mapping[str, str]) -> Accepted:
 def read_news(path: Path | None, choice: Mapping[str, str]) -> Accepted:
     """Read the articles of one source, by time; of several with the same id and symbol the earliest counts.
 
+    Texts are read as those of a live market: as plain text, and one that repeats another is left out
+    (`news.first_tellings`).
+
     Parameters
     ----------
     path : Path or None
@@ -135,7 +142,7 @@ def read_news(path: Path | None, choice: Mapping[str, str]) -> Accepted:
     Returns
     -------
     Accepted
-        ``score`` is NaN where VADER has to score the text.
+        ``text`` is plain, and null where there is none; ``score`` is NaN where VADER has to score it.
 
     Raises
     ------
@@ -150,15 +157,13 @@ def read_news(path: Path | None, choice: Mapping[str, str]) -> Accepted:
     refuse(rows, path, "score", pl.col("score").abs() > 1, "a score lies between -1 and 1")
     rows = _reject(rows, pl.col("published_at").is_not_null(), pl.lit(0), NO_KNOWN_AT, rejected)
     year = pl.col("published_at").dt.convert_time_zone(NEW_YORK).dt.year()
+    rows = rows.with_columns(article_id=_article_ids(rows), text=_plain(rows["text"]))  # ids: of the text as given
     said = pl.col("score").is_not_null() | pl.col("text").is_not_null()
     rows = _reject(rows, said, year, NOTHING_SAID, rejected)
-    rows = rows.with_columns(
-        article_id=_article_ids(rows),
-        score=pl.col("score").fill_null(np.nan),
-        scorer=pl.col("scorer").fill_null("given"),
-    )
+    rows = rows.with_columns(score=pl.col("score").fill_null(np.nan), scorer=pl.col("scorer").fill_null("given"))
     kept = rows.sort("published_at", ROW).unique(["article_id", "symbol"], keep="first", maintain_order=True)
     _count(rows.join(kept, on=ROW, how="anti"), year, DUPLICATE, rejected)
+    kept = _reject(kept, ~pl.col(ROW).is_in(_repeats(kept)), year, REPEATED, rejected)
     return Accepted(kept, source, rejected)
 
 
@@ -264,6 +269,19 @@ def _article_ids(rows: pl.DataFrame) -> pl.Series:
         said = f"{symbol}\n{at.isoformat()}\n{score if text is None else text}"
         ids.append(given or hashlib.sha256(said.encode()).hexdigest()[:24])
     return pl.Series("article_id", ids, dtype=pl.String)
+
+
+def _plain(texts: pl.Series) -> pl.Series:
+    """Return texts as they are scored; null where nothing is left of one."""
+    return pl.Series([plain_text(text) or None if text is not None else None for text in texts], dtype=pl.String)
+
+
+def _repeats(rows: pl.DataFrame) -> list[int]:
+    """Return the numbers of the rows whose text repeats another's; a row with a score alone repeats nothing."""
+    told = rows.filter(pl.col("text").is_not_null())
+    articles = pd.DataFrame({name: told[name].to_list() for name in (ROW, "symbol", "article_id", "text")})
+    articles["published_at"] = told["published_at"].dt.replace_time_zone(None).to_numpy()
+    return sorted(set(articles[ROW]) - set(first_tellings(articles)[ROW]))
 
 
 def as_numbers(values: pl.Series) -> np.ndarray:

@@ -273,6 +273,32 @@ class TestNews:
         assert market.sentiment(2015)["published_at"].dt.day.tolist() == [2, 3]
         assert market.rejections(2015) == {"news: duplicate": 2}
 
+    def test_a_text_that_is_repeated_within_seven_days_counts_once(self, folder):
+        times = ["2015-03-02T14:00:00Z", "2015-03-09T14:00:00Z", "2015-03-16T14:00:01Z", "2015-03-16T15:00:00Z"]
+        texts = ["great growth", "great <b>growth</b>", "great\u200bgrowth", "great growth"]
+        market = self.read(folder, news_rows(published_at=times, headline=texts))
+
+        assert market.sentiment(2015)["published_at"].dt.day.tolist() == [2, 16]
+        assert market.rejections(2015) == {"news: the text repeats another of the seven days before": 2}
+        another = news_rows(published_at=times, headline=texts, symbol=["S00", "S01", "S02", "S03"])
+        assert len(self.read(folder, another).sentiment(2015)) == 4
+
+    def test_a_score_alone_repeats_nothing(self, folder):
+        market = self.read(folder, news_rows(score=[0.1] * 4, headline=[None] * 4))
+
+        assert len(market.sentiment(2015)) == 4
+        assert market.rejections(2015) == {}
+
+    def test_a_text_is_scored_as_plain_text(self, folder):
+        texts = ["<i>great</i> growth &amp; gain", "loss\x00 loss", "gain " * 500, "<script>great</script>"]
+        rows = news_rows(headline=texts, article_id=["a", "b", "c", "d"])
+        rows.write_parquet(folder / "news.parquet")
+        market = FilesMarket(folder)
+
+        wanted = Vader().score(["great growth & gain", "loss loss", ("gain " * 400).rstrip()])
+        assert market.sentiment(2015)["score"].tolist() == wanted.tolist()
+        assert market.rejections(2015) == {"news: neither score nor text": 1}
+
     def test_rows_without_time_or_text_are_counted(self, folder):
         rows = news_rows(
             published_at=["", "2015-03-02T14:00:00Z", "2015-03-03 10:00:00-05:00", ""], headline=["a", "", "b", "c"]

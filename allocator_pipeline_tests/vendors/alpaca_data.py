@@ -24,7 +24,7 @@ class AlpacaData:
     ----------
     news : DataFrame, optional
         ``article_id`` (a whole number), ``symbol`` (one or several, with commas), ``published_at`` (UTC), ``text``; if
-        they are there ``updated_at`` and ``summary``. Texts travel as HTML.
+        they are there ``updated_at`` and ``summary``. Texts travel as HTML; that of ``html``, if it is there, as it is.
     bars : DataFrame, optional
         ``date``, ``symbol``, ``close``, adjusted for all corporate actions; if they are there open, high, low, volume.
     keys : mapping of str to str
@@ -123,7 +123,7 @@ def _article(row: Mapping[str, Any]) -> dict[str, Any]:
     updated = row.get("updated_at")
     return {
         "id": int(row["article_id"]),
-        "headline": html.escape(row["text"]),
+        "headline": row.get("html", html.escape(row["text"])),
         "author": "",
         "created_at": _moment(created),
         "updated_at": _moment(created if updated is None or pd.isna(updated) else pd.Timestamp(updated)),

@@ -21,6 +21,8 @@ from allocator_pipeline_tests.vendors.truth import Truth, headlines, series_of
 
 YEARS = (2018, 2019)
 SYMBOLS = [f"S{number:02d}" for number in range(15)]
+SPLITS = {"split": 2.0, "3:1": 3.0, "1:10": 0.1}
+"""New shares for one old one, by kind of action; what is not here is a dividend."""
 FIGURES = ("revenue", "gross_profit", "operating_income", "net_income", "current_assets", "current_liabilities")
 
 
@@ -34,8 +36,8 @@ def made_up(seed: int, actions: list[tuple[int, int, str]]) -> Truth:
         {
             "symbol": [SYMBOLS[symbol] for symbol, _, _ in actions],
             "date": days[[session for _, session, _ in actions]],
-            "kind": [kind for *_, kind in actions],
-            "value": [2.0 if kind == "split" else 0.25 for *_, kind in actions],
+            "kind": ["split" if kind in SPLITS else kind for *_, kind in actions],
+            "value": [SPLITS.get(kind, 0.25) for *_, kind in actions],
         }
     ).drop_duplicates(["symbol", "date"])
     factors = np.ones(shape)
