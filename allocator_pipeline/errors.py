@@ -66,6 +66,10 @@ class VendorRefusedError(VendorError):
     """A vendor refuses the keys, or its quota is used up: trying again at once is of no use."""
 
 
+class NothingThereError(VendorError):
+    """A vendor has nothing of the name that was asked for; of other names it may have all."""
+
+
 class NotEnoughDataError(AllocatorError):
     """Too few symbols, sessions or weeks for what was asked."""
 

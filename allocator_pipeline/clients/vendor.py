@@ -18,7 +18,7 @@ import httpx2
 
 from allocator_pipeline.clients.answer import Answer
 from allocator_pipeline.config import LOOPBACK
-from allocator_pipeline.errors import AllocatorError, VendorError, VendorRefusedError
+from allocator_pipeline.errors import AllocatorError, NothingThereError, VendorError, VendorRefusedError
 from allocator_pipeline.transport import Patience, PatientTransport
 
 PATIENCE = Patience(jitter=0.5)
@@ -182,9 +182,10 @@ class Connection:
         return answer
 
     def unexpected(self, status: int, path: str, name: str, days: str | None = None) -> VendorError:
-        """Return the error for a status that is no answer."""
+        """Return the error for a status that is no answer: `NothingThereError` for 404."""
         why = "which is not followed" if 300 <= status < 400 else "which is no answer"
-        return VendorError(
+        kind = NothingThereError if status == 404 else VendorError
+        return kind(
             f"{urlsplit(self._url).hostname} answered {status}, {why}.",
             todo="check that the vendor knows that name; run it again later.",
             source=self._url + path,

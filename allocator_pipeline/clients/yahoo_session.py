@@ -26,7 +26,8 @@ from curl_cffi.requests.exceptions import DNSError, RequestException, Timeout
 
 from allocator_pipeline.clients.vendor import Pace
 from allocator_pipeline.config import LOOPBACK
-from allocator_pipeline.errors import AllocatorError, VendorError, VendorRefusedError
+from allocator_pipeline.errors import AllocatorError, NothingThereError, VendorError, VendorRefusedError
+from allocator_pipeline.market.membership import OUT_OF_THE_LIST
 from allocator_pipeline.transport import Patience, PatientTransport
 
 CHART = "/v8/finance/chart/"
@@ -129,6 +130,8 @@ class _Recorder(Session[Response]):
         request = httpx2.Request("GET", f"{self.endpoint}{parts.path}", params=asked)
         try:
             answer = self.transport.handle_request(request)
+            if answer.status_code in (400, 404):
+                raise _nothing(answer.status_code, self.ticker)
             if answer.status_code != 200:
                 raise _failed(_why(answer.status_code), self.ticker)
         except AllocatorError as error:
@@ -168,9 +171,16 @@ class _Curl(httpx2.BaseTransport):
 
 
 def _why(status: int) -> str:
-    if status in (400, 404):
-        return f"has nothing of that ticker in that span (status {status})"
     return f"answers with status {status}" + (", a redirect, which is not followed" if 300 <= status < 400 else "")
+
+
+def _nothing(status: int, ticker: str) -> NothingThereError:
+    return NothingThereError(
+        f"Yahoo has nothing of that ticker in that span (status {status}).",
+        todo=f"{OUT_OF_THE_LIST}: Yahoo drops most of what is no longer listed, and knows present tickers only.",
+        source="yahoo",
+        symbol=ticker,
+    )
 
 
 def _failed(why: str, ticker: str) -> VendorError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -12,9 +13,9 @@ from allocator_pipeline.clients.edgar import read_tickers
 from allocator_pipeline.errors import IncompleteDataError, MarketDataError
 from allocator_pipeline.market.live.bars import require_joined
 from allocator_pipeline.market.live.held import held_sessions
-from allocator_pipeline.market.live.history import by_present_ticker
 from allocator_pipeline.market.live.market import LiveMarket
 from allocator_pipeline.market.live.needs import FEEDS, Need
+from allocator_pipeline.market.live.own import ASKED
 from allocator_pipeline.market.live.second_bars import require_begun
 from allocator_pipeline.market.raw import RawKey
 
@@ -90,8 +91,7 @@ def asking(feed: str, client: Any, market: LiveMarket) -> Ask:
         def bars(need: Need, first: date, last: date) -> Answer:
             answer: Answer = client.bars(need.asked, first, last)
             symbol = need.key.name
-            listings = by_present_ticker(market.by_symbol[symbol])
-            require_joined(market.raw, symbol, listings, answer.body, answer.fetched_at)
+            require_joined(market.raw, symbol, market.by_symbol[symbol], answer.body, answer.fetched_at)
             return answer
 
         return bars
@@ -107,7 +107,12 @@ def asking(feed: str, client: Any, market: LiveMarket) -> Ask:
         return second
     if feed == "edgar_facts":
         numbers: dict[str, str] = {}
-        return lambda need, first, last: client.facts(_number(need, client, market, numbers))
+
+        def facts(need: Need, first: date, last: date) -> Answer:
+            answer: Answer = client.facts(_number(need, client, market, numbers))
+            return replace(answer, request={**answer.request, ASKED: need.asked})
+
+        return facts
     if feed == "alphavantage_statements":
 
         def statement(need: Need, first: date, last: date) -> Answer:

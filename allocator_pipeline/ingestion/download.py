@@ -9,13 +9,22 @@ from datetime import timedelta
 from itertools import groupby
 
 from allocator_pipeline.clients.answer import Answer
-from allocator_pipeline.errors import AllocatorError, ConfigurationError, StorageError, VendorError, VendorRefusedError
+from allocator_pipeline.errors import (
+    AllocatorError,
+    ConfigurationError,
+    IncompleteDataError,
+    NothingThereError,
+    StorageError,
+    VendorError,
+    VendorRefusedError,
+)
 from allocator_pipeline.ingestion.asking import Ask
 from allocator_pipeline.market.live.needs import Need, Span, requests
 from allocator_pipeline.market.raw import RawStore
 
 ENOUGH = 10
-"""So many symbols that fail in a row mean that the vendor is down; the others are then not asked for."""
+"""So many symbols that fail in a row mean that the vendor is down; the others are then not asked for. What a vendor
+has nothing of, or cannot be asked for as the candidates have it, says nothing about others and does not count."""
 
 TOLD = 3
 """So many failures are told in full at the end; each has had a line of its own before."""
@@ -126,7 +135,7 @@ def download(
                 symbol=symbol,
             ) from None
         except AllocatorError as error:  # what else would be asked about that symbol is left for the next run
-            failures[symbol], in_a_row = ((first, last), error), in_a_row + 1
+            failures[symbol], in_a_row = ((first, last), error), in_a_row + _may_be_down(error)
             progress(f"{feed}: {symbol} {first} to {last} failed: {error}")
     if failures:
         raise _failed(feed, failures, len(done), in_a_row >= ENOUGH)
@@ -135,6 +144,11 @@ def download(
 
 def _keep(store: RawStore, need: Need, answer: Answer, first, last) -> None:  # type: ignore[no-untyped-def]
     store.put(need.key, answer.body, fetched_at=answer.fetched_at, first=first, last=last, request=answer.request)
+
+
+def _may_be_down(error: AllocatorError) -> bool:
+    vendors = isinstance(error, VendorError | IncompleteDataError)
+    return vendors and not isinstance(error, NothingThereError)
 
 
 def _left(done: int, left: int, seconds: float) -> str:

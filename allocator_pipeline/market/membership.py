@@ -21,6 +21,9 @@ from allocator_pipeline.market.tabular import ROW, Column, bad_value, read_table
 TICKER = re.compile(r"[A-Z0-9][A-Z0-9.^=-]{0,19}")
 """What may be asked of a vendor; it becomes a part of addresses."""
 
+OUT_OF_THE_LIST = "take the symbol out of the candidates, or mend its ticker or days there"
+"""What to do about a symbol of which a vendor has nothing: it would be missing for ever."""
+
 _SPAN = {
     "symbol": Column("text", ("symbol",), required=True),
     "from": Column("day", ("from", "first", "since"), required=True),
@@ -165,6 +168,28 @@ def by_symbol(listings: Sequence[Listing]) -> dict[str, tuple[Listing, ...]]:
     return groups
 
 
+def ticker_on(listings: Sequence[Listing], day: date) -> str:
+    """Return the ticker under which vendors have the whole past of a company on a day.
+
+    Parameters
+    ----------
+    listings : sequence of Listing
+        Of that company, in time order, at least one.
+    day : date
+
+    Returns
+    -------
+    str
+        Of the last listing that has begun, whether it has ended or not; of the first, where none has.
+    """
+    return next((one.ticker for one in reversed(listings) if one.first <= day), listings[0].ticker)
+
+
+def one_spelling(name: str) -> str:
+    """Return a symbol or ticker in one of the ways in which vendors write it: classes follow a dot or a dash."""
+    return name.casefold().replace("-", ".")
+
+
 def membership_of(listings: Sequence[Listing]) -> Membership:
     """Return the candidates as a membership: who is listed, and when."""
     spans = {symbol: tuple((one.first, one.last) for one in group) for symbol, group in by_symbol(listings).items()}
@@ -191,7 +216,7 @@ def _read_spans(path: Path, columns: Mapping[str, Column]) -> pl.DataFrame:
 def _refuse_overlaps(path: Path, rows: pl.DataFrame, column: str) -> None:
     before: dict[str, tuple[date | None, int]] = {}
     for row in rows.sort("from", ROW).iter_rows(named=True):
-        name = _one_spelling(row[column])
+        name = one_spelling(row[column])
         last, number = before.get(name, (date.min, 0))
         if number and (last is None or row["from"] <= last):
             raise bad_value(
@@ -209,13 +234,8 @@ def _refuse_spellings(path: Path, rows: pl.DataFrame) -> None:
     """Refuse a symbol that is another one but for case, dash and dot: it is the same company, or the same folder."""
     before: dict[str, tuple[str, int]] = {}
     for row in rows.iter_rows(named=True):
-        first, number = before.setdefault(_one_spelling(row["symbol"]), (row["symbol"], row[ROW]))
+        first, number = before.setdefault(one_spelling(row["symbol"]), (row["symbol"], row[ROW]))
         if first != row["symbol"]:
             problem = f"{row['symbol']!r} is written {first!r} in row {number}"
             todo = "write a company one way; symbols of two differ in more than case, dash and dot."
             raise bad_value(path, "symbol", row[ROW], problem, todo, row["symbol"])
-
-
-def _one_spelling(name: str) -> str:
-    """Return a symbol or ticker in one of the ways in which vendors write it: classes follow a dot or a dash."""
-    return name.casefold().replace("-", ".")

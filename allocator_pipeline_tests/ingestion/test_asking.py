@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from types import SimpleNamespace
 
 import pytest
 
+from allocator_pipeline.clients.answer import Answer
 from allocator_pipeline.errors import MarketDataError
 from allocator_pipeline.ingestion.asking import asking
 from allocator_pipeline.market.live.needs import needs_of
@@ -20,8 +21,8 @@ NUMBERED = Listing("OLD14", "S14", date(1990, 1, 1), END, "0000000007")
 class Vendor:
     """Answers whatever it is asked."""
 
-    def facts(self, cik: str) -> str:
-        return cik
+    def facts(self, cik: str) -> Answer:
+        return Answer(b"{}", datetime(2020, 1, 2, tzinfo=UTC), {"path": cik})
 
     def statement(self, kind: str, ticker: str) -> str:
         return ticker
@@ -44,7 +45,8 @@ def test_nothing_is_asked_by_the_ticker_of_a_listing_that_has_ended(feed, todo):
 
 
 def test_the_number_of_a_company_outlives_its_listing():
-    assert first_answer("edgar_facts", NUMBERED) == "0000000007"
+    answer = first_answer("edgar_facts", NUMBERED)
+    assert answer.request == {"path": "0000000007", "asked": "0000000007"}
 
 
 def test_a_listing_whose_end_is_still_to_come_is_asked_for():

@@ -12,6 +12,8 @@ from allocator_pipeline.clients.answer import Answer
 from allocator_pipeline.errors import (
     ConfigurationError,
     IncompleteDataError,
+    MarketDataError,
+    NothingThereError,
     StorageError,
     VendorError,
     VendorRefusedError,
@@ -100,6 +102,16 @@ def test_a_vendor_that_is_down_is_not_asked_for_everything(store):
     with pytest.raises(VendorError, match="The others were not asked for"):
         download("yahoo_bars", needs(), store, vendor)
     assert len(vendor.asked) == ENOUGH
+
+
+@pytest.mark.parametrize("error", [NothingThereError("Nothing.", todo="x"), MarketDataError("Ended.", todo="x")])
+def test_symbols_of_which_there_is_nothing_keep_nobody_from_the_others(store, error):
+    vendor = Vendor(**dict.fromkeys(SYMBOLS[: ENOUGH + 1], error))
+    for _ in range(2):  # who has no answer is asked first
+        with pytest.raises(VendorError, match=f"{ENOUGH + 1} of the symbols") as caught:
+            download("yahoo_bars", needs(), store, vendor)
+        assert "The others were not asked for" not in caught.value.problem
+    assert store.names("yahoo", "bars") == SYMBOLS[ENOUGH + 1 :]
 
 
 def test_a_symbol_of_many_questions_counts_once_when_it_fails(store):

@@ -19,8 +19,9 @@ def articles(store: RawStore, symbol: str, listings: Sequence[Listing]) -> pd.Da
     """Return the articles about a company.
 
     An article counts once, as it was first fetched: later changes never replace that text. It was known from its last
-    change before it was fetched, since what it said earlier is not on record. What names a ticker outside the days in
-    which it meant this company is about another one. A text that repeats another is left out (`news.first_tellings`).
+    change before it was fetched, since what it said earlier is not on record. What names a ticker that did not mean
+    this company when it was published, or when it was last changed, may be about another one. A text that repeats
+    another is left out (`news.first_tellings`).
 
     Parameters
     ----------
@@ -62,9 +63,10 @@ def articles(store: RawStore, symbol: str, listings: Sequence[Listing]) -> pd.Da
 
 def _row(article: Article, spans: Sequence[Listing]) -> tuple[str, pd.Timestamp, str] | None:
     known = pd.Timestamp(article.known_at).tz_convert("UTC").as_unit("us")
-    day = known.tz_convert(NEW_YORK).date()
-    if not any(one.first <= day and (one.last is None or day <= one.last) for one in spans):
-        return None
+    for moment in (pd.Timestamp(article.created_at), known):
+        day = moment.tz_convert(NEW_YORK).date()
+        if not any(one.first <= day and (one.last is None or day <= one.last) for one in spans):
+            return None
     text = _text(article)
     return (str(article.id), known, text) if text else None
 

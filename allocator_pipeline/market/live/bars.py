@@ -16,7 +16,7 @@ import pandas as pd
 
 from allocator_pipeline.errors import IncompleteDataError, MarketDataError
 from allocator_pipeline.market.live.adjust import growth
-from allocator_pipeline.market.live.chart import AGREEMENT, BAR, Chart, read_chart, yahoo_ticker
+from allocator_pipeline.market.live.chart import AGREEMENT, BAR, Chart, read_chart
 from allocator_pipeline.market.membership import Listing
 from allocator_pipeline.market.raw import RawKey, RawStore
 
@@ -48,15 +48,17 @@ class DailyBars:
 def daily_bars(store: RawStore, symbol: str, listings: Sequence[Listing]) -> DailyBars:
     """Derive a symbol's history from the answers kept.
 
-    An answer counts in the spans of those listings that have its ticker. Its new sessions are left out, and so are
-    still missing, where it stands on another scale than what is known (`require_joined` refuses it beforehand).
+    An answer counts in the spans of the listings, whichever of its tickers the company had then: Yahoo keeps its whole
+    past under the present one. New sessions are left out, and so are still missing, where an answer stands on another
+    scale than what is known (`require_joined` refuses it beforehand).
 
     Parameters
     ----------
     store : RawStore
+        With answers about that company only (`own.OwnAnswers`).
     symbol : str
     listings : sequence of Listing
-        Of that symbol.
+        Of that symbol, in time order.
 
     Returns
     -------
@@ -136,16 +138,15 @@ def _inside(chart: Chart, listings: Sequence[Listing]) -> pd.DataFrame:
     _require_end(chart, listings[-1])
     inside = pd.Series(False, index=days)
     for listing in listings:
-        if yahoo_ticker(listing.ticker) == chart.ticker:
-            last = days[-1] if listing.last is None else pd.Timestamp(listing.last)
-            inside |= (days >= pd.Timestamp(listing.first)) & (days <= last)
+        last = days[-1] if listing.last is None else pd.Timestamp(listing.last)
+        inside |= (days >= pd.Timestamp(listing.first)) & (days <= last)
     return chart.sessions[inside]
 
 
 def _require_end(chart: Chart, listing: Listing) -> None:
     """Refuse a chart that goes on after the listing has ended: its ticker may have been given away."""
     last = chart.sessions.index[-1].date()
-    if listing.last is None or yahoo_ticker(listing.ticker) != chart.ticker or last <= listing.last:
+    if listing.last is None or last <= listing.last:
         return
     raise MarketDataError(
         f"Yahoo has bars of {listing.ticker} up to {last}, but the listing ends on {listing.last}: that ticker means "

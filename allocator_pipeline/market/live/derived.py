@@ -65,14 +65,14 @@ class Derived:
         stamp = [record.sha256 for record in (*yahoo, *self._raw.records(RawKey("alpaca", "bars", symbol)))]
         known = self._histories.get(symbol)
         if known is None or known[0] != stamp:
-            last, second = min(self._last, max(record.last for record in yahoo)), self._config.second_source
+            last = min(self._last, max((record.last for record in yahoo), default=self._first))
             found = history_of(
                 self._raw,
                 symbol,
                 self._listings[symbol],
                 self._first,
                 last,
-                second_source=second,
+                second_source=self._config.second_source,
                 confirmed=self._confirmed.get(symbol, frozenset()),
             )
             known = self._histories[symbol] = stamp, found

@@ -8,7 +8,6 @@ import pandas as pd
 
 from allocator_pipeline.market.live.alpaca import ALPACA
 from allocator_pipeline.market.live.bars import daily_bars
-from allocator_pipeline.market.live.history import by_present_ticker
 from allocator_pipeline.market.live.second_bars import second_bars
 from allocator_pipeline.market.membership import Listing
 from allocator_pipeline.market.raw import RawKey, RawStore
@@ -37,5 +36,5 @@ def held_sessions(store: RawStore, key: RawKey, listings: Sequence[Listing]) -> 
     if key.vendor == ALPACA:
         table = second_bars(store, key.name, listings)
     else:
-        table = daily_bars(store, key.name, by_present_ticker(listings)).bars
+        table = daily_bars(store, key.name, listings).bars
     return pd.DatetimeIndex(table["date"])

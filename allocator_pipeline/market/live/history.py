@@ -108,11 +108,6 @@ class History:
         return [(day, self.symbol, kind, told) for day, kind, told in found]
 
 
-def by_present_ticker(listings: Sequence[Listing]) -> tuple[Listing, ...]:
-    """Return listings as Yahoo has them: a company's whole past stands under its present ticker."""
-    return tuple(replace(one, ticker=listings[-1].ticker) for one in listings)
-
-
 def history_of(
     raw: RawStore,
     symbol: str,
@@ -143,13 +138,12 @@ def history_of(
     IncompleteDataError
         If a session between the first bar and the end of the listings is missing.
     """
-    under_one = by_present_ticker(listings)
-    told = daily_bars(raw, symbol, under_one)
+    told = daily_bars(raw, symbol, listings)
     days = told.bars["date"]
     bars = told.bars[(days >= pd.Timestamp(first)) & (days <= pd.Timestamp(last))].reset_index(drop=True)
     if len(bars):
         begun = bars["date"].iloc[0].date()  # a listing may be older than its first trade
-        due = [replace(one, first=max(one.first, begun)) for one in under_one if one.last is None or one.last >= begun]
+        due = [replace(one, first=max(one.first, begun)) for one in listings if one.last is None or one.last >= begun]
         require_sessions(symbol, pd.DatetimeIndex(bars["date"]), due, last, "yahoo")
     other = _second(raw, symbol, listings, first, last) if second_source else None
     counted = told.actions[told.actions["date"].isin(bars["date"].iloc[1:])]  # as `adjusted` counts them

@@ -13,7 +13,9 @@ from allocator_pipeline.config import N_STOCKS, LiveConfig
 from allocator_pipeline.errors import ConfigurationError, IncompleteDataError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.liquidity import TRAILING_SESSIONS, rank_by_liquidity
+from allocator_pipeline.market.live.completeness import due_sessions
 from allocator_pipeline.market.live.derived import Derived, index_closes
+from allocator_pipeline.market.live.history import History
 from allocator_pipeline.market.live.macro import DEFAULT_SERIES, macro_table
 from allocator_pipeline.market.live.needs import (
     QUARTERLY,
@@ -24,9 +26,11 @@ from allocator_pipeline.market.live.needs import (
     missing,
     needs_of,
 )
+from allocator_pipeline.market.live.own import OwnAnswers
 from allocator_pipeline.market.live.proceeds import with_proceeds
+from allocator_pipeline.market.live.settled import listed
 from allocator_pipeline.market.live.window import covered_sessions, in_year, settled_session
-from allocator_pipeline.market.membership import by_symbol, read_candidates
+from allocator_pipeline.market.membership import OUT_OF_THE_LIST, by_symbol, read_candidates
 from allocator_pipeline.market.raw import RawKey, RawStore
 from allocator_pipeline.market.scoring.base import open_scorer
 from allocator_pipeline.market.scoring.cache import ScoreCache
@@ -76,23 +80,24 @@ class LiveMarket:
         now: pd.Timestamp | None = None,
         progress: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.config, self.raw, self.scores, self.progress = config, raw, scores, progress
+        self.config, self.scores, self.progress = config, scores, progress
         self.settled = settled_session(now)
         sessions = covered_sessions(config, self.settled)
         self.first, self.last = sessions[0].date(), sessions[-1].date()
-        self.listings = tuple(
-            one
-            for one in read_candidates(config.candidates)
-            if one.first <= self.last and (one.last is None or one.last >= self.first)
-        )
-        self.by_symbol = by_symbol(self.listings)
+        self.by_symbol = {  # with all their listings: what a company is called today says by what to ask for it
+            symbol: group
+            for symbol, group in by_symbol(read_candidates(config.candidates)).items()
+            if any(one.first <= self.last and (one.last is None or one.last >= self.first) for one in group)
+        }
+        self.listings = tuple(one for group in self.by_symbol.values() for one in group)
+        self.raw = OwnAnswers(raw.root, self.by_symbol)
         if len(self.by_symbol) < N_STOCKS:
             raise ConfigurationError(
                 f"{len(self.by_symbol)} stocks are listed between {self.first} and {self.last}; {N_STOCKS} are needed.",
                 todo="add candidates to the list that ALLOCATOR_LIVE_CANDIDATES names.",
                 source=str(config.candidates),
             )
-        self._derived = Derived(config, raw, self.by_symbol, self.first, self.last)
+        self._derived = Derived(config, self.raw, self.by_symbol, self.first, self.last)
 
     def coverage(self) -> MarketCoverage:
         """Return what the market covers: known from configuration and calendar alone."""
@@ -132,7 +137,7 @@ class LiveMarket:
             If the year lies outside the coverage.
         IncompleteDataError
             If raw data up to that year is missing, or lacks a session, or the second source has sessions before the
-            first bar; it names symbols and days.
+            first bar, or there is no bar at all of a symbol that was listed; it names symbols and days.
         MarketDataError
             If a move of that year cannot be believed; it names symbol and day.
         """
@@ -141,6 +146,7 @@ class LiveMarket:
         parts = []
         for symbol in self._listed(year):
             history = self._derived.history(symbol)
+            self._require_some(history, year)
             history.require_believable(year)
             bars = with_proceeds(history.bars, self.by_symbol[symbol], self.last)
             bars = bars[bars["date"].dt.year == year]
@@ -275,9 +281,22 @@ class LiveMarket:
         """Refuse raw data of which something is missing from a year (the first, where none is named) to another."""
         first = date(since or self.first.year, 1, 1)
         needs = self.needs(feed, first, date(year, 12, 31))
-        lacking = [(need, spans) for need in needs if (spans := missing(need, self.raw.records(need.key)))]
+        records = {need.key: self.raw.records(need.key) for need in needs}
+        lacking = [(need, spans) for need in needs if (spans := missing(need, records[need.key]))]
         if lacking:
-            raise incomplete(feed, lacking)
+            never = dict.fromkeys(key.name for key, kept in records.items() if not kept)
+            raise incomplete(feed, lacking, list(never) if any(records.values()) else ())
+
+    def _require_some(self, history: History, year: int) -> None:
+        """Refuse a symbol that was listed up to the end of a year, and has no bar at all: it would go unnoticed."""
+        due = due_sessions(self.by_symbol[history.symbol], self.first, min(self.last, date(year, 12, 31)))
+        if history.bars.empty and len(due):
+            raise IncompleteDataError(
+                f"There is not one bar, though its listing makes {len(due)} sessions due: {listed(due)}.",
+                todo=f"{OUT_OF_THE_LIST}.",
+                source="yahoo",
+                symbol=history.symbol,
+            )
 
     def _listed(self, year: int) -> list[str]:
         """Return the symbols whose listing has begun by the end of a year."""

@@ -15,7 +15,7 @@ from allocator_pipeline.config import LiveConfig
 from allocator_pipeline.errors import IncompleteDataError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.live.macro import DEFAULT_SERIES
-from allocator_pipeline.market.membership import Listing, by_symbol
+from allocator_pipeline.market.membership import OUT_OF_THE_LIST, Listing, by_symbol, one_spelling, ticker_on
 from allocator_pipeline.market.raw import RawKey, RawRecord
 
 Span = tuple[date, date]
@@ -71,6 +71,8 @@ class Need:
         Both included.
     reach : date or None
         Where an answer always holds everything there is: the day up to which it does.
+    since : date
+        Nothing is asked about days before: of bars, those before a listing begins.
     """
 
     key: RawKey
@@ -78,11 +80,16 @@ class Need:
     first: date
     last: date
     reach: date | None = None
+    since: date = EVERYTHING
 
     def is_met_by(self, record: RawRecord) -> bool:
-        """Return whether an answer is about what is asked: a symbol's filings may be those of several numbers."""
-        numbered = self.key.vendor == "edgar" and self.asked.isdecimal()
-        return not numbered or self.asked in record.request["path"]
+        """Return whether an answer is about what is asked, of those about the company (`own.OwnAnswers`).
+
+        A symbol's filings may be those of several numbers; news and bars of Alpaca's are those of one ticker each.
+        """
+        if self.key.vendor == "edgar":
+            return not self.asked.isdecimal() or self.asked in record.request["path"]
+        return self.key.vendor != "alpaca" or one_spelling(record.request["symbols"]) == one_spelling(self.asked)
 
 
 def feeds_of(config: LiveConfig) -> tuple[str, ...]:
@@ -129,10 +136,11 @@ def needs_of(feed: str, listings: Sequence[Listing], first: date, last: date, se
 def _about(
     feed: str, symbol: str, listings: Sequence[Listing], first: date, last: date, settled: date
 ) -> Iterator[Need]:
-    one = listings[-1]
-    start, end = max(first, listings[0].first), min(last, one.last or last)
+    present = ticker_on(listings, settled)
     if feed == "yahoo_bars":  # a company's whole past stands under its present ticker
-        yield Need(RawKey("yahoo", "bars", symbol), one.ticker, start, end)
+        for begun, ended in _unbroken(listings):
+            days = max(first, begun), min(last, ended or last)
+            yield Need(RawKey("yahoo", "bars", symbol), present, *days, since=begun)
     elif feed in ("alpaca_bars", "alpaca_news"):  # asked by the ticker of the day
         kind, since = ("bars", ALPACA_BARS_SINCE) if feed == "alpaca_bars" else ("news", ALPACA_NEWS_SINCE)
         for listing in listings:
@@ -142,10 +150,23 @@ def _about(
         for cik, group in groupby(_numbered(listings), key=lambda listing: listing.cik):
             spans = list(group)
             days = max(first, spans[0].first), min(last, spans[-1].last or last)
-            yield Need(RawKey("edgar", "facts", symbol), cik or one.ticker, *days, settled)
+            yield Need(RawKey("edgar", "facts", symbol), cik or present, *days, settled)
     else:
+        start, end = max(first, listings[0].first), min(last, listings[-1].last or last, settled - FRESH)
         for kind in STATEMENTS:
-            yield Need(RawKey("alphavantage", kind, symbol), one.ticker, start, min(end, settled - FRESH), settled)
+            yield Need(RawKey("alphavantage", kind, symbol), present, start, end, settled)
+
+
+def _unbroken(listings: Sequence[Listing]) -> list[tuple[date, date | None]]:
+    """Return the spans of days in which a company is listed, whatever its tickers: no session lies between two rows."""
+    spans: list[tuple[date, date | None]] = []
+    for one in listings:
+        ended = spans[-1][1] if spans else None
+        if ended is not None and calendar.sessions(ended + timedelta(days=1), one.first - timedelta(days=1)).empty:
+            spans[-1] = spans[-1][0], one.last
+        else:
+            spans.append((one.first, one.last))
+    return spans
 
 
 def _numbered(listings: Sequence[Listing]) -> Iterator[Listing]:
@@ -187,7 +208,7 @@ def requests(need: Need, records: Sequence[RawRecord]) -> list[Span]:
     if need.key.kind == "news":
         return [part for span in spans for part in _by_year(*span)]
     known = any(record.first < spans[0][0] for record in records)
-    return [(spans[0][0] - OVERLAP if known else spans[0][0], spans[-1][1])]
+    return [(max(spans[0][0] - OVERLAP, need.since) if known else spans[0][0], spans[-1][1])]
 
 
 def _by_year(first: date, last: date) -> Iterator[Span]:
@@ -195,8 +216,19 @@ def _by_year(first: date, last: date) -> Iterator[Span]:
         yield max(first, date(year, 1, 1)), min(last, date(year, 12, 31))
 
 
-def incomplete(feed: str, lacking: Sequence[tuple[Need, Sequence[Span]]]) -> IncompleteDataError:
-    """Return the error about raw data that is not there: it names symbols, days and what to do."""
+def incomplete(
+    feed: str, lacking: Sequence[tuple[Need, Sequence[Span]]], never: Sequence[str] = ()
+) -> IncompleteDataError:
+    """Return the error about raw data that is not there: it names symbols, days and what to do.
+
+    Parameters
+    ----------
+    feed : str
+    lacking : sequence of (Need, sequence of Span)
+        What is missing.
+    never : sequence of str
+        Symbols of which nothing has ever come, though something has of others.
+    """
     first = min(spans[0][0] for _, spans in lacking)
     last = max(spans[-1][1] for _, spans in lacking)
     symbols = list(dict.fromkeys(need.key.name for need, _ in lacking))
@@ -206,7 +238,17 @@ def incomplete(feed: str, lacking: Sequence[tuple[Need, Sequence[Span]]]) -> Inc
     rest = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
     return IncompleteDataError(
         f"Raw data of {len(symbols)} names is not there: {named}{rest}.",
-        todo=f"materialise {feed} for {first.year} to {last.year}; it fetches what is missing only.",
+        todo=f"materialise {feed} for {first.year} to {last.year}; it fetches what is missing only.{_dead(never)}",
         source=feed,
         symbol=symbols[0],
+    )
+
+
+def _dead(never: Sequence[str]) -> str:
+    if not never:
+        return ""
+    more = f" and {len(never) - _NAMED} more" if len(never) > _NAMED else ""
+    return (
+        f" There is nothing at all of {', '.join(never[:_NAMED])}{more}: where the download says that the vendor has "
+        f"nothing of it either, {OUT_OF_THE_LIST}."
     )

@@ -122,6 +122,14 @@ def test_a_ticker_is_not_an_identity(store):
     assert articles(store, "META", listings[1:]).empty
 
 
+def test_an_article_about_a_tickers_former_owner_is_not_about_the_next_one(store):
+    late = article(1, "2024-01-10T12:00:00Z", updated="2024-03-10T12:00:00Z", symbols=["S14"])
+    keep(store, [late, article(2, "2024-03-11T12:00:00Z", symbols=["S14"])], symbol="LATER", ticker="S14")
+    assert articles(store, "LATER", [Listing("LATER", "S14", date(2024, 3, 1))])["article_id"].tolist() == ["2"]
+    keep(store, [late], symbol="OLD", ticker="S14")
+    assert articles(store, "OLD", [Listing("OLD", "S14", date(2020, 1, 2), date(2024, 1, 31))]).empty, "changed later"
+
+
 def test_a_day_of_a_listing_ends_in_new_york(store):
     keep(store, [article(1, "2024-01-21T04:59:59Z"), article(2, "2024-01-21T05:00:00Z")])
     until = [Listing("AAPL", "AAPL", date(1980, 12, 12), date(2024, 1, 20))]

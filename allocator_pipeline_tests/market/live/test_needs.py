@@ -24,7 +24,7 @@ DAY = date(2020, 1, 1)
 
 
 def record(first: date, last: date, key: RawKey = KEY) -> RawRecord:
-    return RawRecord(key, datetime(2023, 1, 1, tzinfo=UTC), first, last, {}, "0")
+    return RawRecord(key, datetime(2023, 1, 1, tzinfo=UTC), first, last, {"symbols": "META"}, "0")
 
 
 def about(feed: str, first: date = date(2010, 1, 4), last: date = date(2023, 12, 31)) -> list[Need]:
@@ -66,6 +66,27 @@ def test_a_company_that_changed_its_number_is_asked_for_under_both():
     whole = RawRecord(new.key, datetime(2023, 7, 1, tzinfo=UTC), *requests(new, [])[0], request, "0")
     assert missing(new, [whole]) == []
     assert missing(old, [whole]) == [(old.first, old.last)], "what one company has filed says nothing of the other"
+
+
+def test_the_present_ticker_is_that_of_the_last_session_that_has_settled():
+    for settled, ticker in ((date(2022, 6, 8), "FB"), (date(2022, 6, 9), "META")):
+        (bars,) = needs_of("yahoo_bars", META, DAY, settled, settled)
+        assert bars.asked == ticker
+
+
+def test_what_was_asked_of_alpaca_under_another_ticker_is_not_there():
+    old, new = about("alpaca_news")
+    whole = record(date(2015, 1, 1), SETTLED)
+    assert missing(new, [whole]) == []
+    assert missing(old, [whole]) == [(old.first, old.last)]
+
+
+def test_a_company_that_is_listed_again_needs_nothing_of_the_time_between():
+    again = (Listing("S", "S", DAY, date(2020, 6, 30)), Listing("S", "S", date(2020, 9, 1)))
+    old, new = needs_of("yahoo_bars", again, DAY, SETTLED, SETTLED)
+    assert [(one.first, one.last) for one in (old, new)] == [(DAY, date(2020, 6, 30)), (date(2020, 9, 1), SETTLED)]
+    earlier = [record(old.first, old.last, old.key)]
+    assert requests(new, earlier) == [(new.first, new.last)], "no overlap reaches into the time between"
 
 
 def test_nothing_is_needed_outside_the_days_of_a_listing():
@@ -114,3 +135,7 @@ def test_the_error_names_symbols_days_and_what_to_do():
     assert "S0 2020-01-01 to 2021-02-04" in error.problem
     assert "and 2 more" in error.problem
     assert "materialise yahoo_bars for 2020 to 2021" in error.todo
+    assert "candidates" not in error.todo
+    dead = incomplete("yahoo_bars", lacking, ["S3"])
+    assert "nothing at all of S3" in dead.todo
+    assert "take the symbol out of the candidates, or mend its ticker or days" in dead.todo

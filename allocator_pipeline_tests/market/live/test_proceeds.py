@@ -80,6 +80,20 @@ def test_bars_go_on_to_the_exit_of_the_years_last_week_and_say_what_they_are():
     assert list(bars["date"]) == list(calendar.sessions("2018-01-02", bars["date"].iloc[-1]))
 
 
+@pytest.mark.parametrize("again", ["2019-09-03", "2020-02-03"])
+def test_the_last_close_stands_until_a_stock_is_listed_again(again):
+    old = Listing("S03", "S03", date(2018, 1, 2), date(2019, 5, 15))
+    new = Listing("S03", "S03", date.fromisoformat(again))
+    own = history("S03")
+    own = own[(own["date"] <= "2019-05-15") | (own["date"] >= again)]
+    bars = with_proceeds(own, [old, new], LAST)
+    assert list(bars["date"]) == list(calendar.sessions("2018-01-02", LAST))
+    between = bars[bars["source"] == "proceeds"]
+    assert between["close"].unique().tolist() == [own.loc[own["date"] == "2019-05-15", "close"].item()]
+    renamed = with_proceeds(history("S03"), [old, Listing("S03", "S03X", date(2019, 5, 16))], LAST)
+    assert set(renamed["source"]) == {"yahoo"}
+
+
 def test_nothing_is_carried_on_for_a_listing_that_goes_on_or_beyond_the_last_session():
     own = history("S03")
     for last in (None, LAST, date(2030, 1, 1)):
