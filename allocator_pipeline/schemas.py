@@ -321,7 +321,8 @@ DOWNLOADS = pa.DataFrameSchema(
     ordered=True,
     name="downloads",
 )
-"""Which days of a year are needed of a vendor, by symbol or series: as what it is asked for, and how many are there."""
+"""What is needed of a vendor in a year, by symbol or series: as what it is asked for, what is due of it, and how much
+of that is there (`market.live.coverage`)."""
 
 
 DOUBTS = pa.DataFrameSchema(

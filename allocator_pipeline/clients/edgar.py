@@ -17,6 +17,7 @@ from allocator_pipeline.clients.vendor import Connection, Pace, VendorTransport
 from allocator_pipeline.errors import IncompleteDataError
 from allocator_pipeline.market.live.body import nonsense, read_object
 from allocator_pipeline.market.live.facts import VENDOR, read_facts
+from allocator_pipeline.market.live.filings import quarters_filed
 from allocator_pipeline.transport import Patience
 
 DATA, FILES = "https://data.sec.gov", "https://www.sec.gov"
@@ -86,10 +87,17 @@ class EdgarClient:
         UnsafeNameError
             If that is no such number.
         VendorError, IncompleteDataError
-            If there is no whole answer, or none in US-GAAP.
+            If there is no whole answer, none in US-GAAP, or no quarter with figures.
         """
         answer = self._data.answer(f"/api/xbrl/companyfacts/CIK{checked(cik, 'CIK', _CIK)}.json", {}, cik)
         read_facts(answer.body, cik, cik)
+        if not quarters_filed(answer.body, cik):
+            raise IncompleteDataError(
+                f"The facts of the company {cik} give the figures of no quarter.",
+                todo="run it again later; if it stays, check its number, or take the fundamentals of another vendor.",
+                source=VENDOR,
+                symbol=cik,
+            )
         return answer
 
     def check(self) -> str:

@@ -89,8 +89,7 @@ class FredClient:
         VendorRefusedError
             If FRED refuses the key.
         VendorError, IncompleteDataError
-            If there is no whole answer; a market series must have a row for every session that was
-            asked for and that it has begun by.
+            If there is no whole answer (`market.live.macro.check_market_days` says what a market series must have).
         """
         market = checked(series, "series", _SERIES) in MARKET_SERIES
         asked = {
@@ -110,7 +109,8 @@ class FredClient:
             raise self._connection.unexpected(status, PATH, series, days)
         observations = read_observations(answer.body, series)
         if market:
-            check_market_days(observations, series, first, min(last, answer.fetched_at.date()))
+            today = answer.fetched_at.date()
+            check_market_days(observations, series, first, min(last, today), today)
         return answer
 
     def check(self) -> str:

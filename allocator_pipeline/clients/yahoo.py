@@ -19,6 +19,7 @@ from allocator_pipeline.clients.vendor import Pace
 from allocator_pipeline.config import LOOPBACK
 from allocator_pipeline.errors import IncompleteDataError, UnsafeNameError
 from allocator_pipeline.market import calendar
+from allocator_pipeline.market.live.adjust import growth
 from allocator_pipeline.market.live.chart import read_chart, yahoo_ticker
 from allocator_pipeline.market.live.completeness import require_whole
 from allocator_pipeline.market.live.settled import last_settled
@@ -89,6 +90,8 @@ class YahooClient:
             If that is no ticker; nothing is asked.
         IncompleteDataError
             If a session is missing, or one up to ``last`` has not settled.
+        MarketDataError
+            If a dividend is not less than the price of the day before.
         VendorError, VendorRefusedError
             If Yahoo does not answer, refuses, or answers nonsense.
         """
@@ -107,7 +110,9 @@ class YahooClient:
         tomorrow = started.tz_convert(NEW_YORK).date() + timedelta(days=1)
         body, request = ask_chart(self._url, name, first, tomorrow, NEW_YORK, self._patience, self._pace)
         fetched_at = self._now().to_pydatetime()
-        require_whole(read_chart(body, fetched_at, name), first, last)
+        chart = read_chart(body, fetched_at, name)
+        require_whole(chart, first, last)
+        growth(chart.sessions, "yahoo", ticker)  # which refuses what no company can have paid
         return Answer(body, fetched_at, request)
 
     def check(self) -> str:

@@ -1,4 +1,4 @@
-"""Download the years of some partitions, and tell which days of raw data are there."""
+"""Download the years of some partitions, and tell what of the raw data is there."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import date
 import pandas as pd
 
 from allocator_pipeline.atomic import canonical_json, sha256
+from allocator_pipeline.errors import AllocatorError
 from allocator_pipeline.ingestion.asking import Ask, asking, open_client
 from allocator_pipeline.ingestion.download import Downloaded, download
-from allocator_pipeline.market.live.completeness import due_sessions
-from allocator_pipeline.market.live.held import held_sessions
+from allocator_pipeline.market.live.coverage import counts, held
 from allocator_pipeline.market.live.market import LiveMarket
-from allocator_pipeline.market.live.needs import FEEDS, Need, missing
+from allocator_pipeline.market.live.needs import FEEDS
 from allocator_pipeline.market.raw import RawKey, RawRecord
 from allocator_pipeline.schemas import DOWNLOADS, validate
 
@@ -42,9 +42,13 @@ def download_years(
 
 
 def raw_coverage(
-    market: LiveMarket, feed: str, years: Sequence[str], keys: Sequence[str]
+    market: LiveMarket,
+    feed: str,
+    years: Sequence[str],
+    keys: Sequence[str],
+    told: Callable[[str], None] = lambda line: None,
 ) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """Return what is there of a feed: of bars, the sessions of the listing that have one; of all else, the days asked.
+    """Return what is there of a feed (`market.live.coverage` says what is counted).
 
     Parameters
     ----------
@@ -54,38 +58,44 @@ def raw_coverage(
         All years of the market.
     keys : sequence of str
         Those whose tables are wanted.
+    told : callable
+        Receives a line about each symbol or series whose answers cannot be read: nothing of it counts as there.
 
     Returns
     -------
     DataFrame, dict of str to DataFrame
-        Shares of sessions, or days, by name and year (NaN where nothing is needed), and `schemas.DOWNLOADS` of each
-        year wanted.
+        Shares of what is due, by name and year (NaN where nothing is), and `schemas.DOWNLOADS` of each year wanted.
     """
     shares: dict[str, dict[str, float]] = {}
-    records: dict[RawKey, list[RawRecord]] = {}
-    bars: dict[RawKey, pd.DatetimeIndex] = {}
+    kept: dict[RawKey, tuple[list[RawRecord], pd.DatetimeIndex | None]] = {}
     tables = {}
     for year in years:
         rows = []
         for need in market.needs(feed, date(int(year), 1, 1), date(int(year), 12, 31)):
             key = need.key
-            if key not in records:
-                records[key] = market.raw.records(key)
-                if key.kind == "bars":
-                    bars[key] = held_sessions(market.raw, key, market.by_symbol[key.name])
-            due, there = _due(market, need), _recorded(need, records[key])
-            if key in bars:
-                there = there.intersection(bars[key])
-            there = due.intersection(there)
-            if not len(due):
+            if key not in kept:
+                kept[key] = _kept(market, key, told)
+            due, there = counts(market, need, *kept[key])
+            if not due:
                 continue
             share = shares.setdefault(key.name, {})
-            share[year] = min(share.get(year, 1.0), len(there) / len(due))
-            rows.append((key.name, key.kind, need.asked, need.first, need.last, len(due), len(there)))
+            share[year] = min(share.get(year, 1.0), there / due)
+            rows.append((key.name, key.kind, need.asked, need.first, need.last, due, there))
         if year in keys:
             tables[year] = _table(rows)
     grid = pd.DataFrame.from_dict(shares, orient="index", dtype="float64").reindex(columns=list(years))
     return grid, tables
+
+
+def _kept(
+    market: LiveMarket, key: RawKey, told: Callable[[str], None]
+) -> tuple[list[RawRecord], pd.DatetimeIndex | None]:
+    """Return the records of a key and the days they hold; nothing of what cannot be read."""
+    try:
+        return market.raw.records(key), held(market, key)
+    except AllocatorError as error:
+        told(f"What is kept of {key.name} counts as not there: {error}")
+        return [], pd.DatetimeIndex([], dtype="datetime64[us]")
 
 
 def raw_version(market: LiveMarket, feed: str) -> str:
@@ -97,20 +107,6 @@ def raw_version(market: LiveMarket, feed: str) -> str:
         for record in market.raw.records(key)
     ]
     return sha256(canonical_json(kept))
-
-
-def _due(market: LiveMarket, need: Need) -> pd.DatetimeIndex:
-    if need.key.kind == "bars":
-        return due_sessions(market.by_symbol[need.key.name], need.first, need.last)
-    return pd.date_range(need.first, need.last)
-
-
-def _recorded(need: Need, records: Sequence[RawRecord]) -> pd.DatetimeIndex:
-    """Return the days of a need for which there is a whole answer."""
-    days = pd.date_range(need.first, need.last)
-    for first, last in missing(need, records):
-        days = days[(days < pd.Timestamp(first)) | (days > pd.Timestamp(last))]
-    return days
 
 
 def _table(rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from allocator_pipeline.market.live.held import held_sessions
 from allocator_pipeline.market.live.market import LiveMarket
 from allocator_pipeline.market.live.needs import FEEDS, Need
 from allocator_pipeline.market.live.own import ASKED
+from allocator_pipeline.market.live.quarters import require_not_lost
 from allocator_pipeline.market.live.second_bars import require_begun
 from allocator_pipeline.market.raw import RawKey
 
@@ -84,7 +85,7 @@ def asking(feed: str, client: Any, market: LiveMarket) -> Ask:
         Of that feed's vendor.
     market : LiveMarket
         What is asked for; bars that do not fit on those it has are refused, and so are the second source's where they
-        begin later than those.
+        begin later than those, and fundamentals that lack most quarters that were there before.
     """
     if feed == "yahoo_bars":
 
@@ -110,7 +111,9 @@ def asking(feed: str, client: Any, market: LiveMarket) -> Ask:
 
         def facts(need: Need, first: date, last: date) -> Answer:
             answer: Answer = client.facts(_number(need, client, market, numbers))
-            return replace(answer, request={**answer.request, ASKED: need.asked})
+            answer = replace(answer, request={**answer.request, ASKED: need.asked})
+            require_not_lost(market.raw, need.key, answer.body, answer.request)
+            return answer
 
         return facts
     if feed == "alphavantage_statements":
@@ -120,6 +123,7 @@ def asking(feed: str, client: Any, market: LiveMarket) -> Ask:
                 need, market, "Alpha Vantage", "take fundamentals from EDGAR, which asks by a company's number"
             )
             answer: Answer = client.statement(need.key.kind, need.asked)
+            require_not_lost(market.raw, need.key, answer.body, answer.request)
             return answer
 
         return statement

@@ -18,6 +18,7 @@ JUMPS = "Moves over 40 % that no dividend or split explains"
 REWRITTEN = "Returns that a later answer of the vendor tells otherwise"
 DISAGREES = "Returns more than 50 bp from the second source's"
 LACKS = "Sessions that the second source lacks"
+VOLUMES = "Years in which most sessions have no volume though prices move"
 """Kinds of doubts about bars (`schemas.DOUBTS`)."""
 
 _SHOWN = 20

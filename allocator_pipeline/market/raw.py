@@ -10,12 +10,12 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from allocator_pipeline.atomic import canonical_json, create_bytes, sha256
+from allocator_pipeline.atomic import canonical_json, create_bytes, sha256, write_bytes
 from allocator_pipeline.errors import ConflictError, CorruptArtifactError
 from allocator_pipeline.paths import inside, safe_name
 
@@ -101,9 +101,9 @@ class RawStore:
         """
         moment = fetched_at.astimezone(UTC)
         record = RawRecord(key, moment, first, last, dict(request), sha256(body))
-        folder = self._folder(key)
-        create_bytes(folder / f"{record.sha256}.gz", gzip.compress(body, mtime=0))
-        path = folder / f"{moment.strftime(_MOMENT)}.json"
+        path, packed, kept = self._path(record), gzip.compress(body, mtime=0), self._body(record)
+        if not create_bytes(kept, packed) and _unpacked(kept, record.sha256) != body:
+            write_bytes(kept, packed)  # the same body has been damaged since
         written = _to_json(record)
         if not create_bytes(path, written) and path.read_bytes() != written:
             raise ConflictError(
@@ -123,7 +123,8 @@ class RawStore:
             If a record cannot be read.
         """
         folder = self._folder(key)
-        return [_from_json(path, key) for path in sorted(folder.glob("*.json"))] if folder.is_dir() else []
+        paths = sorted(folder.glob("*.json")) if folder.is_dir() else []
+        return [_from_json(path, key, path.relative_to(self.root).as_posix()) for path in paths]
 
     def read(self, record: RawRecord) -> bytes:
         """Return the body of a record, verified.
@@ -131,16 +132,17 @@ class RawStore:
         Raises
         ------
         CorruptArtifactError
-            If it is absent or is not what was kept.
+            If it is absent or is not what was kept; it names the record to remove, so that it is asked for again.
         """
-        path = self._folder(record.key) / f"{record.sha256}.gz"
-        try:
-            body = gzip.decompress(path.read_bytes())
-        except (OSError, EOFError, ValueError, zlib.error) as error:
-            raise _corrupt(path, type(error).__name__) from error
-        if sha256(body) != record.sha256:
-            raise _corrupt(path, "the sha256 differs")
+        path = self._body(record)
+        body = _unpacked(path, record.sha256)
+        if body is None:
+            raise _corrupt(path, "it is not what was kept" if path.exists() else "it is absent", self.place(record))
         return body
+
+    def place(self, record: RawRecord) -> str:
+        """Return where a record lies below the folder of this store, for messages."""
+        return self._path(record).relative_to(self.root).as_posix()
 
     def bodies(self, key: RawKey) -> Iterator[tuple[RawRecord, bytes]]:
         """Yield records with their bodies, oldest first."""
@@ -155,6 +157,27 @@ class RawStore:
     def _folder(self, key: RawKey) -> Path:
         return inside(self.root, key.vendor, key.kind, key.name)
 
+    def _path(self, record: RawRecord) -> Path:
+        return self._folder(record.key) / f"{record.fetched_at.strftime(_MOMENT)}.json"
+
+    def _body(self, record: RawRecord) -> Path:
+        return self._folder(record.key) / f"{record.sha256}.gz"
+
+
+def fetch_again(records: Iterable[str]) -> str:
+    """Return what to do so that answers are asked for once more: records as `RawStore.place` names them."""
+    named = " and ".join(records)
+    return f"remove the record {named} from the raw data and materialise the download: it is fetched again"
+
+
+def _unpacked(path: Path, digest: str) -> bytes | None:
+    """Return a body that has a sha256; None if the file is absent or is not that."""
+    try:
+        body = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, ValueError, zlib.error):
+        return None
+    return body if sha256(body) == digest else None
+
 
 def _to_json(record: RawRecord) -> bytes:
     values = asdict(record)
@@ -164,7 +187,7 @@ def _to_json(record: RawRecord) -> bytes:
     return canonical_json({**values, "seal": sha256(canonical_json(values))})
 
 
-def _from_json(path: Path, key: RawKey) -> RawRecord:
+def _from_json(path: Path, key: RawKey, place: str) -> RawRecord:
     try:
         stored = path.read_bytes()
         values = json.loads(stored)
@@ -179,11 +202,13 @@ def _from_json(path: Path, key: RawKey) -> RawRecord:
         if _to_json(record) != stored:
             raise ValueError("the record fails its seal")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise _corrupt(path, str(error)[:80]) from error
+        raise _corrupt(path, str(error)[:80], place) from error
     return record
 
 
-def _corrupt(path: Path, why: str) -> CorruptArtifactError:
+def _corrupt(path: Path, why: str, record: str) -> CorruptArtifactError:
     return CorruptArtifactError(
-        f"{path.name} cannot be trusted: {why}.", todo="remove that file; it is fetched again.", source=str(path)
+        f"{path.name} cannot be trusted: {why}.",
+        todo=f"{fetch_again([record])}.",
+        source=str(path),
     )

@@ -66,6 +66,11 @@ def test_a_legal_ticker_is_asked_for_as_it_is(alphavantage, ticker):
         ({"symbol": "AAPL", "quarterlyReports": []}, IncompleteDataError, "no income statement"),
         ({"symbol": "AAPL", "quarterlyReports": [{"fiscalDateEnding": "None"}]}, VendorError, "holds no income"),
         (
+            {"symbol": "AAPL", "quarterlyReports": [{"fiscalDateEnding": "2023-03-31", "netIncome": "None"}]},
+            IncompleteDataError,
+            "gives figures of no quarter",
+        ),
+        (
             {"symbol": "AAPL", "quarterlyReports": [{"fiscalDateEnding": "2023-03-31", "netIncome": "much"}]},
             VendorError,
             "holds no income",

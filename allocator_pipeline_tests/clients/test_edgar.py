@@ -47,6 +47,12 @@ def test_edgar_wants_to_know_who_asks(edgar):
     assert len(edgar.server.requests) == 1
 
 
+def year_only(content: dict) -> None:
+    """Leave the sales of one year, which no quarter can be taken from."""
+    told = [row for row in content["facts"]["us-gaap"]["Revenues"]["units"]["USD"] if row["form"] == "10-K"]
+    content["facts"]["us-gaap"] = {"Revenues": {"units": {"USD": told}}}
+
+
 def first(content: dict) -> dict:
     return content["facts"]["us-gaap"]["Revenues"]["units"]["USD"][0]
 
@@ -58,6 +64,7 @@ def first(content: dict) -> dict:
         (whole(lambda content: content.update(cik=None)), "does not hold company facts"),
         (whole(lambda content: content["facts"].pop("us-gaap")), "nothing in US-GAAP"),
         (whole(lambda content: content["facts"].update({"us-gaap": {}})), "nothing in US-GAAP"),
+        (whole(lambda content: year_only(content)), "figures of no quarter"),
         (whole(lambda content: content["facts"].update({"us-gaap": ["Revenues"]})), "does not hold company facts"),
         (whole(lambda content: first(content).update(val="much")), "does not hold company facts"),
         (whole(lambda content: first(content).update(val=True)), "does not hold company facts"),

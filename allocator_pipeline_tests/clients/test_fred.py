@@ -13,7 +13,8 @@ from allocator_pipeline.errors import (
     VendorError,
     VendorRefusedError,
 )
-from allocator_pipeline.market.live.macro import read_observations
+from allocator_pipeline.market import calendar
+from allocator_pipeline.market.live.macro import Observation, check_market_days, read_observations
 from allocator_pipeline_tests.clients.fundamental_vendors import (
     KEY,
     SECRETS,
@@ -78,12 +79,12 @@ def without(content: dict, days: slice) -> None:
         (
             lambda content: without(content, slice(5, 7)),
             IncompleteDataError,
-            "leaves out 2 sessions, the first on 2024-05-08",
+            "leaves out 2 of 40 sessions, the first on 2024-05-08",
         ),
         (
             lambda content: without(content, slice(0, 3)),
             IncompleteDataError,
-            "leaves out 3 sessions, the first on 2024-05-01",
+            "leaves out 3 of 40 sessions, the first on 2024-05-01",
         ),
         (lambda content: without(content, slice(30, None)), IncompleteDataError, "ends on 2024-06-11"),
         (lambda content: without(content, slice(0, None)), IncompleteDataError, "0 of 0"),
@@ -105,3 +106,59 @@ def test_fred_values_revised_later_are_no_first_releases(fred, tmp_path):
     fred.server.faults.append(Fault("change", change=whole(lambda content: content.update(output_type=1))))
     ask = lambda: fred.open().observations("CPIAUCSL", date(2024, 1, 1), TODAY)  # noqa: E731
     assert "not the initial releases" in str(refused(fred.server, ask, tmp_path, SECRETS, 1))
+
+
+def all_but(kept: int):
+    """Return a change that takes away all values but the first few."""
+
+    def change(content: dict) -> None:
+        for row in content["observations"][kept:]:
+            row["value"] = "."
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (all_but(0), "no value of any day"),
+        (all_but(5), "ends on 2024-05-07"),
+        (
+            lambda content: [row.update(value=".") for row in content["observations"][5:9]],
+            "leaves out 4 of 40 values of sessions, the first on 2024-05-08",
+        ),
+    ],
+)
+def test_rows_without_values_are_no_data(fred, tmp_path, change, match):
+    fred.server.faults.append(Fault("change", change=whole(change)))
+    error = refused(fred.server, fred.question, tmp_path, SECRETS, 1)
+    assert isinstance(error, IncompleteDataError)
+    assert match in str(error)
+
+
+def test_holidays_of_the_federal_reserve_may_lack_a_value(fred):
+    holidays = lambda content: [content["observations"][place].update(value=".") for place in (5, 20)]  # noqa: E731
+    fred.server.faults.append(Fault("change", change=whole(holidays)))
+    assert fred.question().body
+
+
+def window_of_sp500(first: str) -> list[Observation]:
+    days = calendar.sessions(first, "2024-06-27").date
+    return [Observation(day, 5000.0, day) for day in days]
+
+
+def test_the_sp500_is_due_for_the_ten_years_that_fred_shows():
+    asked = (date(2010, 1, 1), date(2024, 6, 28))
+    check_market_days(window_of_sp500("2014-06-30"), "SP500", *asked)
+    for first in ("2014-07-15", "2024-06-25"):
+        with pytest.raises(IncompleteDataError, match=r"leaves out \d+ of \d+ sessions, the first on 2014-07-01"):
+            check_market_days(window_of_sp500(first), "SP500", *asked)
+    with pytest.raises(IncompleteDataError, match="no value"):
+        check_market_days([], "SP500", *asked)
+
+
+def test_what_lies_before_the_window_of_the_sp500_is_answered_with_nothing(fred):
+    months = pd.DataFrame({"series": "SP500", "date": [TODAY], "value": 5000.0, "released": [TODAY]})
+    fred.server.answer = Fred(months, TODAY, {KEY}).answer
+    answer = fred.open().observations("SP500", date(2010, 1, 1), date(2010, 12, 31))
+    assert read_observations(answer.body, "SP500") == []

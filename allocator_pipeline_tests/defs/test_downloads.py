@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from datetime import date
+
 import dagster as dg
+import pandas as pd
 import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
@@ -10,6 +14,7 @@ from dagster._core.loader import LoadingContextForTest
 from allocator_pipeline.defs.build import build_definitions
 from allocator_pipeline.defs.home import dagster_home
 from allocator_pipeline.defs.runner import Task, run_task
+from allocator_pipeline_tests.vendors.server import Fault
 from allocator_pipeline_tests.vendors.small import YEARS, live_settings, made_up
 from allocator_pipeline_tests.vendors.together import Vendors
 
@@ -53,3 +58,31 @@ def test_a_download_that_fetches_nothing_leaves_prices_in_sync(vendors, tmp_path
     run("yahoo_bars", LAST)
     assert vendors.asked > asked
     assert status(LAST) is StaleStatus.STALE
+
+
+def test_a_download_without_any_news_warns_and_a_young_year_has_no_quarter_due(vendors, tmp_path, monkeypatch):
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    for name, value in vendors.env.items():
+        monkeypatch.setenv(name, value)
+    settings = live_settings(vendors, tmp_path, end=date(2019, 3, 29))
+    monkeypatch.setenv("DAGSTER_HOME", str(dagster_home(settings)))
+    monkeypatch.setattr("allocator_pipeline.market.calendar.now", lambda: pd.Timestamp("2019-03-30 12:00", tz="UTC"))
+    definitions = build_definitions(settings)
+    nothing = json.dumps({"news": [], "next_page_token": None}).encode()
+    vendors.servers["alpaca"].faults.append(Fault("change", change=lambda body: nothing, match="news"))
+    for feed in ("alpaca_news", "edgar_facts"):
+        run_task(Task(feed, (feed,), FIRST, LAST), settings, definitions)
+    vendors.servers["alpaca"].faults.clear()
+    with dg.DagsterInstance.get() as instance:
+        news, filings = (
+            {
+                record.partition_key: record.asset_materialization.metadata
+                for record in instance.fetch_materializations(dg.AssetKey(feed), limit=10).records
+            }
+            for feed in ("alpaca_news", "edgar_facts")
+        )
+    assert "None of 15 stocks has any article in 2018" in str(news[FIRST]["warnings"].value)
+    assert "2019" not in str(news[FIRST]["warnings"].value), "that year is not over"
+    assert "warnings" not in filings[LAST]
+    assert "S00" in str(filings[FIRST]["coverage"].value)
+    assert "S00" not in str(filings[LAST]["coverage"].value)

@@ -74,6 +74,27 @@ def test_an_absent_body_is_an_error(tmp_path):
         list(store.bodies(KEY))
 
 
+@pytest.mark.parametrize("damage", ["absent", "flipped"])
+def test_the_record_that_the_error_names_is_what_has_to_be_removed(tmp_path, damage):
+    """The body may stay: what is fetched again replaces it, and mends other records of the same body."""
+    store = RawStore(tmp_path)
+    put(store, b"a body")
+    put(store, b"a body", WHEN.replace(year=2025))
+    path = next(tmp_path.rglob("*.gz"))
+    if damage == "absent":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-9] + b"damaged!!")
+    with pytest.raises(CorruptArtifactError) as caught:
+        list(store.bodies(KEY))
+    named = tmp_path / "yahoo/bars/BRK.B/20240506T070809.000000Z.json"
+    assert f"remove the record {named.relative_to(tmp_path)} " in caught.value.todo
+    named.unlink()
+    assert len(store.records(KEY)) == 1
+    put(store, b"a body", WHEN.replace(year=2026))
+    assert [body for _, body in store.bodies(KEY)] == [b"a body"] * 2
+
+
 @pytest.mark.parametrize("name", ["../x", "/etc", "a\x00", "", "x" * 101])
 def test_no_name_leads_out(name):
     with pytest.raises(UnsafeNameError):

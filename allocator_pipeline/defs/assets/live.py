@@ -11,6 +11,7 @@ from allocator_pipeline.defs.partitions import Partitions
 from allocator_pipeline.defs.resources import MarketResource
 from allocator_pipeline.errors import ConfigurationError, VendorRefusedError
 from allocator_pipeline.evaluation.plots import markdown_table
+from allocator_pipeline.market.live.coverage import silent_years
 from allocator_pipeline.market.live.needs import FEEDS, QUARTERLY
 from allocator_pipeline.market.news import daily_sentiment as by_day
 
@@ -58,7 +59,7 @@ def _download(partitions: Partitions, feed: str) -> dg.AssetsDefinition:
         retry_policy=RETRY,
         metadata=column_schema(schemas.DOWNLOADS),
         description=f"{WHAT[feed]}: kept byte for byte. Only what is missing is asked for; what was interrupted goes "
-        "on from there. The table says which days of the year are there.",
+        "on from there. The table says how much of what is due is there.",
         **YEARLY,
     )
     def downloaded(context: dg.AssetExecutionContext, market: MarketResource):
@@ -69,13 +70,24 @@ def _download(partitions: Partitions, feed: str) -> dg.AssetsDefinition:
             raise dg.Failure(str(error), allow_retries=False) from error
         # one that fetched nothing leaves in sync what was made of it
         context.set_data_version(context.asset_key, dg.DataVersion(raw_version(live, feed)))
-        shares, tables = raw_coverage(live, feed, partitions.market_years.get_partition_keys(), context.partition_keys)
+        years, keys = partitions.market_years.get_partition_keys(), context.partition_keys
+        warnings: list[str] = []
+        shares, tables = raw_coverage(live, feed, years, keys, warnings.append)
+        if feed == "alpaca_news":
+            warnings += silent_years(live, [int(key) for key in keys])
+        for line in warnings:
+            context.log.warning(line)
         for key, table in tables.items():
             context.add_asset_metadata(
                 {
                     **table_facts(table),
                     "asked": done.asked,
                     "bytes": done.size,
+                    **(
+                        {"warnings": dg.MetadataValue.md("\n".join(f"- {line}" for line in warnings))}
+                        if warnings
+                        else {}
+                    ),
                     "coverage": markdown(table),
                     "coverage_by_year": heat_map(shares, f"{feed}: share of each year that is there"),
                 },

@@ -40,27 +40,33 @@ def adjusted(bars: pd.DataFrame, actions: pd.DataFrame) -> pd.DataFrame:
     for kind, nothing in (("dividend", 0.0), ("split", 1.0)):
         told = actions[actions["kind"] == kind].set_index("date")["value"]
         table[kind] = told.astype("float64").reindex(table.index, fill_value=nothing)
-    return bars.assign(adj_close=(table["close"] * growth(table).cumprod()).to_numpy())
+    source, symbol = actions[["source", "symbol"]].iloc[0] if len(actions) else (None, None)
+    return bars.assign(adj_close=(table["close"] * growth(table, source, symbol).cumprod()).to_numpy())
 
 
-def growth(sessions: pd.DataFrame) -> pd.Series:
+def growth(sessions: pd.DataFrame, source: str | None = None, symbol: str | None = None) -> pd.Series:
     """Return what one share becomes on each day by its split, and by its dividend spent on shares; 1 on the first.
 
     Parameters
     ----------
     sessions : DataFrame
         By date: ``close`` (USD, as traded), ``dividend`` (USD a share) and ``split`` (new shares for one old one).
+    source, symbol : str, optional
+        For errors.
 
     Raises
     ------
     MarketDataError
-        If a dividend is not less than the price of the day before.
+        If a dividend is not less than the price of the day before; it names source, symbol and day.
     """
     paid = sessions["dividend"] * sessions["split"] / sessions["close"].shift()
     if (paid >= 1).any():
         raise MarketDataError(
             "A dividend is not less than the price of the day before.",
-            todo="look at that dividend and at that price.",
+            todo="compare both with another source; what is kept of them is asked for again once the records of that "
+            "symbol have been removed from the raw data.",
+            source=source,
+            symbol=symbol,
             week=str(paid.index[paid >= 1][0].date()),
         )
     return (sessions["split"] / (1 - paid)).fillna(1.0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 import pandas as pd
 
@@ -115,6 +115,22 @@ def require_joined(
         )
 
 
+def told_by(store: RawStore, symbol: str, day: date) -> str:
+    """Return the record of the first answer that has a bar of a session, as `RawStore.place` names it.
+
+    Raises
+    ------
+    MarketDataError
+        If no answer has.
+    """
+    for record, body in store.bodies(RawKey(SOURCE, "bars", symbol)):
+        if pd.Timestamp(day) in read_chart(body, record.fetched_at).sessions.index:
+            return store.place(record)
+    raise MarketDataError(
+        "No answer has a bar of that day.", todo="materialise yahoo_bars.", source=SOURCE, symbol=symbol, week=str(day)
+    )
+
+
 def _charts(store: RawStore, symbol: str) -> Iterable[Chart]:
     return (read_chart(body, record.fetched_at) for record, body in store.bodies(RawKey(SOURCE, "bars", symbol)))
 
@@ -126,7 +142,7 @@ def _fold(charts: Iterable[Chart], listings: Sequence[Listing]) -> tuple[pd.Data
     differences = [pd.DataFrame({"date": known.index, "before": known["close"], "after": known["close"]})]
     for chart in charts:
         told = _inside(chart, listings)
-        differences.append(_differences(known, told))
+        differences.append(_differences(known, told, listings[-1].symbol))
         known = pd.concat([known, _joined(known, told)]).sort_index()
     table = pd.concat(differences, ignore_index=True).drop_duplicates("date")
     table["difference_bp"] = (table["after"] - table["before"]).abs() * 1e4
@@ -169,7 +185,7 @@ def _joined(known: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
     return told.loc[added]
 
 
-def _differences(known: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
+def _differences(known: pd.DataFrame, told: pd.DataFrame, symbol: str) -> pd.DataFrame:
     """Return the total returns, of the same pairs of sessions, that two tellings put differently.
 
     A dividend that one of them does not have counts, however small.
@@ -177,9 +193,9 @@ def _differences(known: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
     if told.empty:
         return pd.DataFrame({"date": told.index, "before": 0.0, "after": 0.0})
     both = (
-        _returns(known.loc[told.index[0] :])
+        _returns(known.loc[told.index[0] :], symbol)
         .add_suffix("_before")
-        .join(_returns(told).add_suffix("_after"), how="inner")
+        .join(_returns(told, symbol).add_suffix("_after"), how="inner")
     )
     both = both[both["since_before"] == both["since_after"]]
     yields = both[["yield_before", "yield_after"]]
@@ -189,8 +205,8 @@ def _differences(known: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
     return both[["before", "after"]].reset_index(names="date")
 
 
-def _returns(sessions: pd.DataFrame) -> pd.DataFrame:
-    grown, closes = growth(sessions), sessions["close"]
+def _returns(sessions: pd.DataFrame, symbol: str) -> pd.DataFrame:
+    grown, closes = growth(sessions, SOURCE, symbol), sessions["close"]
     return pd.DataFrame(
         {
             "return": grown * closes / closes.shift() - 1,

@@ -12,6 +12,7 @@ from allocator_pipeline.market import calendar
 from allocator_pipeline.market.live.chart import Chart
 from allocator_pipeline.market.live.settled import listed
 from allocator_pipeline.market.membership import Listing
+from allocator_pipeline.market.raw import fetch_again
 
 
 def require_whole(chart: Chart, first: date, last: date) -> None:
@@ -65,7 +66,7 @@ def require_sessions(symbol: str, days: pd.DatetimeIndex, listings: Sequence[Lis
     if len(missing):
         raise IncompleteDataError(
             f"There is no bar for {listed(missing)}.",
-            todo="fetch these days again; if they stay missing, correct the days of the listing.",
+            todo=f"{fetch_again([f'of these days of {symbol}'])}; if they stay missing, correct the listing's days.",
             source=source,
             symbol=symbol,
         )

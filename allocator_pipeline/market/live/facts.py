@@ -156,6 +156,11 @@ def known_facts(store: RawStore, symbol: str) -> list[tuple[datetime, Fact]]:
                     filed = end_of_day(fact.filed)
                     known[fact] = max(filed, before.get(number, filed))
         before[read[record.sha256]] = record.fetched_at
+    return in_order(known)
+
+
+def in_order(known: Mapping[Fact, datetime]) -> list[tuple[datetime, Fact]]:
+    """Return facts by the instant at which they were known, originals before amendments, filing and tag."""
     return sorted(((when, fact) for fact, when in known.items()), key=_order)
 
 

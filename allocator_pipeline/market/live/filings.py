@@ -20,9 +20,10 @@ from itertools import groupby
 
 from allocator_pipeline.market.fundamentals import RATIO_PARTS
 from allocator_pipeline.market.ingest import TOO_EARLY
-from allocator_pipeline.market.live.facts import FLOWS, STOCKS, Fact, known_facts
+from allocator_pipeline.market.live.facts import FLOWS, STOCKS, Fact, in_order, known_facts, read_facts
 from allocator_pipeline.market.live.statements import LATE, LATE_COMPARATIVE, Fundamentals, Statement, fundamentals
 from allocator_pipeline.market.raw import RawStore
+from allocator_pipeline.market.tabular import end_of_day
 
 QUARTER_DAYS = range(75, 127)
 """Length of a quarter: 12 to 17 weeks in years that are counted in weeks."""
@@ -65,6 +66,19 @@ def edgar_fundamentals(store: RawStore, symbol: str) -> Fundamentals:
     """
     rejected: Counter[tuple[int, str]] = Counter()
     return fundamentals(symbol, "edgar", list(_statements(known_facts(store, symbol), rejected)), rejected)
+
+
+def quarters_filed(body: bytes, name: str) -> set[date]:
+    """Return the ends of the quarters of which one answer of EDGAR gives figures.
+
+    Raises
+    ------
+    VendorError, IncompleteDataError
+        As `facts.read_facts`.
+    """
+    _, facts = read_facts(body, name)
+    known = in_order({fact: end_of_day(fact.filed) for fact in facts})
+    return {statement.period_end for statement in _statements(known, Counter())}
 
 
 def _statements(known: list[tuple[datetime, Fact]], rejected: Counter[tuple[int, str]]) -> Iterator[Statement]:

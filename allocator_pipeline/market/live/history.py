@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 
 import pandas as pd
 
 from allocator_pipeline.errors import IncompleteDataError
 from allocator_pipeline.market.live.adjust import adjusted
-from allocator_pipeline.market.live.bars import daily_bars
+from allocator_pipeline.market.live.bars import daily_bars, told_by
 from allocator_pipeline.market.live.completeness import (
     require_sessions,
     second_source_disagreements,
@@ -20,8 +21,11 @@ from allocator_pipeline.market.live.needs import ALPACA_BARS_SINCE
 from allocator_pipeline.market.live.second_bars import second_bars
 from allocator_pipeline.market.live.settled import listed
 from allocator_pipeline.market.membership import Listing
-from allocator_pipeline.market.quality import DISAGREES, JUMPS, LACKS, REWRITTEN
-from allocator_pipeline.market.raw import RawStore
+from allocator_pipeline.market.quality import DISAGREES, JUMPS, LACKS, REWRITTEN, VOLUMES
+from allocator_pipeline.market.raw import RawStore, fetch_again
+
+MOSTLY = 0.5
+"""Share of a year's sessions without volume above which the volumes are doubted."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class History:
         `schemas.CORPORATE_ACTIONS`: those by which ``adj_close`` moves.
     confirmed : frozenset of date
         Sessions whose move the user has confirmed.
+    told_by : callable or None
+        Returns the record that a session's bar comes from, for errors.
     """
 
     symbol: str
@@ -49,6 +55,7 @@ class History:
     rewritten: pd.DataFrame
     second: pd.DataFrame | None
     confirmed: frozenset[date] = frozenset()
+    told_by: Callable[[date], str] | None = None
 
     def jumps(self, year: int) -> list[str]:
         """Return the moves over 40 % of a year that nothing explains.
@@ -59,7 +66,7 @@ class History:
             If one of them cannot be believed. Those of other years block the tables of those years alone.
         """
         past = self.bars[self.bars["date"].dt.year <= year]
-        return jump_warnings(self.symbol, past, "yahoo", self.second, self.confirmed, date(year, 1, 1))
+        return jump_warnings(self.symbol, past, "yahoo", self.second, self.confirmed, date(year, 1, 1), self.told_by)
 
     def require_believable(self, year: int) -> None:
         """Refuse the bars of a year that cannot be believed, or that begin later than the second source's.
@@ -77,9 +84,11 @@ class History:
         theirs = _of_year(self.second, year)
         lacking = theirs[theirs < self.bars["date"].min()] if len(self.bars) else theirs
         if len(lacking):
+            begun = [day.date() for day in self.bars["date"][:1]]
+            kept = [self.told_by(day) for day in begun] if self.told_by else []
             raise IncompleteDataError(
                 f"The second source has {len(lacking)} sessions before the first bar: {listed(lacking)}.",
-                todo="remove the kept answer and fetch it again; if the listing begins later, correct its first day.",
+                todo=f"{fetch_again(kept or [self.symbol])}; if the listing begins later, correct its first day.",
                 source="yahoo",
                 symbol=self.symbol,
                 week=str(lacking[0].date()),
@@ -91,6 +100,10 @@ class History:
         for row in self.rewritten[self.rewritten["date"].dt.year == year].itertuples():
             told = f"{self.symbol} {row.date.date()}: {row.before:+.2%} at first, {row.after:+.2%} later."
             found.append((row.date, REWRITTEN, told))
+        silent = self._without_volume(year)
+        if len(silent):
+            told = f"{self.symbol}: the price moves, but no share is traded on {listed(silent)}."
+            found.append((silent[0], VOLUMES, told))
         if self.second is not None:
             days = _of_year(self.bars, year)
             lacks = days[days >= pd.Timestamp(ALPACA_BARS_SINCE)].difference(_of_year(self.second, year))
@@ -106,6 +119,13 @@ class History:
                 )
                 found.append((row.date, DISAGREES, told))
         return [(day, self.symbol, kind, told) for day, kind, told in found]
+
+    def _without_volume(self, year: int) -> pd.DatetimeIndex:
+        """Return the sessions of a year with no volume, where they are most of it and prices move."""
+        bars = self.bars[self.bars["date"].dt.year == year]
+        none = bars["volume"] == 0
+        doubtful = none.mean() > MOSTLY and bars["close"].nunique() > 1
+        return pd.DatetimeIndex(bars.loc[none & doubtful, "date"])
 
 
 def history_of(
@@ -147,7 +167,15 @@ def history_of(
         require_sessions(symbol, pd.DatetimeIndex(bars["date"]), due, last, "yahoo")
     other = _second(raw, symbol, listings, first, last) if second_source else None
     counted = told.actions[told.actions["date"].isin(bars["date"].iloc[1:])]  # as `adjusted` counts them
-    return History(symbol, adjusted(bars, told.actions), counted, told.rewritten, other, confirmed)
+    return History(
+        symbol,
+        adjusted(bars, told.actions),
+        counted,
+        told.rewritten,
+        other,
+        confirmed,
+        partial(told_by, raw, symbol),
+    )
 
 
 def _of_year(table: pd.DataFrame, year: int) -> pd.DatetimeIndex:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import date
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from allocator_pipeline.errors import MarketDataError
 from allocator_pipeline.market.live.chart import AGREEMENT
 from allocator_pipeline.market.quality import JUMP
+from allocator_pipeline.market.raw import fetch_again
 
 SPLITS = (2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 40, 50, 100)
 """Common ratios, forward or reverse. Halves are not among them: three for two moves a price by less than a jump, and
@@ -30,6 +31,7 @@ def jump_warnings(
     second: pd.DataFrame | None = None,
     confirmed: Collection[date] = (),
     since: date = date.min,
+    told_by: Callable[[date], str] | None = None,
 ) -> list[str]:
     """Return the daily moves of more than 40 % that no action explains, and refuse those that cannot be believed.
 
@@ -45,6 +47,8 @@ def jump_warnings(
         Sessions whose move the user has confirmed; it is believed, whatever a source tells.
     since : date
         Moves before that session are not judged.
+    told_by : callable, optional
+        Returns the record that a session's bar comes from, for errors.
 
     Returns
     -------
@@ -69,17 +73,20 @@ def jump_warnings(
         if values.index[int(row)].date() < since:
             continue
         day, move, theirs = values.index[int(row)].date(), float(moves.iloc[row]), float(told.iloc[row])
+        before = values.index[int(row) - 1].date()
         if day in confirmed:
             why = ", confirmed."
         elif abs(theirs - move) <= AGREEMENT:
             why = ", by both sources."
         elif not np.isnan(theirs):
-            raise _unbelievable(f"it moved {move:+.2%}, and by the second source {theirs:+.2%}", source, symbol, day)
+            raise _unbelievable(
+                f"it moved {move:+.2%}, and by the second source {theirs:+.2%}", source, symbol, (before, day), told_by
+            )
         else:
             why = "."
             looks = _looks_wrong(move, _taken_back(values, jumps, int(row)))
             if looks:
-                raise _unbelievable(f"it moved {move:+.0%}{looks}", source, symbol, day)
+                raise _unbelievable(f"it moved {move:+.0%}{looks}", source, symbol, (before, day), told_by)
         found.append(f"{symbol} {day}: moved {move:+.0%}{why}")
     return found
 
@@ -104,12 +111,16 @@ def _looks_wrong(move: float, taken_back: str) -> str:
     return taken_back
 
 
-def _unbelievable(why: str, source: str, symbol: str, day: date) -> MarketDataError:
+def _unbelievable(
+    why: str, source: str, symbol: str, days: tuple[date, date], told_by: Callable[[date], str] | None
+) -> MarketDataError:
+    kept = dict.fromkeys(told_by(day) for day in days) if told_by else [f"of that day of {symbol}"]
     return MarketDataError(
         f"A price cannot be believed: {why}.",
-        todo="compare it with another source; fetch it again once the vendor has mended it. If the move is genuine, "
-        f"add the row '{symbol},{day}' to the list that ALLOCATOR_LIVE_CONFIRMED names (CSV of symbol, date).",
+        todo=f"compare it with another source; once the vendor has mended it, {fetch_again(kept)}. If the move is "
+        f"genuine, add the row '{symbol},{days[1]}' to the list that ALLOCATOR_LIVE_CONFIRMED names (CSV of symbol, "
+        "date).",
         source=source,
         symbol=symbol,
-        week=str(day),
+        week=str(days[1]),
     )

@@ -10,7 +10,7 @@ Indices from Yahoo's charts are read only for series that are named so (``^VIX``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -40,7 +40,14 @@ BEGUN = {
     "DGS5": date(1962, 1, 2),
     "DGS10": date(1962, 1, 2),
 }
-"""First day of market series at FRED. That of SP500 moves on: ten years are shown."""
+"""First day of market series at FRED."""
+
+SHOWN_FOR = {"SP500": timedelta(days=3650)}
+"""How far back FRED shows a series of which it has a moving window only: ten years, less the days of leap years."""
+
+HOLIDAYS, SHARE_OF_HOLIDAYS = 2, 0.02
+"""So many sessions, and so large a share of them, may lack a value of a market series: the Federal Reserve keeps
+holidays that the exchange does not."""
 
 DEFAULT_SERIES = tuple(MARKET_SERIES)
 
@@ -73,7 +80,8 @@ def read_observations(body: bytes, series: str) -> list[Observation]:
     VendorError
         If it cannot be understood, or gives two values for one day.
     IncompleteDataError
-        If it holds none, or fewer than it counts; or, for a series that is revised, other than initial releases.
+        If it holds none (but for a series of `SHOWN_FOR`), or fewer than it counts; or, for a series that is revised,
+        other than initial releases.
     """
     content = read_object(body, VENDOR, series)
     try:
@@ -88,7 +96,7 @@ def read_observations(body: bytes, series: str) -> list[Observation]:
         count, initial = int(content["count"]), int(content["output_type"]) == INITIAL_RELEASES
     except (KeyError, TypeError, ValueError):
         raise nonsense("holds no observations", VENDOR, series) from None  # whose text may be the vendor's
-    if not rows or len(rows) != count:
+    if len(rows) != count or not (rows or series in SHOWN_FOR):
         raise _incomplete(series, f"It holds {len(rows)} of {count} observations")
     if series not in MARKET_SERIES and not initial:
         raise _incomplete(series, "It holds values as revised later, not the initial releases")
@@ -97,25 +105,47 @@ def read_observations(body: bytes, series: str) -> list[Observation]:
     return sorted(rows)
 
 
-def check_market_days(observations: Sequence[Observation], series: str, first: date, last: date) -> None:
-    """Refuse an answer about a market series that leaves out sessions, or stops long before the last day asked for.
+def check_market_days(
+    observations: Sequence[Observation], series: str, first: date, last: date, today: date | None = None
+) -> None:
+    """Refuse an answer about a market series that leaves out sessions or their values, or stops before the last day.
 
-    Sessions are due from the first day asked for, or from the series' own (`BEGUN`) if that is later; where it is not
-    known, from the first row.
+    Values are due from the first day asked for, or from the series' own first day if that is later (`BEGUN`; of a
+    moving window, `SHOWN_FOR`): what lies before is not available from FRED.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+    series : str
+        One of `MARKET_SERIES`.
+    first, last : date
+        The days asked for, both included.
+    today : date, optional
+        When it was asked, by default ``last``.
 
     Raises
     ------
     IncompleteDataError
-        Naming the first session without a row.
+        Naming the first session without a row, or without a value.
     """
+    begin = max(first, BEGUN.get(series, first))
+    if series in SHOWN_FOR:
+        begin = max(begin, (today or last) - SHOWN_FOR[series])
     there = {row.day for row in observations}
-    begin = max(first, BEGUN[series]) if series in BEGUN else min(there)
-    wanted = calendar.sessions(min(begin, max(there)), max(there)).date.tolist()
+    valued = {row.day for row in observations if row.value is not None}
+    end = max(valued, default=date.min)
+    if begin <= last and last - end > STALE and len(calendar.sessions(begin, last)):
+        raise _incomplete(series, f"It ends on {end} and not by {last}" if valued else "It holds no value of any day")
+    wanted = calendar.sessions(begin, max(there)).date.tolist() if there and begin <= max(there) else []
+    _require(wanted, there, series, "sessions", 0.0)
+    until = [day for day in wanted if day <= end]
+    _require(until, valued, series, "values of sessions", HOLIDAYS + SHARE_OF_HOLIDAYS * len(until))
+
+
+def _require(wanted: Sequence[date], there: Collection[date], series: str, what: str, spare: float) -> None:
     lacking = [day for day in wanted if day not in there]
-    if lacking:
-        raise _incomplete(series, f"It leaves out {len(lacking)} sessions, the first on {lacking[0]}")
-    if last - max(there) > STALE:
-        raise _incomplete(series, f"It ends on {max(there)} and not by {last}")
+    if len(lacking) > spare:
+        raise _incomplete(series, f"It leaves out {len(lacking)} of {len(wanted)} {what}, the first on {lacking[0]}")
 
 
 def macro_table(

@@ -197,6 +197,10 @@ class LiveMarket:
         table = scored(together, scorer, ScoreCache(self.scores), self.progress)
         return validate(table, SENTIMENT, "live")
 
+    def articles(self, symbol: str) -> pd.DataFrame:
+        """Return what is there of the articles about a symbol (`schemas.ARTICLES`), of all years."""
+        return self._derived.articles(symbol)
+
     def fundamentals(self, year: int) -> pd.DataFrame:
         """Return the ratios that became known in a year, as first reported.
 

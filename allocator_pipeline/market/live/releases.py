@@ -94,6 +94,18 @@ def read_quarters(body: bytes, kind: str, name: str, ticker: str | None = None) 
     return quarters
 
 
+def quarters_told(body: bytes, kind: str, name: str) -> set[date]:
+    """Return the ends of the quarters of which one table gives figures; of earnings, those with a release date.
+
+    Raises
+    ------
+    VendorError, IncompleteDataError
+        As `read_quarters`.
+    """
+    quarters = read_quarters(body, kind, name)
+    return {end for end, row in quarters.items() if any(value is not None for value in row.values())}
+
+
 def alphavantage_fundamentals(store: RawStore, symbol: str) -> Fundamentals:
     """Derive the quarters of a symbol from the answers of Alpha Vantage that are kept.
 

@@ -39,8 +39,9 @@ def test_missing_sessions_by_listing():
     require_sessions("ACME", held, listings, last, "yahoo")
     for day in (held[0], held[5], held[6], held[-1]):
         assert list(missing_sessions(held.drop(day), listings, last)) == [day]
-        with pytest.raises(IncompleteDataError, match=str(day.date())):
+        with pytest.raises(IncompleteDataError, match=str(day.date())) as caught:
             require_sessions("ACME", held.drop(day), listings, last, "yahoo")
+        assert "remove the record of these days of ACME" in caught.value.todo
     assert missing_sessions(held, listings, date(2016, 3, 1)).empty
 
 
