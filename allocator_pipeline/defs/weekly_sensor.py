@@ -155,13 +155,14 @@ def open_step(
     """
     since, passed_over = last_sunday(now), set[tuple[str, str]]()
     while (step := next_step(allocator, store, now, passed_over)) is not None:
-        record = last_run(instance, step)
-        if record is not None and not _has_ended(record.dagster_run):
+        records = runs_of(instance, step)
+        if records and not _has_ended(records[0].dagster_run):
             return step, True
-        if record is None or record.create_timestamp < since:
+        lately = [record.dagster_run for record in records if record.create_timestamp >= since]
+        if not lately:
             return step, False
-        failed = record.dagster_run.status == dg.DagsterRunStatus.FAILURE
-        if failed and len(allocators_of(record.dagster_run.tags)) > 1:
+        failed = lately[0].status == dg.DagsterRunStatus.FAILURE
+        if failed and all(len(allocators_of(run.tags)) > 1 for run in lately):
             return replace(step, alone=True), False
         passed_over.add((step.job, step.week))
     return None, False
@@ -178,15 +179,15 @@ def _place(step: Step) -> tuple[pd.Timestamp, int, int]:
     return step.at, STAGES.index(step.job), ALLOCATORS.index(step.allocator)
 
 
-def last_run(instance: dg.DagsterInstance, step: Step) -> dg.RunRecord | None:
-    """Return the newest run that was asked for to make a step, or None."""
+def runs_of(instance: dg.DagsterInstance, step: Step) -> list[dg.RunRecord]:
+    """Return the runs that were asked for to make a step, the newest first."""
     tags = (
         {JUDGED_TAG: f"paper_evaluations {step.allocator}|{step.week}"}
         if step.job == PROMOTION
         else {WEEKLY_TAG: step.week}
     )
     records = instance.get_run_records(dg.RunsFilter(job_name=step.job, tags=tags))
-    return next((record for record in records if step.allocator in allocators_of(record.dagster_run.tags)), None)
+    return [record for record in records if step.allocator in allocators_of(record.dagster_run.tags)]
 
 
 def _has_ended(run: dg.DagsterRun) -> bool:

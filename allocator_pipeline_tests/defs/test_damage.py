@@ -177,6 +177,7 @@ def test_what_failed_in_a_run_shared_with_others_is_asked_for_once_more_alone(st
     assert len({request.run_key for request in (shared, *requests)}) == 4
     alone = {**requests[1].tags, "dagster/partition": f"ppo_patchtst|{WEEK}"}
     instance.add_run(dg.DagsterRun(INFERENCE, tags=alone, status=dg.DagsterRunStatus.FAILURE))
+    instance.add_run(dg.DagsterRun(INFERENCE, tags=shared.tags, status=dg.DagsterRunStatus.FAILURE))  # again by hand
     assert asked(weekly_requests(instance, store, MONDAY)) == [
         (INFERENCE, f"ppo_lstm|{WEEK}"),
         (INFERENCE, f"sac_lstm|{WEEK}"),

@@ -10,6 +10,7 @@ import pytest
 
 from allocator_pipeline.config import ANCHOR, CostConfig, GateConfig
 from allocator_pipeline.defs import weekly
+from allocator_pipeline.defs.assets import allocation
 from allocator_pipeline.defs.due import INFERENCE, LABELING, label_falls_due, next_step
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.weekly import decide_week
@@ -52,6 +53,8 @@ def test_a_damaged_try_in_the_shared_ledger_stops_no_decision_that_needs_no_badg
     assert values["policy_version"] == values["champion"]
     assert not values["proven"]
     assert "What to do" in values["proof_unread"]
+    shown = allocation._decision_facts(values)["served"]
+    assert shown == f"the champion, which is not known to be proven. {values['proof_unread']}"
 
 
 def test_a_damaged_ledger_stops_a_decision_that_hangs_on_it(store, damaged_ledger):
