@@ -12,6 +12,22 @@ from allocator_pipeline.config import Settings
 from allocator_pipeline.defs.build import build_definitions
 
 ROOT = Path(__file__).parents[2]
+
+SLOW_TO_IMPORT = (
+    "arch",
+    "cvxpy",
+    "gymnasium",
+    "huggingface_hub",
+    "lightgbm",
+    "plotly",
+    "skfolio",
+    "sklearn",
+    "stable_baselines3",
+    "torch",
+    "transformers",
+    "vaderSentiment",
+    "yfinance",
+)
 SNAPSHOT = ROOT / "allocator_pipeline_tests" / "golden" / "asset_graph.json"
 
 
@@ -84,17 +100,15 @@ def plain_env(tmp_path):
     return {**env, "ALLOCATOR_DATA_DIR": str(tmp_path), "DAGSTER_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
 
 
-def test_the_code_location_loads_without_torch_in_three_cpu_seconds(plain_env):
+def test_the_code_location_loads_without_what_is_slow_to_import(plain_env):
     code = (
-        "import sys, time; import allocator_pipeline.definitions as d; d.defs.get_repository_def();"
-        "print(time.process_time(), any(name in sys.modules for name in ('torch', 'stable_baselines3', 'skfolio')))"
+        "import sys; import allocator_pipeline.definitions as d; d.defs.get_repository_def();"
+        f"print(sorted(set({SLOW_TO_IMPORT!r}) & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=plain_env, capture_output=True, text=True, check=True
     )
-    seconds, heavy = done.stdout.split()
-    assert heavy == "False"
-    assert float(seconds) < 3.0
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(
