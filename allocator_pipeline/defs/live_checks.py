@@ -42,8 +42,10 @@ def live_checks(partitions: Partitions, feeds: tuple[str, ...]) -> list[dg.Asset
     words = "Stocks of the year's universe, once it is made, without an article in the year."
     checks.append(warning("sentiment", "stocks_are_in_the_news", words, _silent))
     for feed in feeds:
-        words = "Days, of bars sessions, that the listing makes due and that are not there."
-        checks.append(warning(feed, "days_are_there", words, partial(_not_there, feed)))
+        words = (
+            "What is due by the listing and not there: sessions of bars and series, quarters of filings, days of news."
+        )
+        checks.append(warning(feed, "due_is_there", words, partial(_not_there, feed)))
         if feed in QUARTERLY:
             words = "Candidates of which no quarter became known in the year."
             checks.append(warning("fundamentals", "candidates_have_quarters", words, partial(_without_quarters, feed)))

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from threading import Thread
 from time import monotonic, sleep
+from typing import Any
 
 import dagster as dg
-from dagster_shared.error import SerializableErrorInfo
 
 from allocator_pipeline import errors
 from allocator_pipeline.config import Settings
@@ -110,14 +110,14 @@ def _raise_failure(result: dg.ExecuteInProcessResult) -> None:
     )
 
 
-def _told(error: SerializableErrorInfo) -> SerializableErrorInfo:
+def _told(error: Any) -> Any:  # Dagster does not export the type of an error as it was stored
     """Return what to tell of a failure: the first error of its chain that says what to do, else the last cause."""
     while not _is_typed(error) and error.cause is not None:
         error = error.cause
     return error
 
 
-def _is_typed(error: SerializableErrorInfo) -> bool:
+def _is_typed(error: Any) -> bool:
     kind = getattr(errors, error.cls_name or "", None)
     return isinstance(kind, type) and issubclass(kind, AllocatorError)
 

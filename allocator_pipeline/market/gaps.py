@@ -108,7 +108,7 @@ def not_there(downloads: pd.DataFrame) -> list[str]:
     """
     lacking = downloads[downloads["there"] < downloads["due"]]
     return [
-        f"{name} lacks {due - there} of {due} days from {first:%Y-%m-%d} to {last:%Y-%m-%d} ({kind})."
+        f"{name} lacks {due - there} of {due} due from {first:%Y-%m-%d} to {last:%Y-%m-%d} ({kind})."
         for name, kind, first, last, due, there in zip(
             *(lacking[column] for column in ("name", "kind", "first", "last", "due", "there")), strict=True
         )

@@ -46,4 +46,4 @@ def test_days_that_are_due_and_not_there_are_counted():
     table = pd.DataFrame(
         [{"name": "A", "due": 251, "there": 251, **span}, {"name": "B", "due": 251, "there": 1, **span}]
     )
-    assert not_there(table) == ["B lacks 250 of 251 days from 2018-01-01 to 2018-12-31 (bars)."]
+    assert not_there(table) == ["B lacks 250 of 251 due from 2018-01-01 to 2018-12-31 (bars)."]
