@@ -80,7 +80,7 @@ MEANINGS: Mapping[str, str] = {
     "asked": "Ticker or number that the vendor is asked for",
     "first": "First day that is needed of the year",
     "last": "Last day that is needed of the year",
-    "due": "Sessions, or days, that are needed",
+    "due": "Sessions, days or quarters that are due",
     "there": "How many of them are there",
     "told": "What casts doubt, in words",
 }
