@@ -16,8 +16,8 @@ from allocator_pipeline.config import CASH, RATIOS
 from allocator_pipeline.errors import MarketDataError, UnsafeNameError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.fundamentals import RATIO_PARTS, ratio
-from allocator_pipeline.market.live.plain_text import plain_text
 from allocator_pipeline.market.news import first_tellings
+from allocator_pipeline.market.plain_text import plain_text
 from allocator_pipeline.market.source import NEW_YORK
 from allocator_pipeline.market.tabular import ROW, Column, bad_value, empty_table, only_source, read_table
 from allocator_pipeline.paths import safe_name

@@ -25,8 +25,8 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from allocator_pipeline.errors import ConfigurationError, MarketDataError
-from allocator_pipeline.market.live.plain_text import plain_text
 from allocator_pipeline.market.news import vader_compounds, vader_scores
+from allocator_pipeline.market.plain_text import plain_text
 from allocator_pipeline.market.scoring.finbert import LABELS, FinBert
 from allocator_pipeline.studies.tables import markdown, number
 

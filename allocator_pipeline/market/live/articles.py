@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from allocator_pipeline.market.live.alpaca import ALPACA, Article, alpaca_ticker, news_in
-from allocator_pipeline.market.live.plain_text import MOST_PLAIN, plain_text
 from allocator_pipeline.market.membership import Listing
 from allocator_pipeline.market.news import first_tellings
+from allocator_pipeline.market.plain_text import MOST_PLAIN, plain_text
 from allocator_pipeline.market.raw import RawKey, RawStore
 from allocator_pipeline.market.source import NEW_YORK
 from allocator_pipeline.schemas import ARTICLES, validate

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allocator_pipeline.market.live.plain_text import MOST_PLAIN, plain_text
+from allocator_pipeline.market.plain_text import MOST_PLAIN, plain_text
 
 
 @pytest.mark.parametrize(
