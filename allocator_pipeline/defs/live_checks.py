@@ -1,7 +1,7 @@
 """Asset checks of a live market: what is doubtful in its prices, and what its vendors have nothing of.
 
 They warn: a vendor that disagrees may be the one that is wrong, genuine moves over 40 % exist, and so do companies
-that nobody writes about. A warning is about every stored year (`verdict`).
+that nobody writes about. A warning is about every stored year (`check_result`).
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from functools import partial
 
 import dagster as dg
 
-from allocator_pipeline.defs.asset_checks import verdict
+from allocator_pipeline.defs.check_results import check_result
 from allocator_pipeline.defs.partitions import Partitions
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.defs.storage import AssetStore
@@ -61,7 +61,7 @@ def _warning(
     @dg.asset_check(asset=asset, name=name, description=description)
     def check(context: dg.AssetCheckExecutionContext, store: StoreResource, market: MarketResource):
         of_year = partial(problems, store.assets, market)
-        return verdict(
+        return check_result(
             context, store.assets, asset, partitions.market_years, of_year, severity=dg.AssetCheckSeverity.WARN
         )
 
