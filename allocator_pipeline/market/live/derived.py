@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
+from typing import Generic, TypeVar
 
 import pandas as pd
 
@@ -18,7 +19,9 @@ from allocator_pipeline.market.live.needs import STATEMENTS
 from allocator_pipeline.market.live.releases import alphavantage_fundamentals
 from allocator_pipeline.market.live.statements import Fundamentals
 from allocator_pipeline.market.membership import Listing
-from allocator_pipeline.market.raw import RawKey, RawStore
+from allocator_pipeline.market.raw import RawKey, RawRecord, RawStore
+
+Value = TypeVar("Value")
 
 MOST_HELD = 1_000_000_000
 """Bytes of articles that are held, so that a back-fill reads each answer once and not once a year; what is over is read
@@ -49,9 +52,9 @@ class Derived:
         self._config, self._raw, self._listings = config, raw, listings
         self._first, self._last = first, last
         self._confirmed = read_confirmed(config.confirmed)
-        self._histories: dict[str, tuple[list[str], History]] = {}
-        self._quarters: dict[str, tuple[list[str], Fundamentals]] = {}
-        self._articles: dict[str, tuple[list[str], pd.DataFrame]] = {}
+        self._histories: _Held[History] = _Held()
+        self._quarters: _Held[Fundamentals] = _Held()
+        self._articles: _Held[pd.DataFrame] = _Held(MOST_HELD, _bytes_of)
 
     def history(self, symbol: str) -> History:
         """Return a symbol's history as far as it is there.
@@ -62,49 +65,61 @@ class Derived:
             As `history_of`.
         """
         yahoo = self._raw.records(RawKey("yahoo", "bars", symbol))
-        stamp = [record.sha256 for record in (*yahoo, *self._raw.records(RawKey("alpaca", "bars", symbol)))]
-        known = self._histories.get(symbol)
-        if known is None or known[0] != stamp:
-            last = min(self._last, max((record.last for record in yahoo), default=self._first))
-            found = history_of(
+
+        def derive() -> History:
+            return history_of(
                 self._raw,
                 symbol,
                 self._listings[symbol],
                 self._first,
-                last,
+                min(self._last, max((record.last for record in yahoo), default=self._first)),
                 second_source=self._config.second_source,
                 confirmed=self._confirmed.get(symbol, frozenset()),
             )
-            known = self._histories[symbol] = stamp, found
-        return known[1]
+
+        return self._histories.get(symbol, [*yahoo, *self._raw.records(RawKey("alpaca", "bars", symbol))], derive)
 
     def quarters(self, symbol: str) -> Fundamentals:
         """Return what is known of a symbol's quarters."""
         edgar = self._config.fundamentals == "edgar"
         keys = [("edgar", "facts")] if edgar else [("alphavantage", kind) for kind in STATEMENTS]
-        stamp = [record.sha256 for key in keys for record in self._raw.records(RawKey(*key, symbol))]
-        known = self._quarters.get(symbol)
-        if known is None or known[0] != stamp:
-            derive = edgar_fundamentals if edgar else alphavantage_fundamentals
-            known = self._quarters[symbol] = stamp, derive(self._raw, symbol)
-        return known[1]
+        records = [record for key in keys for record in self._raw.records(RawKey(*key, symbol))]
+        derive = edgar_fundamentals if edgar else alphavantage_fundamentals
+        return self._quarters.get(symbol, records, lambda: derive(self._raw, symbol))
 
     def articles(self, symbol: str) -> pd.DataFrame:
         """Return the articles about a symbol (`schemas.ARTICLES`), of all years."""
-        stamp = [record.sha256 for record in self._raw.records(RawKey(ALPACA, "news", symbol))]
-        known = self._articles.get(symbol)
+        records = self._raw.records(RawKey(ALPACA, "news", symbol))
+        return self._articles.get(symbol, records, lambda: articles(self._raw, symbol, self._listings[symbol]))
+
+
+class _Held(Generic[Value]):
+    """What was derived of each symbol, as long as its answers are the same and there is room.
+
+    Parameters
+    ----------
+    most : int, optional
+        Bytes, of all symbols together; without one everything is held.
+    size : callable
+        Bytes of one.
+    """
+
+    def __init__(self, most: int | None = None, size: Callable[[Value], int] = lambda value: 0) -> None:
+        self._most, self._size = most, size
+        self._held: dict[str, tuple[list[str], Value, int]] = {}
+
+    def get(self, symbol: str, records: Sequence[RawRecord], derive: Callable[[], Value]) -> Value:
+        stamp = [record.sha256 for record in records]
+        known = self._held.pop(symbol, None)
         if known is None or known[0] != stamp:
-            known = stamp, articles(self._raw, symbol, self._listings[symbol])
-            if self._held(symbol) + _size(known[1]) <= MOST_HELD:
-                self._articles[symbol] = known
+            value = derive()
+            known = stamp, value, self._size(value)
+        if self._most is None or sum(size for *_, size in self._held.values()) + known[2] <= self._most:
+            self._held[symbol] = known
         return known[1]
 
-    def _held(self, other: str) -> int:
-        """Return how many bytes the articles of all symbols but one take."""
-        return sum(_size(table) for symbol, (_, table) in self._articles.items() if symbol != other)
 
-
-def _size(table: pd.DataFrame) -> int:
+def _bytes_of(table: pd.DataFrame) -> int:
     return int(table.memory_usage(deep=True).sum())
 
 
