@@ -42,7 +42,7 @@ def judge_pending(court: Court, store: StoreResource, costs: CostConfig, log: Ca
     """Judge every report that waits, oldest first, then the stream of paper evaluations.
 
     Whatever run comes first does the work and the others find it done. Runs of different allocators share the ledger of
-    tries; their order there is that of the runs, which `weekly_sensor.before_promotion` sets for weeks that go on.
+    tries; their order there is that of the runs, which `open_steps.before_promotion` sets for weeks that go on.
 
     Returns
     -------

@@ -10,13 +10,14 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG, PARTITIO
 
 from allocator_pipeline.config import BASELINES, FORECASTERS, OPPONENTS
 from allocator_pipeline.defs.damage import Damage
+from allocator_pipeline.defs.open_steps import JUDGED_TAG, before_promotion
 from allocator_pipeline.defs.partitions import Partitions, range_tags, split
 from allocator_pipeline.defs.promotion import pending_reports
 from allocator_pipeline.defs.publishing_sensor import publishing_sensor
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.schedules import REFRESH_TAG, has_closed
 from allocator_pipeline.defs.weekly_report_sensor import weekly_report_sensor
-from allocator_pipeline.defs.weekly_sensor import JUDGED_TAG, before_promotion, weekly_sensor
+from allocator_pipeline.defs.weekly_sensor import weekly_sensor
 from allocator_pipeline.market import calendar
 
 WATCHED = ("eval_reports", "paper_evaluations")

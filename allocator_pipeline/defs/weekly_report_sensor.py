@@ -9,8 +9,8 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from allocator_pipeline.config import ALLOCATORS
 from allocator_pipeline.defs.damage import Damage
+from allocator_pipeline.defs.open_steps import WEEKLY_TAG, allocators_of
 from allocator_pipeline.defs.resources import StoreResource
-from allocator_pipeline.defs.weekly_sensor import WEEKLY_TAG, allocators_of
 from allocator_pipeline.experience.records import run_id
 from allocator_pipeline.registry.verdicts import Verdict, latest_by
 

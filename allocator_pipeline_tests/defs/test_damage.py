@@ -17,10 +17,11 @@ from allocator_pipeline.defs import sensors
 from allocator_pipeline.defs.build import build_definitions
 from allocator_pipeline.defs.damage import Damage
 from allocator_pipeline.defs.due import INFERENCE, decision_falls_due, label_falls_due
+from allocator_pipeline.defs.open_steps import WEEKLY_TAG, before_promotion
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.sensors import promotion_requests
 from allocator_pipeline.defs.weekly_report_sensor import weekly_report_requests
-from allocator_pipeline.defs.weekly_sensor import WEEKLY_TAG, before_promotion, weekly_requests
+from allocator_pipeline.defs.weekly_sensor import weekly_requests
 from allocator_pipeline.errors import CorruptArtifactError
 from allocator_pipeline.market import calendar
 from allocator_pipeline_tests.account.market import make_decision

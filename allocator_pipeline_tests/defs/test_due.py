@@ -22,13 +22,8 @@ from allocator_pipeline.defs.due import (
     last_sunday,
     next_step,
 )
-from allocator_pipeline.defs.weekly_sensor import (
-    JUDGED_TAG,
-    WEEKLY_TAG,
-    allocators_of,
-    before_promotion,
-    weekly_requests,
-)
+from allocator_pipeline.defs.open_steps import JUDGED_TAG, WEEKLY_TAG, allocators_of, before_promotion
+from allocator_pipeline.defs.weekly_sensor import weekly_requests
 from allocator_pipeline.market import calendar
 
 WEEKS = calendar.weeks("2015-01-01", "2030-12-01")

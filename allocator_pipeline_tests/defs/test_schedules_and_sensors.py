@@ -11,10 +11,10 @@ import pytest
 from allocator_pipeline.config import ALLOCATORS, BASELINES, FORECASTERS, Settings
 from allocator_pipeline.defs import promotion
 from allocator_pipeline.defs.build import build_definitions
+from allocator_pipeline.defs.open_steps import JUDGED_TAG
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.schedules import REFRESH_TAG
 from allocator_pipeline.defs.sensors import following, panel_requests, promotion_requests
-from allocator_pipeline.defs.weekly_sensor import JUDGED_TAG
 from allocator_pipeline.market import calendar
 
 

@@ -9,13 +9,13 @@ import pytest
 
 from allocator_pipeline.config import CASH, Settings
 from allocator_pipeline.defs.build import build_definitions
+from allocator_pipeline.defs.open_steps import WEEKLY_TAG
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.weekly_report_sensor import (
     WILL_RETRY_TAG,
     weekly_report_requests,
     weekly_report_sensor,
 )
-from allocator_pipeline.defs.weekly_sensor import WEEKLY_TAG
 from allocator_pipeline.experience.records import run_id
 from allocator_pipeline_tests.account.market import make_decision
 from allocator_pipeline_tests.registry.conftest import make_ruling

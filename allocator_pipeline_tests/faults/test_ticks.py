@@ -11,7 +11,8 @@ import pytest
 from dagster._core.storage.tags import PARTITION_NAME_TAG, RUN_KEY_TAG, WILL_RETRY_TAG
 
 from allocator_pipeline.defs.due import INFERENCE, PAPER, PROMOTION, decision_falls_due
-from allocator_pipeline.defs.weekly_sensor import JUDGED_TAG, WEEKLY_TAG, allocators_of, weekly_requests
+from allocator_pipeline.defs.open_steps import JUDGED_TAG, WEEKLY_TAG, allocators_of
+from allocator_pipeline.defs.weekly_sensor import weekly_requests
 from allocator_pipeline.market import calendar
 from allocator_pipeline_tests.defs.test_due import Store, live
 
