@@ -1,4 +1,4 @@
-"""Asset checks; those whose failure would poison what follows are blocking, and judge the partitions of the run."""
+"""Asset checks; those whose failure would poison what follows are blocking, of the partitions of the run."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,6 @@ from allocator_pipeline.defs.check_results import check_result
 from allocator_pipeline.defs.partitions import Partitions, split
 from allocator_pipeline.defs.publishing import ASSET, publishing_problems
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
-from allocator_pipeline.errors import AllocatorError
 from allocator_pipeline.market import quality
 from allocator_pipeline.portfolio.constraints import check_weights
 
@@ -88,10 +87,7 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
             decision = store.assets.read("target_weights", key)
             weights = dict(decision["target_weights"])
             cash = weights.pop(CASH)
-            try:
-                check_weights(np.array([*weights.values(), cash])[None], market.settings.costs)
-            except AllocatorError as error:
-                return [str(error)]
+            check_weights(np.array([*weights.values(), cash])[None], market.settings.costs)
             return [] if len(weights) == N_STOCKS else [f"{len(weights)} stocks instead of {N_STOCKS}"]
 
         return check_result(context, store.assets, "target_weights", partitions.decision_weeks, problems)
@@ -119,12 +115,9 @@ def asset_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     )
     def champion_verifies(context: dg.AssetCheckExecutionContext, store: StoreResource):
         def problems(key: str) -> list[str]:
-            try:
-                verdict = store.verdicts(key).champion()
-                if verdict is not None:
-                    store.models.load(key, verdict.champion)
-            except AllocatorError as error:
-                return [str(error)]
+            verdict = store.verdicts(key).champion()
+            if verdict is not None:
+                store.models.load(key, verdict.champion)
             return []
 
         return check_result(context, store.assets, "promoted_policies", partitions.allocators, problems)
