@@ -66,6 +66,10 @@ class VendorRefusedError(VendorError):
     """A vendor refuses the keys, or its quota is used up: trying again at once is of no use."""
 
 
+class VendorDownError(VendorError):
+    """A vendor does not answer, or with what is no answer about anything: it may be down for all names."""
+
+
 class NothingThereError(VendorError):
     """A vendor has nothing of the name that was asked for; of other names it may have all."""
 

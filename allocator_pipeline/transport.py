@@ -78,6 +78,9 @@ class PatientTransport(httpx2.BaseTransport):
     refusal: ClassVar[type[AllocatorError]] = AllocatorError
     """Raised for `REFUSED`."""
 
+    down: ClassVar[type[AllocatorError] | None] = None
+    """Raised where no answer has come when tries or time are used up; None for `error`."""
+
     credential: ClassVar[str] = "key"
     """What the server wants to know who asks."""
 
@@ -102,7 +105,7 @@ class PatientTransport(httpx2.BaseTransport):
         Raises
         ------
         AllocatorError
-            Of the kind of the class: if the server refuses (401, 403), or tries, time or size are used up.
+            Of the kinds of the class: if the server refuses (401, 403), or tries, time or size are used up.
         """
         url, home = request.url, self._home
         if (url.scheme, url.host, url.port) != (home.scheme, home.host, home.port):
@@ -127,11 +130,12 @@ class PatientTransport(httpx2.BaseTransport):
             # not a draw that any result depends on
             pause = wait * (1 + self._patience.jitter * random.random()) if asked is None else max(asked, 0.0)  # noqa: S311
             if pause > self._patience.longest_wait:
-                raise self._failure(request, f"{why} and asks to wait {pause:.0f} s", "run it again after that time.")
+                asks = f"{why} and asks to wait {pause:.0f} s"
+                raise self._failure(request, asks, "run it again after that time.", self.down)
             if number < self._patience.tries:
                 self._sleep(pause)
                 wait *= 2
-        raise self._failure(request, f"{why}, {self._patience.tries} times", "run it again later.")
+        raise self._failure(request, f"{why}, {self._patience.tries} times", "run it again later.", self.down)
 
     def close(self) -> None:
         """Close the connections."""
@@ -156,7 +160,8 @@ class PatientTransport(httpx2.BaseTransport):
     def _count(self, request: httpx2.Request) -> None:
         self._left -= 1
         if self._left < 0 or self._clock() > self._end:
-            raise self._failure(request, "has used up the time or the requests of one session", "run it again later.")
+            used_up = "has used up the time or the requests of one session"
+            raise self._failure(request, used_up, "run it again later.", self.down)
 
     def _once(self, request: httpx2.Request) -> httpx2.Response:
         patience = self._patience

@@ -18,7 +18,13 @@ import httpx2
 
 from allocator_pipeline.clients.answer import Answer
 from allocator_pipeline.config import LOOPBACK
-from allocator_pipeline.errors import AllocatorError, NothingThereError, VendorError, VendorRefusedError
+from allocator_pipeline.errors import (
+    AllocatorError,
+    NothingThereError,
+    VendorDownError,
+    VendorError,
+    VendorRefusedError,
+)
 from allocator_pipeline.transport import Patience, PatientTransport
 
 PATIENCE = Patience(jitter=0.5)
@@ -33,6 +39,14 @@ class VendorTransport(PatientTransport):
 
     error: ClassVar[type[AllocatorError]] = VendorError
     refusal: ClassVar[type[AllocatorError]] = VendorRefusedError
+    down: ClassVar[type[AllocatorError] | None] = VendorDownError
+
+
+def kind_of(status: int) -> type[VendorError]:
+    """Return the kind of error for a status that is no answer: only 4xx is about what was asked for."""
+    if status == 404:
+        return NothingThereError
+    return VendorError if 400 <= status < 500 else VendorDownError
 
 
 class Pace:
@@ -141,8 +155,10 @@ class Connection:
 
         Raises
         ------
-        VendorError
+        VendorDownError
             If there is no whole answer within the patience.
+        VendorError
+            If it is too large.
         VendorRefusedError
             If the vendor refuses the key (401, 403).
         """
@@ -156,7 +172,7 @@ class Connection:
                 error.problem, todo=error.todo, source=error.source, symbol=name, week=days
             )
         except httpx2.HTTPError as error:  # such as an answer that cannot be unpacked
-            failure = VendorError(
+            failure = VendorDownError(
                 f"{request.url.host} sends what cannot be read ({type(error).__name__}).",
                 todo="run it again later.",
                 source=self._url + path,
@@ -182,10 +198,9 @@ class Connection:
         return answer
 
     def unexpected(self, status: int, path: str, name: str, days: str | None = None) -> VendorError:
-        """Return the error for a status that is no answer: `NothingThereError` for 404."""
+        """Return the error for a status that is no answer, of the kind that `kind_of` says."""
         why = "which is not followed" if 300 <= status < 400 else "which is no answer"
-        kind = NothingThereError if status == 404 else VendorError
-        return kind(
+        return kind_of(status)(
             f"{urlsplit(self._url).hostname} answered {status}, {why}.",
             todo="check that the vendor knows that name; run it again later.",
             source=self._url + path,

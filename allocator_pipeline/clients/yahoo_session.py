@@ -24,11 +24,11 @@ from curl_cffi.curl import CURL_WRITEFUNC_ERROR
 from curl_cffi.requests import Response, Session
 from curl_cffi.requests.exceptions import DNSError, RequestException, Timeout
 
-from allocator_pipeline.clients.vendor import Pace
+from allocator_pipeline.clients.vendor import Pace, VendorTransport, kind_of
 from allocator_pipeline.config import LOOPBACK
-from allocator_pipeline.errors import AllocatorError, NothingThereError, VendorError, VendorRefusedError
+from allocator_pipeline.errors import AllocatorError, NothingThereError, VendorError
 from allocator_pipeline.market.membership import OUT_OF_THE_LIST
-from allocator_pipeline.transport import Patience, PatientTransport
+from allocator_pipeline.transport import Patience
 
 CHART = "/v8/finance/chart/"
 
@@ -97,11 +97,9 @@ class _Failed(BaseException):
         self.error = error
 
 
-class YahooTransport(PatientTransport):
+class YahooTransport(VendorTransport):
     """Sends requests to Yahoo within a `Patience`."""
 
-    error: ClassVar[type[AllocatorError]] = VendorError
-    refusal: ClassVar[type[AllocatorError]] = VendorRefusedError
     credential: ClassVar[str] = "cookie"
     keys: ClassVar[str] = "wait some hours, or install a newer yfinance: no key of yours is asked for."
 
@@ -133,7 +131,7 @@ class _Recorder(Session[Response]):
             if answer.status_code in (400, 404):
                 raise _nothing(answer.status_code, self.ticker)
             if answer.status_code != 200:
-                raise _failed(_why(answer.status_code), self.ticker)
+                raise _failed(_why(answer.status_code), self.ticker, kind_of(answer.status_code))
         except AllocatorError as error:
             kind = type(error)
             raise _Failed(kind(error.problem, todo=error.todo, source=error.source, symbol=self.ticker)) from None
@@ -183,8 +181,8 @@ def _nothing(status: int, ticker: str) -> NothingThereError:
     )
 
 
-def _failed(why: str, ticker: str) -> VendorError:
-    return VendorError(
+def _failed(why: str, ticker: str, kind: type[VendorError] = VendorError) -> VendorError:
+    return kind(
         f"Yahoo {why}.",
         todo="look whether it is the ticker of those days; else run it again later.",
         source="yahoo",

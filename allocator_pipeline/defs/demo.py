@@ -95,7 +95,7 @@ def stages(window: Window) -> Iterator[tuple[str, list[Task]]]:
     first, last = str(window.state_years[0]), str(window.state_years[-1])
     years = (str(window.market_years[0]), str(window.market_years[-1]))
     if window.feeds:
-        yield DOWNLOADS, [Task(feed, (feed,), *years) for feed in window.feeds]
+        yield DOWNLOADS, downloads(window.feeds, *years)
     yield (
         "market data",
         [
@@ -149,6 +149,13 @@ def stages(window: Window) -> Iterator[tuple[str, list[Task]]]:
     for name in ALLOCATORS:  # not side by side: each report is a try in the one ledger, whose order is to be the same
         span = (f"{name}|{window.report_years[0]}", f"{name}|{window.report_years[-1]}")
         yield f"reports of {name}", [Task(f"{name} reports", ("eval_reports",), *span)]
+
+
+def downloads(feeds: Sequence[str], first: str, last: str) -> list[Task]:
+    """Return the downloads of some years: one after the other where one is held against the other."""
+    bars = tuple(feed for feed in feeds if feed.endswith("_bars"))
+    others = [Task(feed, (feed,), first, last) for feed in feeds if feed not in bars]
+    return [Task(" and ".join(bars), bars, first, last), *others]
 
 
 def _forecast_tasks(window: Window) -> Iterator[Task]:

@@ -33,7 +33,7 @@ def download_years(
     ConfigurationError
         If a key is not set.
     """
-    needs = market.needs(feed, date(int(min(keys)), 1, 1), date(int(max(keys)), 12, 31))
+    needs = market.needs_of_tables(feed, date(int(min(keys)), 1, 1), date(int(max(keys)), 12, 31))
 
     def open_ask() -> Ask:
         return asking(feed, open_client(FEEDS[feed]), market)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
@@ -12,19 +13,20 @@ from allocator_pipeline.clients.answer import Answer
 from allocator_pipeline.errors import (
     AllocatorError,
     ConfigurationError,
-    IncompleteDataError,
-    NothingThereError,
     StorageError,
+    VendorDownError,
     VendorError,
     VendorRefusedError,
 )
 from allocator_pipeline.ingestion.asking import Ask
-from allocator_pipeline.market.live.needs import Need, Span, requests
+from allocator_pipeline.ingestion.failed import LastFailed
+from allocator_pipeline.ingestion.todo import Failure, todo
+from allocator_pipeline.market.live.needs import Need
 from allocator_pipeline.market.raw import RawStore
 
 ENOUGH = 10
-"""So many symbols that fail in a row mean that the vendor is down; the others are then not asked for. What a vendor
-has nothing of, or cannot be asked for as the candidates have it, says nothing about others and does not count."""
+"""After so many failures in a row that look as if the vendor were down (`VendorDownError`) the others are not asked
+for. What is wrong with one symbol's answer says nothing about others and does not count."""
 
 TOLD = 3
 """So many failures are told in full at the end; each has had a line of its own before."""
@@ -47,21 +49,6 @@ class Downloaded:
     asked: int
     symbols: tuple[str, ...]
     size: int
-
-
-def todo(needs: Sequence[Need], store: RawStore) -> list[tuple[Need, Span]]:
-    """Return the questions that are open: first about names of which nothing is there, then about those asked long ago.
-
-    A quota that is used up every day thus comes to all names in turn.
-    """
-    questions: list[tuple[Need, Span]] = []
-    asked: dict[str, str] = {}
-    for need in needs:
-        records = store.records(need.key)
-        questions += [(need, span) for span in requests(need, records)]
-        last = records[-1].fetched_at.isoformat() if records else ""
-        asked[need.key.name] = min(asked.get(need.key.name, last), last)
-    return sorted(questions, key=lambda question: asked[question[0].key.name])
 
 
 def download(
@@ -97,48 +84,54 @@ def download(
     VendorRefusedError
         If the vendor refuses the keys, or its quota is used up; the rest is not asked for.
     VendorError
-        If some answers failed: it names every symbol. All the others are kept.
+        If some answers failed, or records kept are damaged: it names every symbol. All the others are kept.
     ConfigurationError, StorageError
         At once.
     """
-    open_questions = todo(needs, store)
-    if not open_questions:
-        progress(f"{feed}: nothing is missing; nothing is asked")
+    last_failed = LastFailed(store.root, feed)
+    open_now = todo(needs, store, last_failed.moments())
+    failures = dict(open_now.damaged)
+    for symbol, ((first, last), error) in failures.items():
+        progress(f"{feed}: {symbol} {first} to {last} failed: {error}")
+    if not open_now.questions:
+        progress(f"{feed}: nothing {'else ' if failures else ''}is missing; nothing is asked")
+        if failures:
+            raise _failed(feed, failures, 0, stopped=False)
         return Downloaded(0, (), 0)
     ask, start = open_ask(), time.monotonic()
     done: list[str] = []
-    failures: dict[str, tuple[Span, AllocatorError]] = {}
-    size, in_a_row, left, told = 0, 0, len(open_questions), 0.0
-    for symbol, group in groupby(open_questions, key=lambda question: question[0].key.name):
-        if in_a_row >= ENOUGH:
-            break
-        questions = list(group)
+    size, down, left, told = 0, 0, len(open_now.questions), 0.0
+    waiting = deque(
+        (symbol, list(group)) for symbol, group in groupby(open_now.questions, lambda question: question[0].key.name)
+    )
+    while waiting and down < ENOUGH:
+        symbol, questions = waiting.popleft()
         try:
             for need, (first, last) in questions:
                 answer = ask(need, first, last)
                 _keep(store, need, answer, first, last)
-                size, left = size + len(answer.body), left - 1
+                size, left, down = size + len(answer.body), left - 1, 0
                 done.append(symbol)
                 passed = time.monotonic() - start
                 if passed - told >= quiet or not left:
                     told = passed
                     progress(f"{feed}: {symbol} {first} to {last}; {_left(len(done), left, passed)}")
-            in_a_row = 0
         except (ConfigurationError, StorageError):
             raise
         except VendorRefusedError as refusal:
             raise VendorRefusedError(
-                f"{refusal.problem} That was about {first} to {last}; {left} of {len(open_questions)} questions "
+                f"{refusal.problem} That was about {first} to {last}; {left} of {len(open_now.questions)} questions "
                 f"of {feed} are open.",
                 todo=f"{refusal.todo} What has been fetched is kept; run it again for the rest.",
                 source=refusal.source,
                 symbol=symbol,
             ) from None
         except AllocatorError as error:  # what else would be asked about that symbol is left for the next run
-            failures[symbol], in_a_row = ((first, last), error), in_a_row + _may_be_down(error)
+            failures[symbol], down = ((first, last), error), down + isinstance(error, VendorDownError)
+            last_failed.add(symbol)
             progress(f"{feed}: {symbol} {first} to {last} failed: {error}")
     if failures:
-        raise _failed(feed, failures, len(done), in_a_row >= ENOUGH)
+        raise _failed(feed, failures, len(done), stopped=bool(waiting))
     return Downloaded(len(done), tuple(dict.fromkeys(done)), size)
 
 
@@ -146,19 +139,18 @@ def _keep(store: RawStore, need: Need, answer: Answer, first, last) -> None:  # 
     store.put(need.key, answer.body, fetched_at=answer.fetched_at, first=first, last=last, request=answer.request)
 
 
-def _may_be_down(error: AllocatorError) -> bool:
-    vendors = isinstance(error, VendorError | IncompleteDataError)
-    return vendors and not isinstance(error, NothingThereError)
-
-
 def _left(done: int, left: int, seconds: float) -> str:
     remaining = timedelta(seconds=round(seconds / done * left))
     return f"{left} left, about {remaining}" if left else "all asked"
 
 
-def _failed(feed: str, failures: dict[str, tuple[Span, AllocatorError]], kept: int, stopped: bool) -> VendorError:
+def _failed(feed: str, failures: Mapping[str, Failure], kept: int, *, stopped: bool) -> VendorError:
     """Return one error for all failures: names and days of all, and the first few as they are."""
-    rest = f" The others were not asked for, as {ENOUGH} in a row had failed." if stopped else ""
+    rest = (
+        f" The others were not asked for, as {ENOUGH} in a row had failed as if the vendor were down."
+        if stopped
+        else ""
+    )
     named = ", ".join(f"{symbol} {first} to {last}" for symbol, ((first, last), _) in failures.items())
     told = " ".join(f"{symbol}: {error}" for symbol, (_, error) in list(failures.items())[:TOLD])
     return VendorError(

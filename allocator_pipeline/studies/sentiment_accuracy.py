@@ -115,7 +115,8 @@ def read_labelled(path: Path) -> pd.DataFrame:
     Raises
     ------
     MarketDataError
-        If it cannot be read, lacks a column or has another label.
+        If it cannot be read or lacks a column, or a row lacks a value or has another label; it names file, row and
+        column.
     """
     try:
         table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
@@ -125,17 +126,12 @@ def read_labelled(path: Path) -> pd.DataFrame:
             todo="give a parquet or CSV file with the columns text and label.",
             source=str(path),
         ) from error
-    problem = None
-    if missing := {"text", "label"} - set(table.columns):
-        problem = f"It lacks the column {', '.join(sorted(missing))}"
-    elif table.empty:
-        problem = "It has no rows"
-    else:
-        labels = table["label"].astype("str").fillna("").str.strip().str.lower()
-        if other := sorted(set(labels) - set(LABELS)):
-            problem = f"It has the label {other[0][:30]!r}"
+    problem = _problem(table)
     if problem is not None:
-        raise MarketDataError(f"{problem}.", todo=f"label each text {', '.join(LABELS)}.", source=str(path))
+        raise MarketDataError(
+            f"{problem}.", todo=f"give each row a text and label it {', '.join(LABELS)}.", source=str(path)
+        )
+    labels = _labels(table)
     return pd.DataFrame(
         {
             "text": table["text"].astype("str").map(plain_text),
@@ -143,6 +139,25 @@ def read_labelled(path: Path) -> pd.DataFrame:
             "dataset": table["dataset"].astype("str") if "dataset" in table else ALL,
         }
     )
+
+
+def _problem(table: pd.DataFrame) -> str | None:
+    """Return what is wrong with a labelled table, in words: rows count from 1, without the header."""
+    if missing := {"text", "label"} - set(table.columns):
+        return f"It lacks the column {', '.join(sorted(missing))}"
+    if table.empty:
+        return "It has no rows"
+    for name in table.columns.intersection(["text", "label", "dataset"]):
+        empty = np.flatnonzero(table[name].isna())
+        if len(empty):
+            return f"Row {empty[0] + 1} has nothing in the column {name}"
+    labels = _labels(table)
+    other = np.flatnonzero(~labels.isin(LABELS))
+    return f"Row {other[0] + 1} has {labels.iloc[other[0]][:30]!r} in the column label" if len(other) else None
+
+
+def _labels(table: pd.DataFrame) -> pd.Series:
+    return table["label"].astype("str").str.strip().str.lower()
 
 
 def measured(table: pd.DataFrame, judge: Callable[[Sequence[str]], Judged], scorer: str) -> list[dict[str, Any]]:

@@ -11,9 +11,13 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
+from allocator_pipeline.defs.assets import live as live_assets
 from allocator_pipeline.defs.build import build_definitions
+from allocator_pipeline.defs.demo import downloads
 from allocator_pipeline.defs.home import dagster_home
 from allocator_pipeline.defs.runner import Task, run_task
+from allocator_pipeline.errors import AllocatorError
+from allocator_pipeline.market.live.needs import feeds_of
 from allocator_pipeline_tests.vendors.server import Fault
 from allocator_pipeline_tests.vendors.small import YEARS, live_settings, made_up
 from allocator_pipeline_tests.vendors.together import Vendors
@@ -86,3 +90,27 @@ def test_a_download_without_any_news_warns_and_a_young_year_has_no_quarter_due(v
     assert "warnings" not in filings[LAST]
     assert "S00" in str(filings[FIRST]["coverage"].value)
     assert "S00" not in str(filings[LAST]["coverage"].value)
+
+
+def test_the_second_source_is_held_against_the_first_in_every_run(vendors, tmp_path, monkeypatch):
+    monkeypatch.setattr(live_assets, "RETRY", None)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    for name, value in vendors.env.items():
+        monkeypatch.setenv(name, value)
+    settings = live_settings(vendors, tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", str(dagster_home(settings)))
+
+    def last_three(body: bytes) -> bytes:
+        page = json.loads(body)
+        return json.dumps({**page, "bars": {name: bars[-3:] for name, bars in page["bars"].items()}}).encode()
+
+    assert settings.live is not None
+    (bars, *others) = downloads(feeds_of(settings.live), FIRST, LAST)
+    assert [task.assets for task in others] == [("alpaca_news",), ("edgar_facts",), ("fred_series",)]
+    vendors.servers["alpaca"].faults[:] = [Fault("change", change=last_three, match="bars")]
+    try:
+        with pytest.raises(AllocatorError, match=r"15 of the symbols of alpaca_bars failed.* sessions that Yahoo has"):
+            run_task(bars, settings, build_definitions(settings))
+    finally:
+        vendors.servers["alpaca"].faults.clear()
+    assert list((settings.data_dir / "live" / "raw" / "alpaca").rglob("*.json")) == []

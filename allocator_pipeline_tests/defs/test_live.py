@@ -37,6 +37,7 @@ def upstream(spec) -> set[str]:
 def test_downloads_stand_upstream_of_what_is_made_of_them(graph):
     specs, _ = graph
     assert upstream(specs["prices"]) == {"yahoo_bars", "alpaca_bars"}
+    assert upstream(specs["alpaca_bars"]) == {"yahoo_bars"}
     assert upstream(specs["sentiment"]) == {"alpaca_news"}
     assert upstream(specs["fundamentals"]) == {"edgar_facts"}
     assert upstream(specs["restatements"]) == {"edgar_facts"}

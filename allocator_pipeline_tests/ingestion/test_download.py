@@ -15,10 +15,12 @@ from allocator_pipeline.errors import (
     MarketDataError,
     NothingThereError,
     StorageError,
+    VendorDownError,
     VendorError,
     VendorRefusedError,
 )
-from allocator_pipeline.ingestion.download import ENOUGH, download, todo
+from allocator_pipeline.ingestion.download import ENOUGH, download
+from allocator_pipeline.ingestion.todo import todo
 from allocator_pipeline.market.live.needs import Need, needs_of
 from allocator_pipeline.market.membership import Listing
 from allocator_pipeline.market.raw import RawKey, RawStore
@@ -98,20 +100,80 @@ def test_a_refusal_stops_at_once_and_says_what_is_open(store):
 
 
 def test_a_vendor_that_is_down_is_not_asked_for_everything(store):
-    vendor = Vendor(**{name: VendorError("It is down.", todo="wait.") for name in SYMBOLS})
+    vendor = Vendor(**{name: VendorDownError("It is down.", todo="wait.") for name in SYMBOLS})
     with pytest.raises(VendorError, match="The others were not asked for"):
         download("yahoo_bars", needs(), store, vendor)
     assert len(vendor.asked) == ENOUGH
 
 
-@pytest.mark.parametrize("error", [NothingThereError("Nothing.", todo="x"), MarketDataError("Ended.", todo="x")])
-def test_symbols_of_which_there_is_nothing_keep_nobody_from_the_others(store, error):
-    vendor = Vendor(**dict.fromkeys(SYMBOLS[: ENOUGH + 1], error))
-    for _ in range(2):  # who has no answer is asked first
-        with pytest.raises(VendorError, match=f"{ENOUGH + 1} of the symbols") as caught:
-            download("yahoo_bars", needs(), store, vendor)
+CONTENT = [IncompleteDataError, MarketDataError, NothingThereError, VendorError]
+"""What is wrong with one symbol's answer, or with how it would be asked for."""
+
+
+@pytest.mark.parametrize("kind", CONTENT)
+def test_symbols_whose_answers_are_wrong_keep_nobody_from_the_others(store, kind):
+    bad, good = SYMBOLS[: ENOUGH + 1], SYMBOLS[ENOUGH + 1 :]
+    vendor = Vendor(**dict.fromkeys(bad, kind("Wrong.", todo="x")))
+    for last in (date(2020, 6, 30), LAST):  # after the first run they are those of which nothing is there
+        with pytest.raises(VendorError, match=f"{len(bad)} of the symbols") as caught:
+            download("yahoo_bars", needs(last=last), store, vendor)
         assert "The others were not asked for" not in caught.value.problem
-    assert store.names("yahoo", "bars") == SYMBOLS[ENOUGH + 1 :]
+        assert {store.records(RawKey("yahoo", "bars", name))[-1].last for name in good} == {last}
+
+
+def test_who_fails_as_if_the_vendor_were_down_waits_in_line_like_the_others(store):
+    bad, good = SYMBOLS[: ENOUGH + 1], SYMBOLS[ENOUGH + 1 :]
+    for last in (date(2020, 6, 30), LAST):
+        vendor = Vendor(**dict.fromkeys(bad, VendorDownError("Broken.", todo="x")))
+        for _ in range(2):
+            with pytest.raises(VendorError):
+                download("yahoo_bars", needs(last=last), store, vendor)
+        assert {store.records(RawKey("yahoo", "bars", name))[-1].last for name in good} == {last}
+
+
+def test_who_fails_does_not_use_up_every_days_quota(store):
+    bad = SYMBOLS[:5]
+
+    def a_day() -> list[str]:
+        left, vendor = 5, Vendor(**dict.fromkeys(bad, IncompleteDataError("No quarter.", todo="x")))
+
+        def ask(need: Need, first: date, last: date) -> Answer:
+            nonlocal left
+            if not left:
+                raise VendorRefusedError("The quota is used up.", todo="wait.", source="x")
+            left -= 1
+            return vendor.ask(need, first, last)
+
+        with pytest.raises(VendorRefusedError):
+            download("alphavantage_statements", needs(), store, lambda: ask)
+        return [name for name, *_ in vendor.asked]
+
+    assert [a_day(), a_day()] == [bad, SYMBOLS[5:10]]
+
+
+def test_what_is_on_record_of_failures_decides_the_order_alone(store):
+    vendor = Vendor(S00=IncompleteDataError("Wrong.", todo="x"))
+    with pytest.raises(VendorError):
+        download("yahoo_bars", needs(), store, vendor)
+    (store.root / "failed" / "yahoo_bars").write_bytes(b"\xff no record")
+    assert download("yahoo_bars", needs(), store, Vendor()).symbols == ("S00",)
+
+
+def test_a_damaged_record_stops_its_own_symbol_only(store):
+    download("yahoo_bars", needs(), store, Vendor())
+    (record,) = (store.root / "yahoo" / "bars" / "S03").glob("*.json")
+    record.write_bytes(b"{}")
+    later, vendor, lines = date(2021, 1, 8), Vendor(), []
+    with pytest.raises(VendorError, match="1 of the symbols of yahoo_bars failed: S03") as caught:
+        download("yahoo_bars", needs(last=later), store, vendor, lines.append)
+    assert f"remove the record yahoo/bars/S03/{record.name}" in caught.value.problem
+    assert any(line.startswith("yahoo_bars: S03") for line in lines)
+    assert sorted(name for name, *_ in vendor.asked) == [name for name in SYMBOLS if name != "S03"]
+
+    with pytest.raises(VendorError, match="S03"):
+        download("yahoo_bars", needs(last=later), store, never)
+    record.unlink()
+    assert download("yahoo_bars", needs(last=later), store, Vendor()).symbols == ("S03",)
 
 
 def test_a_symbol_of_many_questions_counts_once_when_it_fails(store):
@@ -137,8 +199,8 @@ def test_what_no_other_symbol_would_mend_is_raised_as_it_is(store, error):
 
 
 def test_bars_are_asked_for_in_one_span_and_news_by_year(store):
-    assert [span for _, span in todo(needs("bars", ["A"]), store)] == [(FIRST, LAST)]
-    assert [span for _, span in todo(needs("news", ["A"]), store)] == [
+    assert [span for _, span in todo(needs("bars", ["A"]), store).questions] == [(FIRST, LAST)]
+    assert [span for _, span in todo(needs("news", ["A"]), store).questions] == [
         (date(2018, 1, 2), date(2018, 12, 31)),
         (date(2019, 1, 1), date(2019, 12, 31)),
         (date(2020, 1, 1), date(2020, 12, 31)),
@@ -150,7 +212,7 @@ def test_what_follows_is_asked_for_with_an_overlap(store):
     later = Vendor()
     download("yahoo_bars", needs("bars", ["A"], last=date(2021, 1, 8)), store, later)
     assert later.asked == [("A", date(2020, 12, 18), date(2021, 1, 8))]
-    assert todo(needs("bars", ["A"], last=date(2021, 1, 10)), store) == [], "a weekend has no session"
+    assert todo(needs("bars", ["A"], last=date(2021, 1, 10)), store).questions == [], "a weekend has no session"
 
 
 def test_an_answer_that_holds_everything_is_asked_for_once_a_reach(store):
@@ -158,8 +220,8 @@ def test_an_answer_that_holds_everything_is_asked_for_once_a_reach(store):
         return [Need(RawKey("edgar", "facts", "A"), "0000000001", FIRST, last, reach)]
 
     download("edgar_facts", need(date(2018, 12, 31), date(2021, 1, 8)), store, Vendor())
-    assert todo(need(LAST, date(2021, 1, 8)), store) == []
-    assert todo(need(date(2021, 1, 15), date(2021, 1, 15)), store) != []
+    assert todo(need(LAST, date(2021, 1, 8)), store).questions == []
+    assert todo(need(date(2021, 1, 15), date(2021, 1, 15)), store).questions != []
 
 
 def test_a_free_key_comes_to_every_company_and_an_answer_stays_fresh_for_two_weeks(store):

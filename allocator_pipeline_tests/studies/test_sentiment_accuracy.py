@@ -90,17 +90,27 @@ def test_finbert_is_measured_where_its_weights_are(file, tmp_path, capsys, monke
     ("table", "said"),
     [
         (pd.DataFrame({"text": ["up"]}), "lacks the column label"),
-        (pd.DataFrame({"text": ["up"], "label": ["bullish"]}), "'bullish'"),
-        (pd.DataFrame({"text": ["up"], "label": [None]}), "has the label"),
+        (pd.DataFrame({"text": ["up"], "label": ["bullish"]}), "Row 1 has 'bullish' in the column label"),
+        (pd.DataFrame({"text": ["up"], "label": [None]}), "Row 1 has nothing in the column label"),
+        (pd.DataFrame({"text": ["up", None], "label": ["positive"] * 2}), "Row 2 has nothing in the column text"),
+        (
+            pd.DataFrame({"text": ["up", "down"], "label": ["positive"] * 2, "dataset": ["one", None]}),
+            "Row 2 has nothing in the column dataset",
+        ),
         (pd.DataFrame({"text": [], "label": []}), "no rows"),
     ],
 )
 def test_another_table_is_refused_in_words(tmp_path, capsys, table, said):
-    table.to_parquet(tmp_path / "labelled.parquet")
-    with pytest.raises(SystemExit) as caught:
-        main([str(tmp_path / "labelled.parquet")])
-    assert caught.value.code == 2
-    assert said in capsys.readouterr().err
+    parquet, csv = tmp_path / "labelled.parquet", tmp_path / "labelled.csv"
+    table.to_parquet(parquet)
+    table.to_csv(csv, index=False)
+    for path in (parquet, csv):
+        with pytest.raises(SystemExit) as caught:
+            main([str(path)])
+        assert caught.value.code == 2
+        told = capsys.readouterr().err
+        assert said in told
+        assert str(path) in told
 
 
 def test_no_file_is_refused_in_words(tmp_path, capsys):

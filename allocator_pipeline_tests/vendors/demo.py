@@ -19,7 +19,7 @@ os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
 warnings.filterwarnings("ignore", category=UserWarning, module="dagster")
 
 from allocator_pipeline.config import BASELINES, Settings, SimulatedConfig  # noqa: E402 (the environment comes first)
-from allocator_pipeline.defs.demo import Progress, todo  # noqa: E402
+from allocator_pipeline.defs.demo import Progress, downloads, todo  # noqa: E402
 from allocator_pipeline.defs.home import dagster_home  # noqa: E402
 from allocator_pipeline.defs.report import FILE  # noqa: E402
 from allocator_pipeline.defs.resources import StoreResource  # noqa: E402
@@ -75,7 +75,7 @@ def stages(settings: Settings) -> Iterator[tuple[str, list[Task]]]:
     """Yield the stages in order; the tasks of one stage do not depend on one another."""
     assert settings.live is not None
     years, states = (str(FIRST), str(LAST)), (str(FEATURES), str(LAST))
-    yield "downloads", [Task(feed, (feed,), *years) for feed in feeds_of(settings.live)]
+    yield "downloads", downloads(feeds_of(settings.live), *years)
     tables = ("prices", "sentiment", "fundamentals", "macro", "daily_sentiment", "price_doubts", "restatements")
     yield "tables", [Task("from raw answers to tables", tables, *years)]
     yield "features", [Task("features", ("universe", "signals", "outcomes", "price_windows"), *states)]

@@ -19,6 +19,9 @@ YEARLY = {"owners": ["team:market-data"], "backfill_policy": dg.BackfillPolicy.s
 RETRY = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 """For what passes; a refusal of keys is not tried again."""
 
+AFTER = {"alpaca_bars": ["yahoo_bars"]}
+"""What a download is held against comes before it: a second source that lacks what the first one has is refused."""
+
 SHOWN = 50
 """So many rows of a table stand in its metadata."""
 
@@ -53,6 +56,7 @@ def _download(partitions: Partitions, feed: str) -> dg.AssetsDefinition:
     @dg.asset(
         name=feed,
         partitions_def=partitions.market_years,
+        deps=AFTER.get(feed, []),
         group_name="vendors",
         kinds={"json"},
         pool=FEEDS[feed],

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from allocator_pipeline.errors import IncompleteDataError, UnsafeNameError, VendorError
+from allocator_pipeline.errors import IncompleteDataError, UnsafeNameError, VendorDownError, VendorError
 from allocator_pipeline.market.source import NEW_YORK
 
 ALPACA = "alpaca"
@@ -233,12 +233,13 @@ def _parsed(model: type[_Model], body: bytes, kind: str, ticker: str) -> _Model:
         place = ".".join(str(part) for part in first["loc"])[:60]
         # not the error itself, which holds what was sent
         why = f"it cannot be read ({first['type']}{f' at {place}' if place else ''})"
-    raise nonsense(kind, ticker, why)
+        error_kind = VendorDownError if first["type"] == "json_invalid" else VendorError
+    raise nonsense(kind, ticker, why, error_kind)
 
 
-def nonsense(kind: str, ticker: str, why: str) -> VendorError:
+def nonsense(kind: str, ticker: str, why: str, error_kind: type[VendorError] = VendorError) -> VendorError:
     """Return the error for an answer that cannot be right."""
-    return VendorError(
+    return error_kind(
         f"What Alpaca answers about {kind} cannot be used: {why}.",
         todo="run it again later; if it stays like this, report it to Alpaca.",
         source=f"alpaca {kind}",

@@ -7,7 +7,7 @@ import math
 from datetime import date
 from typing import Any
 
-from allocator_pipeline.errors import VendorError
+from allocator_pipeline.errors import VendorDownError, VendorError
 
 
 def read_object(body: bytes, vendor: str, name: str) -> dict[str, Any]:
@@ -21,13 +21,17 @@ def read_object(body: bytes, vendor: str, name: str) -> dict[str, Any]:
 
     Raises
     ------
+    VendorDownError
+        If it is no JSON at all, such as a page that says that the vendor is down.
     VendorError
         If it is no JSON object, or holds NaN or infinity.
     """
     try:
         value = json.loads(body, parse_constant=_refuse)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise nonsense("is no JSON", vendor, name, VendorDownError) from None  # the cause would hold the body
     except (ValueError, RecursionError):
-        raise nonsense("is no JSON", vendor, name) from None  # the cause would hold the body
+        raise nonsense("is no JSON that can be read", vendor, name) from None
     if not isinstance(value, dict):
         raise nonsense("is no JSON object", vendor, name)
     return value
@@ -65,9 +69,9 @@ def read_day(value: object) -> date:
     return date.fromisoformat(value)
 
 
-def nonsense(why: str, vendor: str, name: str) -> VendorError:
+def nonsense(why: str, vendor: str, name: str, kind: type[VendorError] = VendorError) -> VendorError:
     """Return the error for an answer that cannot be understood."""
-    return VendorError(
+    return kind(
         f"The answer {why}.",
         todo="run it again later; if that stays, the vendor has changed its format: report it.",
         source=vendor,

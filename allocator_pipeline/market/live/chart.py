@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from allocator_pipeline.errors import IncompleteDataError, VendorError
+from allocator_pipeline.errors import IncompleteDataError, VendorDownError, VendorError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.live.settled import last_settled, listed
 from allocator_pipeline.market.source import NEW_YORK
@@ -73,6 +73,8 @@ def read_chart(body: bytes, fetched_at: datetime, ticker: str | None = None) -> 
 
     Raises
     ------
+    VendorDownError
+        If it is no JSON.
     VendorError
         If it cannot be read, is for another ticker, is an error of Yahoo's, is not of daily bars, not in USD, not of
         New York's sessions, or contradicts itself.
@@ -100,7 +102,7 @@ def _result(body: bytes, ticker: str | None) -> Mapping[str, Any]:
     try:
         chart = _mapping(_mapping(json.loads(body)).get("chart"))
     except (ValueError, RecursionError) as error:
-        raise _nonsense(f"the answer is no JSON ({type(error).__name__})", ticker) from None
+        raise _nonsense(f"the answer is no JSON ({type(error).__name__})", ticker, VendorDownError) from None
     told = chart.get("error")
     if told:
         words = told.get("description", told.get("code")) if isinstance(told, dict) else told
@@ -203,8 +205,8 @@ def _as_traded(days: pd.DatetimeIndex, rows: np.ndarray, dividends: pd.Series, s
     return table
 
 
-def _nonsense(why: str, ticker: str | None = None) -> VendorError:
-    return VendorError(
+def _nonsense(why: str, ticker: str | None = None, kind: type[VendorError] = VendorError) -> VendorError:
+    return kind(
         f"Yahoo's answer cannot be used: {why}.",
         todo="run it again later; if it stays, look at the symbol at Yahoo, or leave it out.",
         source="yahoo",

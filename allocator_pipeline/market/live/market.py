@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +18,7 @@ from allocator_pipeline.market.live.derived import Derived, index_closes
 from allocator_pipeline.market.live.history import History
 from allocator_pipeline.market.live.macro import DEFAULT_SERIES, macro_table
 from allocator_pipeline.market.live.needs import (
+    BEFORE,
     QUARTERLY,
     YAHOO_INDICES,
     Need,
@@ -185,7 +186,7 @@ class LiveMarket:
         Raises
         ------
         IncompleteDataError
-            If raw news of the year is missing; it names symbols and days.
+            If raw news of the year, or of the seven days before, is missing; it names symbols and days.
         """
         require_year(self.coverage(), year)
         self._require("alpaca_news", year, since=year)
@@ -277,19 +278,23 @@ class LiveMarket:
         return validate(table[inside].reset_index(drop=True), MACRO, "live")
 
     def needs(self, feed: str, first: date, last: date) -> list[Need]:
-        """Return what a feed has to hold about some days, as far as the market covers them."""
+        """Return what a feed has to hold about some days, as far as the market covers them: what is due of it."""
         begun = date(self.first.year, 1, 1)  # there is news on New Year's Day
         return needs_of(feed, self.listings, max(first, begun), min(last, self.last), self.settled)
+
+    def needs_of_tables(self, feed: str, first: date, last: date) -> list[Need]:
+        """Return what tables of some days are made of: of news also the days before, which it may repeat."""
+        return self.needs(feed, first - BEFORE.get(feed, timedelta(0)), last)
 
     def _require(self, feed: str, year: int, since: int | None = None) -> None:
         """Refuse raw data of which something is missing from a year (the first, where none is named) to another."""
         first = date(since or self.first.year, 1, 1)
-        needs = self.needs(feed, first, date(year, 12, 31))
+        needs = self.needs_of_tables(feed, first, date(year, 12, 31))
         records = {need.key: self.raw.records(need.key) for need in needs}
         lacking = [(need, spans) for need in needs if (spans := missing(need, records[need.key]))]
         if lacking:
             never = dict.fromkeys(key.name for key, kept in records.items() if not kept)
-            raise incomplete(feed, lacking, list(never) if any(records.values()) else ())
+            raise incomplete(feed, lacking, list(never) if any(records.values()) else (), since or 0)
 
     def _require_some(self, history: History, year: int) -> None:
         """Refuse a symbol that was listed up to the end of a year, and has no bar at all: it would go unnoticed."""

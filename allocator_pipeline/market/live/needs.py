@@ -16,6 +16,7 @@ from allocator_pipeline.errors import IncompleteDataError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.live.macro import DEFAULT_SERIES
 from allocator_pipeline.market.membership import OUT_OF_THE_LIST, Listing, by_symbol, one_spelling, ticker_on
+from allocator_pipeline.market.news import REPEATED_WITHIN
 from allocator_pipeline.market.raw import RawKey, RawRecord
 
 Span = tuple[date, date]
@@ -49,6 +50,10 @@ joined, and what a vendor had late is caught up."""
 FRESH = timedelta(days=14)
 """So long Alpha Vantage's statements count as fresh: a free key is good for eight companies a day, and were each answer
 stale the next day, it would never come to the others."""
+
+BEFORE = {"alpaca_news": REPEATED_WITHIN.to_pytimedelta()}
+"""So much of a feed is needed before the days of a table: else whether an article of January repeats one of December
+would depend on whether the year before has been downloaded."""
 
 _NAMED = 5
 """So many names are spelled out in an error."""
@@ -217,7 +222,7 @@ def _by_year(first: date, last: date) -> Iterator[Span]:
 
 
 def incomplete(
-    feed: str, lacking: Sequence[tuple[Need, Sequence[Span]]], never: Sequence[str] = ()
+    feed: str, lacking: Sequence[tuple[Need, Sequence[Span]]], never: Sequence[str] = (), since: int = 0
 ) -> IncompleteDataError:
     """Return the error about raw data that is not there: it names symbols, days and what to do.
 
@@ -228,9 +233,11 @@ def incomplete(
         What is missing.
     never : sequence of str
         Symbols of which nothing has ever come, though something has of others.
+    since : int
+        The first year to materialise, though something of the days before may be missing with it.
     """
-    first = min(spans[0][0] for _, spans in lacking)
-    last = max(spans[-1][1] for _, spans in lacking)
+    first = max(since, min(spans[0][0].year for _, spans in lacking))
+    last = max(first, *(spans[-1][1].year for _, spans in lacking))
     symbols = list(dict.fromkeys(need.key.name for need, _ in lacking))
     named = ", ".join(
         f"{need.key.name} {' and '.join(f'{a} to {b}' for a, b in spans)}" for need, spans in lacking[:_NAMED]
@@ -238,7 +245,7 @@ def incomplete(
     rest = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
     return IncompleteDataError(
         f"Raw data of {len(symbols)} names is not there: {named}{rest}.",
-        todo=f"materialise {feed} for {first.year} to {last.year}; it fetches what is missing only.{_dead(never)}",
+        todo=f"materialise {feed} for {first} to {last}; it fetches what is missing only.{_dead(never)}",
         source=feed,
         symbol=symbols[0],
     )
