@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import date
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -87,9 +86,8 @@ def _across_tickers(returns: pd.Series, answers: Sequence[tuple[pd.Series, pd.In
         Returns of one answer on all days of the company, and the days for which its ticker was the company's.
     """
     joined = returns.copy()
-    for before, day in pairwise(returns.index):
-        if not math.isnan(returns[day]):
-            continue
+    for row in np.flatnonzero(returns.isna())[1:]:  # before the first there is nothing
+        before, day = returns.index[row - 1], returns.index[row]
         for told, own in answers:
             if day not in own or told.index[told.index.searchsorted(day) - 1] != before:
                 continue
