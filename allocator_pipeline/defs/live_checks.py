@@ -16,11 +16,12 @@ from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.defs.storage import AssetStore
 from allocator_pipeline.market import gaps
 from allocator_pipeline.market.live.needs import QUARTERLY, Need
-from allocator_pipeline.market.quality import DISAGREES, JUMPS, LACKS, REWRITTEN
+from allocator_pipeline.market.quality import DISAGREES, JUMPS, LACKS, REWRITTEN, VOLUMES
 
 DOUBTS = {
     "jumps_are_explained": (JUMPS, "Moves over 40 % that no dividend or split explains, to be looked at."),
     "history_is_as_first_seen": (REWRITTEN, "Returns that a later answer tells otherwise; the first one counts."),
+    "volumes_are_told": (VOLUMES, "Stocks whose price moves while most sessions of the year have no volume."),
     "second_source_agrees": (DISAGREES, "Daily returns more than 50 basis points from those of another vendor."),
     "second_source_is_whole": (LACKS, "Sessions with a bar for which the other vendor has none."),
 }

@@ -92,7 +92,7 @@ def check(folder: Path, root: Path, symbols) -> pd.DataFrame:
     prices, warnings = downloaded(folder, root, symbols)
     assert warnings == ["AMD 2016-04-22: moved +52%."]
     assert len(prices) == len(set(prices["symbol"])) * len(calendar.sessions(FIRST, LAST))
-    second = source(folder, "luisgrivas/findata", symbols)
+    second = source(folder, "luisgrivas/findata", symbols).assign(scale=1)
     found = second_source_disagreements(prices, second)
     direct = second_source_disagreements(source(folder, "Clashrohit/algo-US", symbols), second)
     pd.testing.assert_frame_equal(found, direct, atol=0.05, rtol=0)

@@ -78,7 +78,7 @@ def test_the_saturday_refresh_downloads_first(graph):
 def test_checks_warn_where_a_vendor_may_be_wrong(graph):
     _, definitions = graph
     names = {key.name for check in definitions.asset_checks for key in check.check_keys}
-    assert {"jumps_are_explained", "history_is_as_first_seen", "second_source_agrees"} <= names
+    assert {"jumps_are_explained", "history_is_as_first_seen", "volumes_are_told", "second_source_agrees"} <= names
 
 
 def test_settings_choose_the_vendors(tmp_path):
@@ -90,7 +90,9 @@ def test_settings_choose_the_vendors(tmp_path):
     assert upstream(specs["prices"]) == {"yahoo_bars"}
     assert upstream(specs["fundamentals"]) == {"alphavantage_statements"}
     assert "macro" not in specs
-    assert "second_source_agrees" not in {key.name for check in definitions.asset_checks for key in check.check_keys}
+    names = {key.name for check in definitions.asset_checks for key in check.check_keys}
+    assert "second_source_agrees" not in names
+    assert "volumes_are_told" in names
     assert MarketResource.of(settings).settings == settings
 
 

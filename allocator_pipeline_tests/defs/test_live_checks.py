@@ -10,8 +10,10 @@ import pytest
 
 from allocator_pipeline.defs.build import build_definitions
 from allocator_pipeline.defs.home import dagster_home
+from allocator_pipeline.defs.live_checks import DOUBTS
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.runner import Task, run_task
+from allocator_pipeline.market.quality import DISAGREES, JUMPS, LACKS, REWRITTEN, VOLUMES
 from allocator_pipeline_tests.vendors.small import SYMBOLS, live_settings, made_up
 from allocator_pipeline_tests.vendors.together import Vendors
 
@@ -21,12 +23,14 @@ FEEDS = ("yahoo_bars", "alpaca_bars", "alpaca_news", "edgar_facts", "fred_series
 
 @pytest.fixture(scope="module")
 def vendors():
-    """In 2018 the second source doubts S04; S03 is never written about, S02 stops filing."""
+    """In 2018 the second source doubts S04, and S05 has no volume; S03 is never written about, S02 stops filing."""
     truth = made_up(7, [])
     second = truth.bars.assign(close=truth.bars["adj_close"])[["date", "symbol", "close"]]
     second.loc[(second["symbol"] == "S04") & (second["date"] >= "2018-05-10"), "close"] *= 1.02
+    silent = (truth.bars["symbol"] == "S05") & (truth.bars["date"] < "2019-01-01")
     truth = replace(
         truth,
+        bars=truth.bars.assign(volume=truth.bars["volume"].where(~silent, 0.0)),
         news=truth.news[truth.news["symbol"] != "S03"].reset_index(drop=True),
         quarters=truth.quarters[(truth.quarters["symbol"] != "S02") | (truth.quarters["period_end"] < "2018-12-31")],
     )
@@ -61,6 +65,10 @@ def problems(asset: str, name: str) -> list[str]:
     return latest(asset, name).metadata["problems"].value.splitlines()
 
 
+def test_every_kind_of_doubt_has_a_check():
+    assert sorted(kind for kind, _ in DOUBTS.values()) == sorted((DISAGREES, JUMPS, LACKS, REWRITTEN, VOLUMES))
+
+
 def test_a_warning_is_about_every_stored_year_and_so_never_taken_back_by_another(market):
     settings, definitions = market
     for feed in FEEDS:
@@ -78,6 +86,7 @@ def test_a_warning_is_about_every_stored_year_and_so_never_taken_back_by_another
         assert not doubts.passed
         assert "2018: S04 2018-05-10" in doubts.description
         assert doubts.metadata["found"].value == 1
+        assert problems("price_doubts", "volumes_are_told")[0].startswith("- 2018: S05: the price moves, but no share")
         assert latest("price_doubts", "jumps_are_explained").passed
     assert counts(doubts) == [["2019", "0"], ["2018", "1"]], "those of the run come first"
     assert doubts.metadata["partitions"].value == "2019, 2018"

@@ -18,7 +18,7 @@ from allocator_pipeline.errors import IncompleteDataError, MarketDataError
 from allocator_pipeline.market.live.adjust import growth
 from allocator_pipeline.market.live.chart import AGREEMENT, BAR, Chart, read_chart
 from allocator_pipeline.market.membership import Listing
-from allocator_pipeline.market.raw import RawKey, RawStore
+from allocator_pipeline.market.raw import RawKey, RawStore, fetch_again
 
 SOURCE = "yahoo"
 _JOINT = 5
@@ -96,7 +96,7 @@ def require_joined(
     Raises
     ------
     IncompleteDataError
-        Naming symbol and date.
+        Naming symbol, date, and the records known before that the sessions next to the new ones come from.
     MarketDataError
         As `daily_bars`.
     """
@@ -106,10 +106,14 @@ def require_joined(
     added = told.index.difference(known.index)
     lost = added.difference(_joined(known, told).index)
     if len(lost):
+        common = known.index.intersection(told.index)
+        beside = common[-_JOINT:] if lost[-1] > common[0] else common[:_JOINT]
+        kept = dict.fromkeys(told_by(store, symbol, day.date()) for day in beside)
         raise IncompleteDataError(
             f"Yahoo's prices up to {fetched_at.date()} are on another scale than those known before, and no split that "
             f"it lists explains it; {len(lost)} sessions from {lost[0].date()} cannot be joined.",
-            todo="run it again in a day or two; if it stays, compare both with another source.",
+            todo="run it again in a day or two; if it stays, compare both with another source: once the vendor has "
+            f"mended what it told before, {fetch_again(kept)}.",
             source=SOURCE,
             symbol=symbol,
         )

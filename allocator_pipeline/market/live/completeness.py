@@ -78,7 +78,8 @@ def second_source_disagreements(prices: pd.DataFrame, second: pd.DataFrame, thre
     Parameters
     ----------
     prices, second : DataFrame
-        ``symbol``, ``date`` and ``adj_close``. Returns run between sessions that both have.
+        ``symbol``, ``date`` and ``adj_close``; of the second also ``scale``: levels on two scales make no return (as
+        `second_bars` has it). Returns run between sessions that both have.
     threshold_bp : float
         Basis points.
 
@@ -88,9 +89,9 @@ def second_source_disagreements(prices: pd.DataFrame, second: pd.DataFrame, thre
         ``symbol, date, ours, theirs, difference_bp``, where the difference is greater, by symbol and date.
     """
     columns = ["symbol", "date", "adj_close"]
-    both = prices[columns].merge(second[columns], on=["symbol", "date"], suffixes=("_ours", "_theirs"))
+    both = prices[columns].merge(second[[*columns, "scale"]], on=["symbol", "date"], suffixes=("_ours", "_theirs"))
     both = both.sort_values(["symbol", "date"], ignore_index=True)
-    returns = both.groupby("symbol")[["adj_close_ours", "adj_close_theirs"]].pct_change()
+    returns = both.groupby(["symbol", "scale"])[["adj_close_ours", "adj_close_theirs"]].pct_change()
     table = both[["symbol", "date"]].assign(ours=returns["adj_close_ours"], theirs=returns["adj_close_theirs"])
     table["difference_bp"] = (table["ours"] - table["theirs"]).abs() * 1e4
     return table[table["difference_bp"] > threshold_bp].reset_index(drop=True)

@@ -40,7 +40,7 @@ class History:
     rewritten : DataFrame
         As `bars.DailyBars` has it.
     second : DataFrame or None
-        ``date`` and ``adj_close`` of the second source, of the days that count.
+        ``date``, ``adj_close`` and ``scale`` (as `second_bars` has it) of the second source, of the days that count.
     actions : DataFrame
         `schemas.CORPORATE_ACTIONS`: those by which ``adj_close`` moves.
     confirmed : frozenset of date
@@ -185,4 +185,4 @@ def _of_year(table: pd.DataFrame, year: int) -> pd.DatetimeIndex:
 def _second(raw: RawStore, symbol: str, listings: Sequence[Listing], first: date, last: date) -> pd.DataFrame:
     table = second_bars(raw, symbol, listings)
     table = table[(table["date"] >= pd.Timestamp(first)) & (table["date"] <= pd.Timestamp(last))]
-    return table.rename(columns={"close": "adj_close"})[["date", "adj_close"]]
+    return table.rename(columns={"close": "adj_close"})[["date", "adj_close", "scale"]]

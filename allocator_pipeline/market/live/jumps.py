@@ -42,7 +42,8 @@ def jump_warnings(
         ``date`` and ``adj_close`` of the symbol, rising in date.
     source : str
     second : DataFrame, optional
-        The same from another source. What it tells of a move decides: within 50 basis points the move is believed.
+        The same from another source, with ``scale`` (as `second_bars` has it). What it tells of a move decides: within
+        50 basis points the move is believed.
     confirmed : collection of date
         Sessions whose move the user has confirmed; it is believed, whatever a source tells.
     since : date
@@ -67,7 +68,8 @@ def jump_warnings(
     jumps = moves.abs() > JUMP
     told = pd.Series(np.nan, index=values.index)
     if second is not None:
-        told = second.set_index("date")["adj_close"].reindex(values.index).pct_change(fill_method=None)
+        other = second.set_index("date")[["adj_close", "scale"]].reindex(values.index)
+        told = other["adj_close"].pct_change(fill_method=None).where(other["scale"].diff() == 0)
     found = []
     for row in np.flatnonzero(jumps):
         if values.index[int(row)].date() < since:

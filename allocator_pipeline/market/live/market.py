@@ -13,6 +13,7 @@ from allocator_pipeline.config import N_STOCKS, LiveConfig
 from allocator_pipeline.errors import ConfigurationError, IncompleteDataError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.liquidity import TRAILING_SESSIONS, rank_by_liquidity
+from allocator_pipeline.market.live.absences import require_absent
 from allocator_pipeline.market.live.completeness import due_sessions
 from allocator_pipeline.market.live.derived import Derived, index_closes
 from allocator_pipeline.market.live.history import History
@@ -140,12 +141,14 @@ class LiveMarket:
             If raw data up to that year is missing, or lacks a session, or the second source has sessions before the
             first bar, or there is no bar at all of a symbol that was listed; it names symbols and days.
         MarketDataError
-            If a move of that year cannot be believed; it names symbol and day.
+            If a move of that year cannot be believed, or there are bars from between two listings of a company up to
+            the end of it; it names symbol and day.
         """
         require_year(self.coverage(), year)
         self._require_bars(year)
-        parts = []
+        parts, end = [], min(self.last, date(year, 12, 31))
         for symbol in self._listed(year):
+            require_absent(self.raw, symbol, self.by_symbol, self.first, end, second_source=self.config.second_source)
             history = self._derived.history(symbol)
             self._require_some(history, year)
             history.require_believable(year)

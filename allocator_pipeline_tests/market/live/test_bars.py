@@ -19,7 +19,7 @@ from allocator_pipeline.market.live.adjust import adjusted
 from allocator_pipeline.market.live.bars import DailyBars, daily_bars, require_joined
 from allocator_pipeline.market.membership import Listing
 from allocator_pipeline.market.raw import RawStore
-from allocator_pipeline_tests.market.live.answers import LISTINGS, Truth, keep
+from allocator_pipeline_tests.market.live.answers import KEY, LISTINGS, Truth, keep
 
 COUNT = 40
 RATIOS = (2.0, 3.0, 4.0, 7.0, 20.0, 0.125, 0.1, 1.048, 2.084202)
@@ -165,6 +165,23 @@ def test_a_split_that_the_very_first_answer_does_not_list_never_tears_the_histor
         found = history(store)
         np.testing.assert_allclose(returns(found)[1:], truth.returns[1 : last + 1], atol=2e-6)
         assert found.rewritten.empty
+
+
+def test_the_record_that_yahoo_has_mended_since_is_named_and_removing_it_helps(tmp_path):
+    truth, store = Truth.drawn(3, COUNT, {}, {}), RawStore(tmp_path)
+    keep(store, truth.answer(0, truth.moment(15)), truth.moment(15))
+    keep(store, rescaled(truth.answer(10, truth.moment(25)), 0.5, slice(6, None)), truth.moment(25))
+    mended, when = truth.answer(12, truth.moment(35)), truth.moment(35).to_pydatetime()
+    with pytest.raises(IncompleteDataError, match="another scale") as caught:
+        require_joined(store, "ACME", LISTINGS, mended, when)
+    good, bad = (store.place(record) for record in store.records(KEY))
+    assert f"remove the record {bad} from the raw data" in caught.value.todo
+    assert good not in caught.value.todo
+
+    (store.root / bad).unlink()
+    require_joined(store, "ACME", LISTINGS, mended, when)
+    keep(store, mended, truth.moment(35))
+    np.testing.assert_allclose(returns(history(store))[1:], truth.returns[1:36], atol=2e-6)
 
 
 def test_earlier_sessions_are_joined_too(tmp_path):

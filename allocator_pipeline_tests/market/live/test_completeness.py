@@ -24,7 +24,7 @@ def prices():
     """A calm history."""
     draw = np.random.default_rng(0)
     return pd.DataFrame(
-        {"date": DAYS, "adj_close": 50 * np.cumprod(1 + draw.normal(0, 0.01, len(DAYS))), "symbol": "ACME"}
+        {"date": DAYS, "adj_close": 50 * np.cumprod(1 + draw.normal(0, 0.01, len(DAYS))), "symbol": "ACME", "scale": 1}
     )
 
 
@@ -55,6 +55,13 @@ def test_sources_are_compared_by_returns_and_never_by_levels():
     assert found["difference_bp"].item() == pytest.approx(60, abs=2)
     assert list(found) == ["symbol", "date", "ours", "theirs", "difference_bp"]
     assert second_source_disagreements(ours, theirs, threshold_bp=70).empty
+
+
+def test_levels_on_two_scales_make_no_return():
+    ours = prices()
+    theirs = ours.assign(adj_close=ours["adj_close"].where(ours.index < 20, ours["adj_close"] / 4))
+    assert list(second_source_disagreements(ours, theirs)["date"]) == [DAYS[20]]
+    assert second_source_disagreements(ours, theirs.assign(scale=1 + (theirs.index >= 20))).empty
 
 
 def test_a_session_that_one_source_lacks_is_bridged():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,7 +11,8 @@ import pandas as pd
 import pytest
 
 from allocator_pipeline.defs.downloads import download_years, raw_coverage
-from allocator_pipeline.errors import IncompleteDataError, VendorError
+from allocator_pipeline.errors import IncompleteDataError, MarketDataError, VendorError
+from allocator_pipeline.market.live.absences import require_absent
 from allocator_pipeline.market.live.market import LiveMarket
 from allocator_pipeline.market.quality import session_problems
 from allocator_pipeline.market.raw import RawKey, RawStore
@@ -127,6 +129,46 @@ def test_a_company_that_is_listed_again_has_its_last_close_in_between(market):
     between = own["date"].between(*GAP, inclusive="neither")
     assert (own["source"] == "proceeds").tolist() == between.tolist()
     assert session_problems(prices, 2018, market.coverage()) == []
+
+
+WRONG_DAYS = "S14,1990-01-01,2019-05-31,S14,\nS14,2019-06-10,,NEW14,"
+
+
+def test_a_wrong_day_in_two_rows_is_no_time_without_prices(market):
+    market = edited(market, "S14,1990-01-01,,S14,", WRONG_DAYS)
+    download_years(market, "yahoo_bars", KEYS)
+    assert len(market.prices(2018)) == 251 * 15
+    with pytest.raises(MarketDataError, match=r"bars of NEW14 for 2019-06-03, .*2019-06-07\.") as caught:
+        market.prices(2019)
+    assert (caught.value.source, caught.value.symbol, caught.value.week) == ("yahoo", "S14", "2019-06-03")
+    assert "a row up to 2019-05-31 and one from 2019-06-10" in caught.value.problem
+    assert "correct the two rows" in caught.value.todo
+
+    corrected = edited(market, "S14,2019-06-10,", "S14,2019-06-01,")
+    assert download_years(corrected, "yahoo_bars", KEYS).symbols == ("S14",)
+    assert set(corrected.prices(2019).query("symbol == 'S14'")["source"]) == {"yahoo"}
+
+
+def test_a_time_without_listing_may_be_that_of_another_company_with_the_ticker(market):
+    market = edited(market, "S14,1990-01-01,,S14,", WRONG_DAYS)
+    other = "OTHER,2019-06-03,2019-06-07,NEW14,\nOTHER,2019-06-08,,S99,\nS00,1990"
+    download_years(market, "yahoo_bars", KEYS)
+    for known, days in ((market, "2019-06-03, .*2019-06-07"), (edited(market, "S00,1990", other), None)):
+        due = (known.raw, "S14", known.by_symbol, known.first, known.last)
+        refused = pytest.raises(MarketDataError, match=days) if days else nullcontext()
+        with refused:
+            require_absent(*due, second_source=False)
+
+
+def test_the_second_source_may_know_that_a_company_was_listed(market):
+    market = edited(market, "S14,1990-01-01,,S14,", "S14,1990-01-01,2019-05-31,S14,\nS14,2019-06-10,,S14,")
+    market = LiveMarket(replace(market.config, second_source=True), market.raw, market.scores)
+    download_years(market, "alpaca_bars", KEYS)
+    due = (market.raw, "S14", market.by_symbol, market.first, market.last)
+    require_absent(*due, second_source=False)
+    with pytest.raises(MarketDataError, match="S14 for 2019-06-03") as caught:
+        require_absent(*due, second_source=True)
+    assert caught.value.source == "alpaca"
 
 
 def test_symbols_that_a_vendor_has_dropped_keep_nobody_from_the_others_and_are_named(market):

@@ -23,7 +23,7 @@ def prices(*moves):
     draw = np.random.default_rng(0)
     factors = 1 + draw.normal(0, 0.01, len(DAYS))
     factors[JUMP_AT : JUMP_AT + len(moves)] = moves
-    return pd.DataFrame({"date": DAYS, "adj_close": 50 * np.cumprod(factors), "symbol": "ACME"})
+    return pd.DataFrame({"date": DAYS, "adj_close": 50 * np.cumprod(factors), "symbol": "ACME", "scale": 1})
 
 
 @pytest.mark.parametrize("move", [1.523, 0.58, 0.45, 1.79, 2.35, 0.37, 1.45])
