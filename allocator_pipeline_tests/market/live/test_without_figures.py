@@ -14,7 +14,7 @@ from allocator_pipeline.defs.downloads import download_years, raw_coverage
 from allocator_pipeline.errors import VendorError
 from allocator_pipeline.features.signals import weekly_signals
 from allocator_pipeline.market.gaps import not_there, without_quarters
-from allocator_pipeline.market.live.facts import NOTHING
+from allocator_pipeline.market.live.facts import NOBODY, NOTHING
 from allocator_pipeline.market.live.filings import edgar_fundamentals
 from allocator_pipeline.market.live.market import LiveMarket
 from allocator_pipeline.market.raw import RawKey, RawStore
@@ -140,13 +140,14 @@ def test_a_company_that_has_had_quarters_does_not_lose_them_by_a_404_until_that_
     assert set(later.fundamentals(2019)["symbol"]) == set(SYMBOLS) - {"S03"}
 
 
-def test_what_an_earlier_404_did_not_hold_was_not_known_before(market):
+@pytest.mark.parametrize("number", ["0000001003", NOBODY])
+def test_what_an_earlier_answer_of_nothing_did_not_hold_was_not_known_before(market, number):
     download_years(market, "edgar_facts", KEYS)
     store, key = RawStore(market.raw.root.parent / "other"), RawKey("edgar", "facts", "S03")
     (record,) = market.raw.records(key)
     days, request, seen = {"first": record.first, "last": record.last}, record.request, datetime(2019, 6, 1, tzinfo=UTC)
-    nothing = {**request, NOTHING: request["path"][-15:-5]}
-    store.put(key, NO_SUCH_KEY, fetched_at=seen, **days, request=nothing)
+    assert number in request["path"]
+    store.put(key, NO_SUCH_KEY, fetched_at=seen, **days, request={**request, NOTHING: number})
     store.put(key, market.raw.read(record), fetched_at=record.fetched_at, **days, request=request)
     known = edgar_fundamentals(store, "S03").first_reported["known_at"]
     assert len(known) == 8
