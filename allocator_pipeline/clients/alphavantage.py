@@ -12,9 +12,9 @@ from typing import ClassVar
 from allocator_pipeline.clients.answer import Answer
 from allocator_pipeline.clients.question import checked, endpoint, secret
 from allocator_pipeline.clients.vendor import Connection, Pace, VendorTransport
-from allocator_pipeline.errors import ConfigurationError, IncompleteDataError, VendorError, VendorRefusedError
+from allocator_pipeline.errors import ConfigurationError, VendorError, VendorRefusedError
 from allocator_pipeline.market.live.body import read_object
-from allocator_pipeline.market.live.releases import KINDS, REFUSALS, VENDOR, quarters_told, read_quarters
+from allocator_pipeline.market.live.releases import KINDS, REFUSALS, VENDOR, read_quarters
 from allocator_pipeline.transport import Patience
 
 URL = "https://www.alphavantage.co"
@@ -71,8 +71,8 @@ class AlphaVantageClient:
             If there is no such table, or the ticker cannot be one.
         VendorRefusedError
             If the vendor refuses: its quota is used up, or the key is wrong.
-        VendorError, IncompleteDataError
-            If there is no whole answer, or no quarter with figures (of earnings: with a release date).
+        VendorError
+            If there is no whole answer. That there is no quarter, as of funds, is one.
         """
         if kind not in KINDS:
             raise ConfigurationError(f"There is no table {kind!r}.", todo=f"ask for one of {', '.join(KINDS)}.")
@@ -83,14 +83,6 @@ class AlphaVantageClient:
         if refusal is not None:
             raise _refused(refusal, str(content[refusal]), ticker)
         read_quarters(answer.body, kind, ticker, ticker)
-        if not quarters_told(answer.body, kind, ticker):
-            what = "release dates" if kind == "earnings" else "figures"
-            raise IncompleteDataError(
-                f"The {kind.replace('_', ' ')} gives {what} of no quarter.",
-                todo="run it again later; if it stays, take the fundamentals from EDGAR, or leave the symbol out.",
-                source=VENDOR,
-                symbol=ticker,
-            )
         return answer
 
     def check(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from allocator_pipeline.clients.answer import Answer
@@ -16,13 +17,15 @@ from allocator_pipeline.clients.question import checked, endpoint, secret
 from allocator_pipeline.clients.vendor import Connection, Pace, VendorTransport
 from allocator_pipeline.errors import IncompleteDataError
 from allocator_pipeline.market.live.body import nonsense, read_object
-from allocator_pipeline.market.live.facts import VENDOR, read_facts
-from allocator_pipeline.market.live.filings import quarters_filed
+from allocator_pipeline.market.live.facts import NOTHING, VENDOR, facts_told, read_facts
 from allocator_pipeline.transport import Patience
 
 DATA, FILES = "https://data.sec.gov", "https://www.sec.gov"
 INTERVAL = 0.125
 """Seconds between requests: eight a second."""
+
+NO_FACTS = b"NoSuchKey"
+"""What EDGAR says, with status 404, of a company that has reported no facts; any other 404 is not its word."""
 
 _CIK = re.compile(r"[0-9]{10}")
 
@@ -86,25 +89,24 @@ class EdgarClient:
         ------
         UnsafeNameError
             If that is no such number.
-        VendorError, IncompleteDataError
-            If there is no whole answer, none in US-GAAP, or no quarter with figures.
+        VendorError
+            If there is no whole answer. That the SEC has no facts of a company, as of funds, is one.
         """
-        answer = self._data.answer(f"/api/xbrl/companyfacts/CIK{checked(cik, 'CIK', _CIK)}.json", {}, cik)
+        path = f"/api/xbrl/companyfacts/CIK{checked(cik, 'CIK', _CIK)}.json"
+        status, answer = self._data.ask(path, {}, cik)
+        if status == 404 and NO_FACTS in answer.body:
+            return replace(answer, request={**answer.request, NOTHING: cik})
+        if status != 200:
+            raise self._data.unexpected(status, path, cik)
         read_facts(answer.body, cik, cik)
-        if not quarters_filed(answer.body, cik):
-            raise IncompleteDataError(
-                f"The facts of the company {cik} give the figures of no quarter.",
-                todo="run it again later; if it stays, check its number, or take the fundamentals of another vendor.",
-                source=VENDOR,
-                symbol=cik,
-            )
         return answer
 
     def check(self) -> str:
         """Ask both hosts, for the tickers and for the facts of the first company there, and say what works."""
         tickers = read_tickers(self.tickers().body)
         ticker, number = next(iter(tickers.items()))
-        _, facts = read_facts(self.facts(number).body, ticker)
+        answer = self.facts(number)
+        _, facts = facts_told(answer.body, ticker, answer.request)
         return (
             f"{VENDOR} answers: it names the companies of {len(tickers)} tickers, and {len(facts)} facts of {ticker}."
         )

@@ -22,6 +22,7 @@ from allocator_pipeline.market import calendar
 from allocator_pipeline.market.live.adjust import growth
 from allocator_pipeline.market.live.chart import read_chart, yahoo_ticker
 from allocator_pipeline.market.live.completeness import require_whole
+from allocator_pipeline.market.live.macro import check_index_days
 from allocator_pipeline.market.live.settled import last_settled
 from allocator_pipeline.market.source import NEW_YORK
 from allocator_pipeline.transport import Patience
@@ -89,7 +90,7 @@ class YahooClient:
         UnsafeNameError
             If that is no ticker; nothing is asked.
         IncompleteDataError
-            If a session is missing, or one up to ``last`` has not settled.
+            If a session is missing (of a yield, more than bonds have holidays), or one up to ``last`` has not settled.
         MarketDataError
             If a dividend is not less than the price of the day before.
         VendorError, VendorRefusedError
@@ -111,7 +112,12 @@ class YahooClient:
         body, request = ask_chart(self._url, name, first, tomorrow, NEW_YORK, self._patience, self._pace)
         fetched_at = self._now().to_pydatetime()
         chart = read_chart(body, fetched_at, name)
-        require_whole(chart, first, last)
+        if ticker.startswith("^"):
+            check_index_days(
+                set(pd.DatetimeIndex(chart.sessions.index).date), ticker, max(first, chart.first_trade or first), last
+            )
+        else:
+            require_whole(chart, first, last)
         growth(chart.sessions, "yahoo", ticker)  # which refuses what no company can have paid
         return Answer(body, fetched_at, request)
 

@@ -27,6 +27,7 @@ from curl_cffi.requests.exceptions import DNSError, RequestException, Timeout
 from allocator_pipeline.clients.vendor import Pace, VendorTransport, kind_of
 from allocator_pipeline.config import LOOPBACK
 from allocator_pipeline.errors import AllocatorError, NothingThereError, VendorError
+from allocator_pipeline.market.live.macro import OTHER_SERIES
 from allocator_pipeline.market.membership import OUT_OF_THE_LIST
 from allocator_pipeline.transport import Patience
 
@@ -173,9 +174,10 @@ def _why(status: int) -> str:
 
 
 def _nothing(status: int, ticker: str) -> NothingThereError:
+    todo = f"{OUT_OF_THE_LIST}: Yahoo drops most of what is no longer listed, and knows present tickers only."
     return NothingThereError(
         f"Yahoo has nothing of that ticker in that span (status {status}).",
-        todo=f"{OUT_OF_THE_LIST}: Yahoo drops most of what is no longer listed, and knows present tickers only.",
+        todo=f"run it again later, {OTHER_SERIES}." if ticker.startswith("^") else todo,
         source="yahoo",
         symbol=ticker,
     )

@@ -59,7 +59,8 @@ def raw_coverage(
     keys : sequence of str
         Those whose tables are wanted.
     told : callable
-        Receives a line about each symbol or series whose answers cannot be read: nothing of it counts as there.
+        Receives a line about each symbol or series whose answers cannot be read, and each company whose statements
+        yield no ratio: nothing of it counts as there.
 
     Returns
     -------
@@ -92,7 +93,7 @@ def _kept(
 ) -> tuple[list[RawRecord], pd.DatetimeIndex | None]:
     """Return the records of a key and the days they hold; nothing of what cannot be read."""
     try:
-        return market.raw.records(key), held(market, key)
+        return market.raw.records(key), held(market, key, told)
     except AllocatorError as error:
         told(f"What is kept of {key.name} counts as not there: {error}")
         return [], pd.DatetimeIndex([], dtype="datetime64[us]")

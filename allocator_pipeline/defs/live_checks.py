@@ -15,7 +15,7 @@ from allocator_pipeline.defs.partitions import Partitions
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
 from allocator_pipeline.defs.storage import AssetStore
 from allocator_pipeline.market import gaps
-from allocator_pipeline.market.live.needs import QUARTERLY, Need
+from allocator_pipeline.market.live.needs import QUARTERLY, SERIES, Need
 from allocator_pipeline.market.quality import DISAGREES, JUMPS, LACKS, REWRITTEN, VOLUMES
 
 DOUBTS = {
@@ -50,8 +50,8 @@ def live_checks(partitions: Partitions, feeds: tuple[str, ...]) -> list[dg.Asset
         if feed in QUARTERLY:
             words = "Candidates of which no quarter became known in the year."
             checks.append(warning("fundamentals", "candidates_have_quarters", words, partial(_without_quarters, feed)))
-        if feed in ("fred_series", "yahoo_indices"):
-            words = "Series without a value on more than ten sessions of the year."
+        if feed in SERIES:
+            words = "Series that lack values on more sessions of the year than bonds have holidays."
             checks.append(warning("macro", "series_have_values", words, partial(_thin_series, feed)))
     return checks
 
@@ -84,7 +84,7 @@ def _without_quarters(feed: str, store: AssetStore, market: MarketResource, key:
 
 
 def _thin_series(feed: str, store: AssetStore, market: MarketResource, key: str) -> list[str]:
-    return gaps.thin_series(store.read("macro", key), _needs(feed, market, key))
+    return gaps.thin_series(store.read("macro", key), _needs(feed, market, key), market.live_market.settled)
 
 
 def _not_there(feed: str, store: AssetStore, market: MarketResource, key: str) -> list[str]:

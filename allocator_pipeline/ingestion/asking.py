@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date
+from functools import cache
 from typing import Any
 
 from allocator_pipeline.clients.answer import Answer
 from allocator_pipeline.clients.edgar import read_tickers
-from allocator_pipeline.errors import IncompleteDataError, MarketDataError
 from allocator_pipeline.market.live.bars import require_joined
+from allocator_pipeline.market.live.facts import NOBODY, NOTHING
 from allocator_pipeline.market.live.held import held_sessions
 from allocator_pipeline.market.live.market import LiveMarket
 from allocator_pipeline.market.live.needs import FEEDS, Need
@@ -107,10 +108,11 @@ def asking(feed: str, client: Any, market: LiveMarket) -> Ask:
 
         return second
     if feed == "edgar_facts":
-        numbers: dict[str, str] = {}
+        tickers = cache(lambda: _tickers(client, market))
 
         def facts(need: Need, first: date, last: date) -> Answer:
-            answer: Answer = client.facts(_number(need, client, market, numbers))
+            numbered = need.asked.isdecimal()
+            answer = client.facts(need.asked) if numbered else _facts_by_ticker(need.asked, client, *tickers())
             answer = replace(answer, request={**answer.request, ASKED: need.asked})
             require_not_lost(market.raw, need.key, answer.body, answer.request)
             return answer
@@ -119,9 +121,6 @@ def asking(feed: str, client: Any, market: LiveMarket) -> Ask:
     if feed == "alphavantage_statements":
 
         def statement(need: Need, first: date, last: date) -> Answer:
-            _require_present(
-                need, market, "Alpha Vantage", "take fundamentals from EDGAR, which asks by a company's number"
-            )
             answer: Answer = client.statement(need.key.kind, need.asked)
             require_not_lost(market.raw, need.key, answer.body, answer.request)
             return answer
@@ -134,35 +133,18 @@ def asking(feed: str, client: Any, market: LiveMarket) -> Ask:
     return lambda need, first, last: client.bars(need.asked, first, last)
 
 
-def _require_present(need: Need, market: LiveMarket, vendor: str, todo: str) -> None:
-    """Refuse to ask by the ticker of a listing that has ended: it may mean another company today."""
-    end = market.by_symbol[need.key.name][-1].last
-    if end is not None and end < market.settled:
-        raise MarketDataError(
-            f"{vendor} would be asked for the ticker {need.asked}, whose listing ended on {end}: it may mean another "
-            "company today.",
-            todo=f"{todo}, or leave the symbol out of the candidates.",
-            source=vendor,
-            symbol=need.key.name,
-        )
+def _facts_by_ticker(ticker: str, client: Any, listed: Answer, numbers: Mapping[str, str]) -> Answer:
+    """Ask for the facts of the company that a ticker means; nothing, where the SEC's list does not name one."""
+    number = numbers.get(ticker, numbers.get(ticker.replace(".", "-")))
+    if number is None:  # the list itself is kept once, and not with each company that it does not name
+        return replace(listed, body=b"", request={**listed.request, NOTHING: NOBODY})
+    answer: Answer = client.facts(number)
+    return answer
 
 
-def _number(need: Need, client: Any, market: LiveMarket, numbers: dict[str, str]) -> str:
-    """Return a company's number, looked up in the SEC's list of today's tickers where the candidates name none."""
-    if need.asked.isdecimal():
-        return need.asked
-    _require_present(need, market, "The SEC", "give the company's number in the column cik of the candidates")
-    if not numbers:
-        answer = client.tickers()
-        day = answer.fetched_at.date()
-        market.raw.put(TICKERS, answer.body, fetched_at=answer.fetched_at, first=day, last=day, request=answer.request)
-        numbers.update(read_tickers(answer.body))
-    number = numbers.get(need.asked, numbers.get(need.asked.replace(".", "-")))
-    if number is None:
-        raise IncompleteDataError(
-            f"The SEC lists no company under the ticker {need.asked}.",
-            todo="give its number in the column cik of the candidates.",
-            source="edgar",
-            symbol=need.key.name,
-        )
-    return number
+def _tickers(client: Any, market: LiveMarket) -> tuple[Answer, dict[str, str]]:
+    """Ask the SEC for its list of today's tickers, keep it, and return it with the companies that it names."""
+    answer: Answer = client.tickers()
+    day = answer.fetched_at.date()
+    market.raw.put(TICKERS, answer.body, fetched_at=answer.fetched_at, first=day, last=day, request=answer.request)
+    return answer, read_tickers(answer.body)

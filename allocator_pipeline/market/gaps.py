@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from allocator_pipeline.config import RATIOS
-from allocator_pipeline.market import calendar
+from allocator_pipeline.market.live.macro import SERIES_KINDS, due_values, spare
 
 if TYPE_CHECKING:
     from allocator_pipeline.market.live.needs import Need
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 DUE = 120
 """Days of a year that must be needed of a stock before its silence means something: a quarter, and the month in which
 that is filed."""
-
-FEW = 10
-"""Sessions of a year that a series may lack: bonds rest on two more days, and the last releases are still to come."""
 
 
 def silent_stocks(sentiment: pd.DataFrame, stocks: Collection[str], needs: Iterable[Need]) -> list[str]:
@@ -68,8 +66,8 @@ def without_quarters(fundamentals: pd.DataFrame, needs: Iterable[Need]) -> list[
     return [f"No quarter of {symbol} became known." for symbol in sorted(_due(needs) - set(told))]
 
 
-def thin_series(macro: pd.DataFrame, needs: Iterable[Need]) -> list[str]:
-    """Return the series that lack a value on more than ten sessions of a year.
+def thin_series(macro: pd.DataFrame, needs: Iterable[Need], today: date) -> list[str]:
+    """Return the series that lack values on more sessions of a year than their completeness tolerates.
 
     Parameters
     ----------
@@ -77,6 +75,8 @@ def thin_series(macro: pd.DataFrame, needs: Iterable[Need]) -> list[str]:
         `schemas.MACRO` of the year.
     needs : iterable of Need
         Of daily series in the year.
+    today : date
+        Decides which values are still to come, and which days a vendor shows no longer (`live.macro.due_values`).
 
     Returns
     -------
@@ -86,15 +86,16 @@ def thin_series(macro: pd.DataFrame, needs: Iterable[Need]) -> list[str]:
     days = {str(name): pd.DatetimeIndex(group) for name, group in macro.groupby("series")["date"]}
     found = []
     for need in needs:
-        due = calendar.sessions(need.first, need.last)
-        there = len(due.intersection(days.get(need.key.name, due[:0])))
-        if len(due) - there > FEW:
+        valued = days.get(need.key.name, pd.DatetimeIndex([]))
+        due = due_values(need.key.name, need.first, need.last, valued, today)
+        there = len(due.intersection(valued))
+        if len(due) - there > spare(len(due)):
             found.append(f"{need.key.name} has a value on {there} of {len(due)} sessions.")
     return found
 
 
 def not_there(downloads: pd.DataFrame) -> list[str]:
-    """Return what is due of a vendor in a year and not there.
+    """Return what is due of a vendor in a year and not there; a series may lack what its completeness tolerates.
 
     Parameters
     ----------
@@ -106,13 +107,23 @@ def not_there(downloads: pd.DataFrame) -> list[str]:
     list of str
         A sentence for each symbol or series and kind.
     """
-    lacking = downloads[downloads["there"] < downloads["due"]]
+    most = downloads["due"].map(spare).where(downloads["kind"].isin(SERIES_KINDS), 0.0)
+    lacking = downloads[downloads["due"] - downloads["there"] > most]
+    columns = ("name", "kind", "asked", "first", "last", "due", "there")
     return [
-        f"{name} lacks {due - there} of {due} due from {first:%Y-%m-%d} to {last:%Y-%m-%d} ({kind})."
-        for name, kind, first, last, due, there in zip(
-            *(lacking[column] for column in ("name", "kind", "first", "last", "due", "there")), strict=True
-        )
+        f"{name} lacks {due - there} of {due} due from {first:%Y-%m-%d} to {last:%Y-%m-%d} "
+        f"({kind}{_unnumbered(kind, asked)})."
+        for name, kind, asked, first, last, due, there in zip(*(lacking[one] for one in columns), strict=True)
     ]
+
+
+def _unnumbered(kind: str, asked: str) -> str:
+    """Return what there was to ask by, of a company whose number is not in the list of candidates."""
+    if not asked:
+        return "; nobody is asked by the ticker of a listing that has ended"
+    return (
+        f"; the candidates give no cik, and {asked} was asked for" if kind == "facts" and not asked.isdecimal() else ""
+    )
 
 
 def _due(needs: Iterable[Need]) -> set[str]:

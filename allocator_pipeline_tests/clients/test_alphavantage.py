@@ -9,11 +9,10 @@ import pytest
 
 from allocator_pipeline.errors import (
     ConfigurationError,
-    IncompleteDataError,
     VendorError,
     VendorRefusedError,
 )
-from allocator_pipeline.market.live.releases import read_quarters
+from allocator_pipeline.market.live.releases import quarters_told, read_quarters
 from allocator_pipeline_tests.clients.fundamental_vendors import (
     KEY,
     QUARTERS,
@@ -63,13 +62,9 @@ def test_a_legal_ticker_is_asked_for_as_it_is(alphavantage, ticker):
             "200",
         ),
         ({"symbol": "MSFT", "quarterlyReports": [QUARTER]}, VendorError, "not about AAPL"),
-        ({"symbol": "AAPL", "quarterlyReports": []}, IncompleteDataError, "no income statement"),
+        ({"symbol": "AAPL", "annualReports": []}, VendorError, "holds no income"),
+        ({"quarterlyReports": []}, VendorError, "not about AAPL"),
         ({"symbol": "AAPL", "quarterlyReports": [{"fiscalDateEnding": "None"}]}, VendorError, "holds no income"),
-        (
-            {"symbol": "AAPL", "quarterlyReports": [{"fiscalDateEnding": "2023-03-31", "netIncome": "None"}]},
-            IncompleteDataError,
-            "gives figures of no quarter",
-        ),
         (
             {"symbol": "AAPL", "quarterlyReports": [{"fiscalDateEnding": "2023-03-31", "netIncome": "much"}]},
             VendorError,
@@ -92,9 +87,20 @@ def test_alpha_vantage_refuses_inside_a_status_of_200(alphavantage, tmp_path, bo
     assert match in str(error)
 
 
-def test_alpha_vantage_has_a_quota_and_no_unknown_symbols(alphavantage, tmp_path):
-    with pytest.raises(IncompleteDataError, match="no earnings"):
-        alphavantage.open().statement("earnings", "NOBODY")
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"symbol": "AAPL", "quarterlyReports": []},
+        {"symbol": "AAPL", "quarterlyReports": [{"fiscalDateEnding": "2023-03-31", "netIncome": "None"}]},
+    ],
+)
+def test_a_company_without_figures_is_an_answer(alphavantage, body):
+    alphavantage.server.faults.append(Fault(reply=Reply(json.dumps(body).encode())))
+    assert quarters_told(alphavantage.question().body, "income_statement", "AAPL") == set()
+
+
+def test_alpha_vantage_has_a_quota_and_nothing_of_unknown_symbols(alphavantage, tmp_path):
+    assert json.loads(alphavantage.open().statement("earnings", "NOBODY").body) == {}
     alphavantage.server.answer = AlphaVantage(QUARTERS, quota=1).answer
     assert alphavantage.question().body
     error = refused(alphavantage.server, alphavantage.question, tmp_path, SECRETS, 1)

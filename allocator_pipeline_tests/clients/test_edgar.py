@@ -7,10 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from allocator_pipeline.clients.edgar import read_tickers
-from allocator_pipeline.errors import (
-    VendorRefusedError,
-)
-from allocator_pipeline.market.live.facts import read_facts
+from allocator_pipeline.errors import NothingThereError, VendorRefusedError
+from allocator_pipeline.market.live.facts import NOTHING, facts_told, read_facts
 from allocator_pipeline_tests.clients.fundamental_vendors import (
     CIK,
     SECRETS,
@@ -18,8 +16,9 @@ from allocator_pipeline_tests.clients.fundamental_vendors import (
     make,
     whole,
 )
+from allocator_pipeline_tests.vendors.edgar import NO_SUCH_KEY
 from allocator_pipeline_tests.vendors.refusals import refused
-from allocator_pipeline_tests.vendors.server import Fault
+from allocator_pipeline_tests.vendors.server import Fault, Reply
 
 
 @pytest.fixture
@@ -53,6 +52,10 @@ def year_only(content: dict) -> None:
     content["facts"]["us-gaap"] = {"Revenues": {"units": {"USD": told}}}
 
 
+def first_tag(content: dict) -> dict:
+    return content["facts"]["us-gaap"]["Revenues"]
+
+
 def first(content: dict) -> dict:
     return content["facts"]["us-gaap"]["Revenues"]["units"]["USD"][0]
 
@@ -62,9 +65,6 @@ def first(content: dict) -> dict:
     [
         (whole(lambda content: content.update(cik=789019)), "about the company 0000789019"),
         (whole(lambda content: content.update(cik=None)), "does not hold company facts"),
-        (whole(lambda content: content["facts"].pop("us-gaap")), "nothing in US-GAAP"),
-        (whole(lambda content: content["facts"].update({"us-gaap": {}})), "nothing in US-GAAP"),
-        (whole(lambda content: year_only(content)), "figures of no quarter"),
         (whole(lambda content: content["facts"].update({"us-gaap": ["Revenues"]})), "does not hold company facts"),
         (whole(lambda content: first(content).update(val="much")), "does not hold company facts"),
         (whole(lambda content: first(content).update(val=True)), "does not hold company facts"),
@@ -80,6 +80,32 @@ def test_edgar_facts_that_cannot_be_are_refused(edgar, tmp_path, change, match):
     edgar.server.faults.append(Fault("change", change=change))
     error = refused(edgar.server, edgar.question, tmp_path, SECRETS, 1)
     assert match in str(error)
+
+
+@pytest.mark.parametrize(
+    ("change", "count"),
+    [
+        (lambda content: content.update(facts={}), 0),
+        (lambda content: content["facts"].pop("us-gaap"), 0),
+        (lambda content: content["facts"].update({"us-gaap": {}}), 0),
+        (lambda content: first_tag(content)["units"].update(EUR=first_tag(content)["units"].pop("USD")), 20),
+        (year_only, 1),
+    ],
+)
+def test_what_a_company_does_not_report_in_quarters_of_us_gaap_and_usd_is_an_answer(edgar, change, count):
+    edgar.server.faults.append(Fault("change", change=whole(change)))
+    answer = edgar.question()
+    assert len(read_facts(answer.body, "AAPL", CIK)[1]) == count
+    assert NOTHING not in answer.request
+
+
+def test_a_company_without_facts_is_an_answer_where_the_sec_says_so_and_no_other_404_is(edgar, tmp_path):
+    nobody = "0000999999"
+    answer = edgar.open().facts(nobody)
+    assert answer.body == NO_SUCH_KEY
+    assert facts_told(answer.body, "FUND", answer.request) == (nobody, [])
+    edgar.server.faults.append(Fault(reply=Reply(b"<html>Not found</html>", 404)))
+    assert isinstance(refused(edgar.server, edgar.question, tmp_path, SECRETS, 1), NothingThereError)
 
 
 def test_edgar_repeats_a_fact_and_that_is_no_fault(edgar):

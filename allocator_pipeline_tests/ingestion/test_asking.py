@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from allocator_pipeline.clients.answer import Answer
-from allocator_pipeline.errors import MarketDataError
 from allocator_pipeline.ingestion.asking import asking
-from allocator_pipeline.market.live.needs import needs_of
+from allocator_pipeline.ingestion.download import todo
+from allocator_pipeline.market.live.needs import missing, needs_of
 from allocator_pipeline.market.membership import Listing
 from allocator_pipeline.market.raw import RawStore
 
@@ -37,14 +37,12 @@ def first_answer(feed: str, listing: Listing, folder: Path) -> Answer:
     return asking(feed, Vendor(), market)(need, need.first, need.last)
 
 
-@pytest.mark.parametrize(
-    ("feed", "todo"), [("edgar_facts", "in the column cik"), ("alphavantage_statements", "from EDGAR")]
-)
-def test_nothing_is_asked_by_the_ticker_of_a_listing_that_has_ended(feed, todo, tmp_path):
-    with pytest.raises(MarketDataError, match=f"ticker S14, whose listing ended on {END}") as caught:
-        first_answer(feed, ENDED, tmp_path)
-    assert todo in caught.value.todo
-    assert caught.value.symbol == "OLD14"
+@pytest.mark.parametrize("feed", ["edgar_facts", "alphavantage_statements"])
+def test_nothing_is_asked_by_the_ticker_of_a_listing_that_has_ended_and_nobody_waits_for_it(feed, tmp_path):
+    needs = needs_of(feed, [ENDED], FIRST, SETTLED, SETTLED)
+    assert {need.asked for need in needs} == {""}
+    assert [missing(need, []) for need in needs] == [[]] * len(needs)
+    assert todo(needs, RawStore(tmp_path)) == []
 
 
 def test_the_number_of_a_company_outlives_its_listing(tmp_path):

@@ -34,16 +34,26 @@ def test_candidates_without_a_quarter_are_named_once_whatever_is_asked_for_them(
 
 def test_series_that_lack_values_are_named_with_what_they_have():
     days = calendar.sessions("2018-01-01", "2018-12-31")
-    table = pd.DataFrame({"date": [*days[2:], *days[:5]], "series": ["YIELD"] * 249 + ["VIX"] * 5})
+    table = pd.DataFrame({"date": [*days[7:], *days[:5]], "series": ["YIELD"] * 244 + ["VIX"] * 5})
     needs = [need("YIELD"), need("VIX"), need("ABSENT")]
     found = ["VIX has a value on 5 of 251 sessions.", "ABSENT has a value on 0 of 251 sessions."]
-    assert thin_series(table, needs) == found
-    assert thin_series(table, [need("VIX", last=date(2018, 1, 12))]) == [], "the year has just begun"
+    assert thin_series(table, needs, date(2020, 1, 31)) == found
+    early = [need("VIX", last=date(2018, 1, 18))]
+    assert thin_series(table, early, date(2018, 1, 18)) == [], "the last releases are still to come"
+    assert thin_series(table, early, date(2018, 3, 29)) == ["VIX has a value on 5 of 12 sessions."]
 
 
 def test_days_that_are_due_and_not_there_are_counted():
-    span = {"first": pd.Timestamp("2018-01-01"), "last": pd.Timestamp("2018-12-31"), "kind": "bars"}
-    table = pd.DataFrame(
-        [{"name": "A", "due": 251, "there": 251, **span}, {"name": "B", "due": 251, "there": 1, **span}]
-    )
-    assert not_there(table) == ["B lacks 250 of 251 due from 2018-01-01 to 2018-12-31 (bars)."]
+    span = {"first": pd.Timestamp("2018-01-01"), "last": pd.Timestamp("2018-12-31"), "due": 251}
+    rows = [
+        ("A", "bars", 251),
+        ("B", "bars", 250),
+        ("YIELD", "observations", 244),
+        ("^TNX", "index", 244),
+        ("THIN", "observations", 243),
+    ]
+    table = pd.DataFrame([{"name": name, "kind": kind, "asked": name, "there": n, **span} for name, kind, n in rows])
+    assert not_there(table) == [
+        "B lacks 1 of 251 due from 2018-01-01 to 2018-12-31 (bars).",
+        "THIN lacks 8 of 251 due from 2018-01-01 to 2018-12-31 (observations).",
+    ]

@@ -22,11 +22,14 @@ class Case:
         Makes it anew.
     tries : int or None
         How many requests at most; None for those that a client's `Patience` allows.
+    answer_of : str or None
+        The vendor for which that is no fault: so it says that it has nothing of a name.
     """
 
     name: str
     fault: Callable[[], Fault]
     tries: int | None = None
+    answer_of: str | None = None
 
 
 def _reply(body: bytes = b"", status: int = 200, **headers: str) -> Callable[[], Fault]:
@@ -54,7 +57,7 @@ CASES = (
     Case("truncated JSON in a whole answer", lambda: Fault("change", change=lambda body: body[: len(body) // 2])),
     Case("page", _reply(b"<!doctype html><title>Sorry</title>", **HTML)),
     Case("null", _reply(b"null")),
-    Case("empty object", _reply(b"{}")),
+    Case("empty object", _reply(b"{}"), answer_of="alphavantage"),
     Case("empty list", _reply(b"[]")),
     Case("wrong schema", _reply(b'{"data": {"rows": 3}}')),
     Case("deep nesting", _reply(b"[" * 100_000)),

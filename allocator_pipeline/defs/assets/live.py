@@ -12,7 +12,7 @@ from allocator_pipeline.defs.resources import MarketResource
 from allocator_pipeline.errors import ConfigurationError, VendorRefusedError
 from allocator_pipeline.evaluation.plots import markdown_table
 from allocator_pipeline.market.live.coverage import silent_years
-from allocator_pipeline.market.live.needs import FEEDS, QUARTERLY
+from allocator_pipeline.market.live.needs import FEEDS, QUARTERLY, SERIES
 from allocator_pipeline.market.news import daily_sentiment as by_day
 
 YEARLY = {"owners": ["team:market-data"], "backfill_policy": dg.BackfillPolicy.single_run()}
@@ -47,7 +47,7 @@ def live_assets(partitions: Partitions, feeds: tuple[str, ...]) -> list[dg.Asset
     for feed in feeds:
         if feed in QUARTERLY:
             tables.append(_table(partitions, "restatements", feed, schemas.RESTATEMENTS))
-        if feed in ("fred_series", "yahoo_indices"):
+        if feed in SERIES:
             tables.append(_table(partitions, "macro", feed, schemas.MACRO))
     return [*(_download(partitions, feed) for feed in feeds), *tables]
 

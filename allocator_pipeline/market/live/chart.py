@@ -18,6 +18,7 @@ import pandas as pd
 
 from allocator_pipeline.errors import IncompleteDataError, VendorDownError, VendorError
 from allocator_pipeline.market import calendar
+from allocator_pipeline.market.live.macro import OTHER_SERIES
 from allocator_pipeline.market.live.settled import last_settled, listed
 from allocator_pipeline.market.source import NEW_YORK
 
@@ -208,7 +209,7 @@ def _as_traded(days: pd.DatetimeIndex, rows: np.ndarray, dividends: pd.Series, s
 def _nonsense(why: str, ticker: str | None = None, kind: type[VendorError] = VendorError) -> VendorError:
     return kind(
         f"Yahoo's answer cannot be used: {why}.",
-        todo="run it again later; if it stays, look at the symbol at Yahoo, or leave it out.",
+        todo=_todo(ticker),
         source="yahoo",
         symbol=ticker,
     )
@@ -217,7 +218,13 @@ def _nonsense(why: str, ticker: str | None = None, kind: type[VendorError] = Ven
 def _empty(what: str, ticker: str) -> IncompleteDataError:
     return IncompleteDataError(
         f"Yahoo sends {what}.",
-        todo="run it again later; if it stays, look at the symbol at Yahoo, or leave it out.",
+        todo=_todo(ticker),
         source="yahoo",
         symbol=ticker,
     )
+
+
+def _todo(ticker: str | None) -> str:
+    if ticker is not None and ticker.startswith("^"):
+        return f"run it again later, {OTHER_SERIES}."
+    return "run it again later; if it stays, look at the symbol at Yahoo, or leave it out."

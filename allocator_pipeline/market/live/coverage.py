@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date
 
 import pandas as pd
 
 from allocator_pipeline.errors import AllocatorError
-from allocator_pipeline.market import calendar
 from allocator_pipeline.market.live.completeness import due_sessions
 from allocator_pipeline.market.live.derived import index_closes
 from allocator_pipeline.market.live.held import held_sessions
-from allocator_pipeline.market.live.macro import macro_table
+from allocator_pipeline.market.live.macro import SERIES_KINDS, due_values, macro_table
 from allocator_pipeline.market.live.market import LiveMarket
 from allocator_pipeline.market.live.needs import Need, missing
 from allocator_pipeline.market.live.quarters import due_quarters, held_quarters, quarters_within
 from allocator_pipeline.market.raw import RawKey, RawRecord
 from allocator_pipeline.market.source import NEW_YORK
 
-_SERIES = ("observations", "index")
 _FEWEST = 5
 """So many stocks without any article in a whole year are no accident; fewer may be small companies."""
 
 
-def held(market: LiveMarket, key: RawKey) -> pd.DatetimeIndex | None:
+def held(market: LiveMarket, key: RawKey, told: Callable[[str], None] = lambda line: None) -> pd.DatetimeIndex | None:
     """Return the days that the answers kept hold something of; None for news, of which any day may have none.
+
+    Parameters
+    ----------
+    market : LiveMarket
+    key : RawKey
+    told : callable
+        Receives a line about a company whose figures yield nothing.
 
     Returns
     -------
     DatetimeIndex or None
-        Sessions with a bar, days with a value, or ends of quarters with figures.
+        Sessions with a bar, days with a value, or ends of quarters with figures; none of a company whose figures yield
+        not one ratio in any quarter.
 
     Raises
     ------
@@ -39,9 +45,15 @@ def held(market: LiveMarket, key: RawKey) -> pd.DatetimeIndex | None:
     """
     if key.kind == "bars":
         return held_sessions(market.raw, key, market.by_symbol[key.name])
-    if key.kind in _SERIES:
+    if key.kind in SERIES_KINDS:
         return pd.DatetimeIndex(macro_table(market.raw, (key.name,), index_closes)["date"])
-    return None if key.kind == "news" else held_quarters(market.raw, key)
+    if key.kind == "news":
+        return None
+    quarters = held_quarters(market.raw, key)
+    if len(quarters) and not market.has_ratios(key.name):
+        told(f"The statements of {key.name} yield none of the five ratios in any quarter: no quarter counts as there.")
+        return quarters[:0]
+    return quarters
 
 
 def counts(
@@ -64,8 +76,9 @@ def counts(
         return due, min(due, quarters_within(days, need.first, need.last, until))
     if need.key.kind == "bars":
         wanted = due_sessions(market.by_symbol[need.key.name], need.first, need.last)
-    elif need.key.kind in _SERIES:
-        wanted = calendar.sessions(need.first, need.last)
+    elif need.key.kind in SERIES_KINDS:
+        valued = pd.DatetimeIndex([]) if days is None else days
+        wanted = due_values(need.key.name, need.first, need.last, valued, market.settled)
     else:
         wanted = pd.date_range(need.first, need.last)
     there = wanted.intersection(_recorded(need, records))

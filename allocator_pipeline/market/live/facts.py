@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from allocator_pipeline.errors import IncompleteDataError
 from allocator_pipeline.market.live.body import nonsense, read_day, read_number, read_object
 from allocator_pipeline.market.raw import RawKey, RawStore
 from allocator_pipeline.market.tabular import end_of_day
 
 VENDOR = "SEC EDGAR"
+
+NOTHING = "nothing"
+"""In the request of an answer which says that there is nothing: the number of the company, or `NOBODY`."""
+
+NOBODY = ""
+"""In place of the number of a company that the SEC's list of tickers does not name."""
 
 FLOWS: Mapping[str, tuple[str, ...]] = {
     # Of several in one filing the first counts: a total stands before what may be a part of it (a bank's contract
@@ -97,14 +102,13 @@ def read_facts(body: bytes, name: str, cik: str | None = None) -> tuple[str, lis
     Returns
     -------
     tuple of (str, list of Fact)
-        The company's number, and its facts in the order of the body.
+        The company's number, and its facts in the order of the body: none of a company that has reported nothing yet,
+        or reports under other rules than US-GAAP or in another currency than USD.
 
     Raises
     ------
     VendorError
         If it cannot be understood, or is about another company.
-    IncompleteDataError
-        If it holds nothing under `TAGS`.
     """
     content = read_object(body, VENDOR, name)
     try:
@@ -123,14 +127,18 @@ def read_facts(body: bytes, name: str, cik: str | None = None) -> tuple[str, lis
         raise nonsense("does not hold company facts", VENDOR, name) from None  # whose text may be the vendor's
     if cik is not None and number != cik:
         raise nonsense(f"is about the company {number} and not {cik}", VENDOR, name)
-    if not rows:
-        raise IncompleteDataError(
-            f"The company {number} has reported nothing in US-GAAP and USD.",
-            todo="check its number; for a company under other rules take the fundamentals of another vendor.",
-            source=VENDOR,
-            symbol=name,
-        )
     return number, rows
+
+
+def facts_told(body: bytes, name: str, request: Mapping[str, str]) -> tuple[str, list[Fact]]:
+    """Read an answer of EDGAR's, be it that there is nothing (`NOTHING`) or a body of facts (`read_facts`).
+
+    Raises
+    ------
+    VendorError
+        As `read_facts`.
+    """
+    return (request[NOTHING], []) if NOTHING in request else read_facts(body, name)
 
 
 def known_facts(store: RawStore, symbol: str) -> list[tuple[datetime, Fact]]:
@@ -146,16 +154,17 @@ def known_facts(store: RawStore, symbol: str) -> list[tuple[datetime, Fact]]:
     """
     known: dict[Fact, datetime] = {}
     before: dict[str, datetime] = {}  # by company
-    read: dict[str, str] = {}  # the company of each body: most answers are those of the week before
+    read: dict[tuple[str, str], str] = {}  # the company of each body: most answers are those of the week before
     for record in store.records(RawKey("edgar", "facts", symbol)):
-        if record.sha256 not in read:
-            number, facts = read_facts(store.read(record), symbol)
-            read[record.sha256] = number
+        body = record.sha256, record.request.get(NOTHING, "")
+        if body not in read:
+            number, facts = facts_told(store.read(record), symbol, record.request)
+            read[body] = number
             for fact in facts:
                 if fact not in known:
                     filed = end_of_day(fact.filed)
-                    known[fact] = max(filed, before.get(number, filed))
-        before[read[record.sha256]] = record.fetched_at
+                    known[fact] = max(filed, before.get(number, filed), before.get(NOBODY, filed))
+        before[read[body]] = record.fetched_at
     return in_order(known)
 
 

@@ -20,7 +20,7 @@ from itertools import groupby
 
 from allocator_pipeline.market.fundamentals import RATIO_PARTS
 from allocator_pipeline.market.ingest import TOO_EARLY
-from allocator_pipeline.market.live.facts import FLOWS, STOCKS, Fact, in_order, known_facts, read_facts
+from allocator_pipeline.market.live.facts import FLOWS, STOCKS, Fact, facts_told, in_order, known_facts
 from allocator_pipeline.market.live.statements import LATE, LATE_COMPARATIVE, Fundamentals, Statement, fundamentals
 from allocator_pipeline.market.raw import RawStore
 from allocator_pipeline.market.tabular import end_of_day
@@ -61,22 +61,22 @@ def edgar_fundamentals(store: RawStore, symbol: str) -> Fundamentals:
 
     Raises
     ------
-    VendorError, IncompleteDataError, CorruptArtifactError
+    VendorError, CorruptArtifactError
         If what is kept cannot be read.
     """
     rejected: Counter[tuple[int, str]] = Counter()
     return fundamentals(symbol, "edgar", list(_statements(known_facts(store, symbol), rejected)), rejected)
 
 
-def quarters_filed(body: bytes, name: str) -> set[date]:
+def quarters_filed(body: bytes, name: str, request: Mapping[str, str]) -> set[date]:
     """Return the ends of the quarters of which one answer of EDGAR gives figures.
 
     Raises
     ------
-    VendorError, IncompleteDataError
+    VendorError
         As `facts.read_facts`.
     """
-    _, facts = read_facts(body, name)
+    _, facts = facts_told(body, name, request)
     known = in_order({fact: end_of_day(fact.filed) for fact in facts})
     return {statement.period_end for statement in _statements(known, Counter())}
 

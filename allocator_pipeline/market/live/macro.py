@@ -46,10 +46,15 @@ SHOWN_FOR = {"SP500": timedelta(days=3650)}
 """How far back FRED shows a series of which it has a moving window only: ten years, less the days of leap years."""
 
 HOLIDAYS, SHARE_OF_HOLIDAYS = 2, 0.02
-"""So many sessions, and so large a share of them, may lack a value of a market series: the Federal Reserve keeps
-holidays that the exchange does not."""
+"""So many sessions, and so large a share of them, may lack a value of a market series (`spare`)."""
+
+INDEX_YIELDS = ("^IRX", "^FVX", "^TNX", "^TYX")
+"""Treasury yields of 13 weeks, 5, 10 and 30 years at Yahoo."""
 
 DEFAULT_SERIES = tuple(MARKET_SERIES)
+
+SERIES_KINDS = ("observations", "index")
+"""Kinds of raw data that are series: of FRED, and of Yahoo."""
 
 INITIAL_RELEASES = 4
 """FRED's output type of an answer with the first release of each observation."""
@@ -59,6 +64,9 @@ MISSING = "."
 
 STALE = timedelta(days=10)
 """How far the last value of a market series may be from the last day that was asked for."""
+
+OTHER_SERIES = "or take other series (ALLOCATOR_LIVE_MACRO: fred, yahoo or off)"
+"""What else to do about a series that stays away."""
 
 IndexCloses = Callable[[bytes, datetime, str], Mapping[date, float]]
 """Reads the closes of a Yahoo chart by day: from its body, the instant at which it was fetched and the index's name."""
@@ -105,6 +113,43 @@ def read_observations(body: bytes, series: str) -> list[Observation]:
     return sorted(rows)
 
 
+def spare(due: float) -> float:
+    """Return how many of some sessions may lack a value of a series: bonds rest on days on which shares are traded."""
+    return HOLIDAYS + SHARE_OF_HOLIDAYS * due
+
+
+def shown_since(series: str, first: date, today: date) -> date:
+    """Return the day from which a vendor has a series, or the first day that is wanted if that is later.
+
+    Parameters
+    ----------
+    series : str
+    first, today : date
+    """
+    begin = max(first, BEGUN.get(series, first))
+    return max(begin, today - SHOWN_FOR[series]) if series in SHOWN_FOR else begin
+
+
+def due_values(series: str, first: date, last: date, valued: pd.DatetimeIndex, today: date) -> pd.DatetimeIndex:
+    """Return the sessions of which a value of a series is due, but for `spare`.
+
+    They begin where the vendor has the series at all, and end with its last value, if the last releases are still to
+    come: that may be `STALE` before today.
+
+    Parameters
+    ----------
+    series : str
+        Of FRED, or an index of Yahoo's.
+    first, last : date
+        Days that are wanted, both included.
+    valued : DatetimeIndex
+        Days with a value.
+    today : date
+    """
+    wanted = calendar.sessions(shown_since(series, first, today), last)
+    return wanted[(wanted <= pd.Timestamp(today - STALE)) | (wanted <= valued.max())]
+
+
 def check_market_days(
     observations: Sequence[Observation], series: str, first: date, last: date, today: date | None = None
 ) -> None:
@@ -128,24 +173,57 @@ def check_market_days(
     IncompleteDataError
         Naming the first session without a row, or without a value.
     """
-    begin = max(first, BEGUN.get(series, first))
-    if series in SHOWN_FOR:
-        begin = max(begin, (today or last) - SHOWN_FOR[series])
+    begin = shown_since(series, first, today or last)
     there = {row.day for row in observations}
     valued = {row.day for row in observations if row.value is not None}
-    end = max(valued, default=date.min)
-    if begin <= last and last - end > STALE and len(calendar.sessions(begin, last)):
-        raise _incomplete(series, f"It ends on {end} and not by {last}" if valued else "It holds no value of any day")
+    _require_recent(valued, series, begin, last, VENDOR)
     wanted = calendar.sessions(begin, max(there)).date.tolist() if there and begin <= max(there) else []
-    _require(wanted, there, series, "sessions", 0.0)
-    until = [day for day in wanted if day <= end]
-    _require(until, valued, series, "values of sessions", HOLIDAYS + SHARE_OF_HOLIDAYS * len(until))
+    _require(wanted, there, series, "sessions", 0.0, VENDOR)
+    _require_values(valued, series, begin, last, VENDOR)
 
 
-def _require(wanted: Sequence[date], there: Collection[date], series: str, what: str, spare: float) -> None:
+def check_index_days(valued: Collection[date], series: str, first: date, last: date) -> None:
+    """Refuse an answer about an index of Yahoo's that leaves out sessions: of yields, more than those of bond holidays.
+
+    Parameters
+    ----------
+    valued : collection of date
+        Days with a bar.
+    series : str
+        Such as ``"^VIX"``.
+    first, last : date
+        The days asked for, both included.
+
+    Raises
+    ------
+    IncompleteDataError
+        Naming the first session without a bar.
+    """
+    if series not in INDEX_YIELDS:
+        wanted = calendar.sessions(first, last).date.tolist()
+        return _require(wanted, valued, series, "sessions", 0.0, "yahoo")
+    _require_recent(valued, series, first, last, "yahoo")
+    return _require_values(valued, series, first, last, "yahoo")
+
+
+def _require_recent(valued: Collection[date], series: str, first: date, last: date, source: str) -> None:
+    end = max(valued, default=date.min)
+    if first <= last and last - end > STALE and len(calendar.sessions(first, last)):
+        problem = f"It ends on {end} and not by {last}" if valued else "It holds no value of any day"
+        raise _incomplete(series, problem, source)
+
+
+def _require_values(valued: Collection[date], series: str, first: date, last: date, source: str) -> None:
+    wanted = calendar.sessions(first, last).date.tolist() if first <= last else []
+    until = [day for day in wanted if day <= max(valued, default=date.min)]
+    _require(until, valued, series, "values of sessions", spare(len(until)), source)
+
+
+def _require(wanted: Sequence[date], there: Collection[date], series: str, what: str, most: float, source: str) -> None:
     lacking = [day for day in wanted if day not in there]
-    if len(lacking) > spare:
-        raise _incomplete(series, f"It leaves out {len(lacking)} of {len(wanted)} {what}, the first on {lacking[0]}")
+    if len(lacking) > most:
+        problem = f"It leaves out {len(lacking)} of {len(wanted)} {what}, the first on {lacking[0]}"
+        raise _incomplete(series, problem, source)
 
 
 def macro_table(
@@ -237,7 +315,10 @@ def _table(rows: dict[tuple[date, str], tuple[float, datetime, str]]) -> pd.Data
     return validate(table.sort_values(["date", "series"], ignore_index=True), MACRO, "macro")
 
 
-def _incomplete(series: str, problem: str) -> IncompleteDataError:
+def _incomplete(series: str, problem: str, source: str = VENDOR) -> IncompleteDataError:
     return IncompleteDataError(
-        f"{problem}.", todo="run it again later; nothing was stored.", source=VENDOR, symbol=series
+        f"{problem}.",
+        todo=f"run it again later, {OTHER_SERIES}; nothing was stored.",
+        source=source,
+        symbol=series,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from allocator_pipeline.config import N_STOCKS, LiveConfig
+from allocator_pipeline.config import N_STOCKS, RATIOS, LiveConfig
 from allocator_pipeline.errors import ConfigurationError, IncompleteDataError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.liquidity import TRAILING_SESSIONS, rank_by_liquidity
@@ -48,6 +48,8 @@ from allocator_pipeline.schemas import (
     SENTIMENT,
     validate,
 )
+
+WINDOW = "FRED shows the S&P 500 for ten years only: of days before the ten years of the first download it has none."
 
 
 class LiveMarket:
@@ -125,6 +127,7 @@ class LiveMarket:
                     if not ended
                     else "."
                 ),
+                *((WINDOW,) if config.macro == "fred" else ()),
                 NO_SCREEN,
             ),
             symbols=tuple(self.by_symbol),
@@ -206,7 +209,7 @@ class LiveMarket:
         return self._derived.articles(symbol)
 
     def fundamentals(self, year: int) -> pd.DataFrame:
-        """Return the ratios that became known in a year, as first reported.
+        """Return the ratios that became known in a year, as first reported; no row of a company that files nothing.
 
         Raises
         ------
@@ -219,6 +222,10 @@ class LiveMarket:
         table = in_year(pd.concat(quarters, ignore_index=True), "known_at", year, self.last)
         table = table.sort_values(["known_at", "symbol", "period_end"], ignore_index=True)
         return validate(table, FUNDAMENTALS, "live")
+
+    def has_ratios(self, symbol: str) -> bool:
+        """Tell whether the statements kept of a symbol yield any of the five ratios in any quarter."""
+        return bool(self._derived.quarters(symbol).first_reported[list(RATIOS)].notna().any(axis=None))
 
     def restatements(self, year: int) -> pd.DataFrame:
         """Return what was said otherwise in a year about quarters (`schemas.RESTATEMENTS`).

@@ -14,7 +14,7 @@ from itertools import groupby
 from allocator_pipeline.config import LiveConfig
 from allocator_pipeline.errors import IncompleteDataError
 from allocator_pipeline.market import calendar
-from allocator_pipeline.market.live.macro import DEFAULT_SERIES
+from allocator_pipeline.market.live.macro import DEFAULT_SERIES, INDEX_YIELDS, OTHER_SERIES
 from allocator_pipeline.market.membership import OUT_OF_THE_LIST, Listing, by_symbol, one_spelling, ticker_on
 from allocator_pipeline.market.news import REPEATED_WITHIN
 from allocator_pipeline.market.raw import RawKey, RawRecord
@@ -36,8 +36,11 @@ FEEDS = {
 QUARTERLY = ("edgar_facts", "alphavantage_statements")
 """Feeds of fundamentals."""
 
+SERIES = ("fred_series", "yahoo_indices")
+"""Feeds of macro series."""
+
 STATEMENTS = ("income_statement", "balance_sheet", "earnings")
-YAHOO_INDICES = ("^VIX", "^GSPC", "^IRX", "^FVX", "^TNX", "^TYX")
+YAHOO_INDICES = ("^VIX", "^GSPC", *INDEX_YIELDS)
 """Volatility, the S&P 500 and Treasury yields of 13 weeks, 5, 10 and 30 years."""
 
 ALPACA_BARS_SINCE, ALPACA_NEWS_SINCE = date(2016, 1, 1), date(2015, 1, 1)
@@ -72,6 +75,8 @@ class Need:
         Where it is kept.
     asked : str
         What the vendor calls it: a ticker (of a company whose number is to be looked up too), a number or a series.
+        Empty where there is nothing to ask by: of a company without a number whose listing has ended, the ticker may
+        mean another one today. Its silence is told by checks, and holds nobody up.
     first, last : date
         Both included.
     reach : date or None
@@ -128,7 +133,7 @@ def needs_of(feed: str, listings: Sequence[Listing], first: date, last: date, se
     """
     last = min(last, settled)
     needs: list[Need] = []
-    if feed in ("fred_series", "yahoo_indices"):
+    if feed in SERIES:
         kind = ("fred", "observations") if feed == "fred_series" else ("yahoo", "index")
         series = DEFAULT_SERIES if feed == "fred_series" else YAHOO_INDICES
         needs = [Need(RawKey(*kind, name), name, first, last) for name in series]
@@ -155,11 +160,17 @@ def _about(
         for cik, group in groupby(_numbered(listings), key=lambda listing: listing.cik):
             spans = list(group)
             days = max(first, spans[0].first), min(last, spans[-1].last or last)
-            yield Need(RawKey("edgar", "facts", symbol), cik or present, *days, settled)
+            yield Need(RawKey("edgar", "facts", symbol), cik or _still(listings, settled), *days, settled)
     else:
         start, end = max(first, listings[0].first), min(last, listings[-1].last or last, settled - FRESH)
         for kind in STATEMENTS:
-            yield Need(RawKey("alphavantage", kind, symbol), present, start, end, settled)
+            yield Need(RawKey("alphavantage", kind, symbol), _still(listings, settled), start, end, settled)
+
+
+def _still(listings: Sequence[Listing], settled: date) -> str:
+    """Return the ticker that means a company today; empty if its listing has ended."""
+    end = listings[-1].last
+    return "" if end is not None and end < settled else ticker_on(listings, settled)
 
 
 def _unbroken(listings: Sequence[Listing]) -> list[tuple[date, date | None]]:
@@ -184,6 +195,8 @@ def _numbered(listings: Sequence[Listing]) -> Iterator[Listing]:
 
 def missing(need: Need, records: Iterable[RawRecord]) -> list[Span]:
     """Return the spans of a need that none of its key's answers covers, in order; of bars only those with a session."""
+    if not need.asked:
+        return []
     spans, day = [], need.first
     for first, last in sorted((record.first, record.last) for record in records if need.is_met_by(record)):
         if first > day:
@@ -245,17 +258,17 @@ def incomplete(
     rest = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
     return IncompleteDataError(
         f"Raw data of {len(symbols)} names is not there: {named}{rest}.",
-        todo=f"materialise {feed} for {first} to {last}; it fetches what is missing only.{_dead(never)}",
+        todo=f"materialise {feed} for {first} to {last}; it fetches what is missing only.{_dead(feed, never)}",
         source=feed,
         symbol=symbols[0],
     )
 
 
-def _dead(never: Sequence[str]) -> str:
+def _dead(feed: str, never: Sequence[str]) -> str:
     if not never:
         return ""
     more = f" and {len(never) - _NAMED} more" if len(never) > _NAMED else ""
     return (
         f" There is nothing at all of {', '.join(never[:_NAMED])}{more}: where the download says that the vendor has "
-        f"nothing of it either, {OUT_OF_THE_LIST}."
+        f"nothing of it either, {f'run it again later, {OTHER_SERIES}' if feed in SERIES else OUT_OF_THE_LIST}."
     )

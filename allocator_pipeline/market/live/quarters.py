@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 import pandas as pd
 
 from allocator_pipeline.errors import IncompleteDataError
+from allocator_pipeline.market.live.facts import NOTHING
 from allocator_pipeline.market.live.filings import quarters_filed
 from allocator_pipeline.market.live.releases import quarters_told
-from allocator_pipeline.market.raw import RawKey, RawStore
+from allocator_pipeline.market.raw import RawKey, RawRecord, RawStore, fetch_again
 
 REPORTED_WITHIN = timedelta(days=100)
 """After that a quarter's figures are due: an annual report takes 60 to 90 days."""
@@ -19,7 +20,7 @@ AROUND = timedelta(days=10)
 """Fiscal quarters that are counted in weeks end some days before or after the calendar's."""
 
 
-def quarters_in(key: RawKey, body: bytes) -> set[date]:
+def quarters_in(key: RawKey, body: bytes, request: Mapping[str, str]) -> set[date]:
     """Return the ends of the quarters of which one answer gives figures (of earnings: a release date).
 
     Parameters
@@ -27,14 +28,16 @@ def quarters_in(key: RawKey, body: bytes) -> set[date]:
     key : RawKey
         Of EDGAR's facts or of a table of Alpha Vantage's.
     body : bytes
+    request : mapping of str to str
+        As it is kept with the answer.
 
     Raises
     ------
-    VendorError, IncompleteDataError
+    VendorError
         If it cannot be read.
     """
     if key.vendor == "edgar":
-        return quarters_filed(body, key.name)
+        return quarters_filed(body, key.name, request)
     return quarters_told(body, key.kind, key.name)
 
 
@@ -43,11 +46,11 @@ def held_quarters(store: RawStore, key: RawKey) -> pd.DatetimeIndex:
 
     Raises
     ------
-    CorruptArtifactError, VendorError, IncompleteDataError
+    CorruptArtifactError, VendorError
         If what is kept cannot be read.
     """
     once = {record.sha256: record for record in store.records(key)}.values()  # most answers are those of before
-    ends = {end for record in once for end in quarters_in(key, store.read(record))}
+    ends = {end for record in once for end in quarters_in(key, store.read(record), record.request)}
     return pd.DatetimeIndex(sorted(ends), dtype="datetime64[us]")
 
 
@@ -69,18 +72,29 @@ def require_not_lost(store: RawStore, key: RawKey, body: bytes, request: Mapping
     Raises
     ------
     IncompleteDataError
-        Naming source, symbol and the record of the last answer.
+        Naming source, symbol and the records to remove if the shorter answer is to be accepted.
     """
-    before = [record for record in store.records(key) if record.request == request]
+    before = [record for record in store.records(key) if _question(record.request) == _question(request)]
     if not before:
         return
-    known = quarters_in(key, store.read(before[-1]))
-    lost = sorted(known - quarters_in(key, body))
+    now, last = quarters_in(key, body, request), before[-1]
+    known = quarters_in(key, store.read(last), last.request)
+    lost = sorted(known - now)
     if 2 * len(lost) > len(known):
         raise IncompleteDataError(
             f"It lacks {len(lost)} of the {len(known)} quarters that were there before, the first of them {lost[0]}.",
-            todo=f"run it again later; if it stays, compare it with the answer kept before, {store.place(before[-1])} "
-            "in the raw data.",
+            todo="run it again later; if it stays, the vendor has shortened its history for good. To accept that, "
+            f"{fetch_again([_named(store, before)])}, and what only that record held is then gone.",
             source=key.vendor,
             symbol=key.name,
         )
+
+
+def _named(store: RawStore, records: Sequence[RawRecord]) -> str:
+    first, last = store.place(records[0]), store.place(records[-1])
+    return last if len(records) == 1 else f"{last} and the {len(records) - 1} before it, back to {first},"
+
+
+def _question(request: Mapping[str, str]) -> dict[str, str]:
+    """Return what was asked, whether or not there was anything."""
+    return {name: value for name, value in request.items() if name != NOTHING}

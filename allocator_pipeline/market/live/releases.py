@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-from allocator_pipeline.errors import IncompleteDataError
 from allocator_pipeline.market.ingest import NO_KNOWN_AT, TOO_EARLY
 from allocator_pipeline.market.live.body import nonsense, read_day, read_number, read_object
 from allocator_pipeline.market.live.statements import Fundamentals, Statement, fundamentals
@@ -63,32 +62,25 @@ def read_quarters(body: bytes, kind: str, name: str, ticker: str | None = None) 
     -------
     dict of date to mapping
         By end of the period: figures by our names, absent ones left out; of earnings ``reported`` (a date or None).
+        None of a company that files nothing: the vendor then lists no quarter, or answers with an empty object.
 
     Raises
     ------
     VendorError
         If it cannot be understood, is about another symbol, or contradicts itself.
-    IncompleteDataError
-        If it holds no quarter.
     """
     content = read_object(body, VENDOR, name)
     quarters: dict[date, Mapping[str, Any]] = {}
+    if not content:
+        return quarters
     try:
-        rows = content.get("quarterlyEarnings" if kind == "earnings" else "quarterlyReports") or []
-        for row in rows:
+        for row in content["quarterlyEarnings" if kind == "earnings" else "quarterlyReports"]:
             end = read_day(row["fiscalDateEnding"])
             quarter = _quarter(row, kind)
             if quarters.setdefault(end, quarter) != quarter:
                 raise ValueError("two rows of one quarter")
     except (KeyError, TypeError, ValueError, AttributeError):
         raise nonsense(f"holds no {kind.replace('_', ' ')}", VENDOR, name) from None  # whose text may be the vendor's
-    if not quarters:
-        raise IncompleteDataError(
-            f"There is no {kind.replace('_', ' ')} of any quarter.",
-            todo="check the ticker; funds and companies that the vendor does not follow have none.",
-            source=VENDOR,
-            symbol=name,
-        )
     if ticker is not None and content.get("symbol") != ticker:
         raise nonsense(f"is not about {ticker}", VENDOR, name)
     return quarters
@@ -99,7 +91,7 @@ def quarters_told(body: bytes, kind: str, name: str) -> set[date]:
 
     Raises
     ------
-    VendorError, IncompleteDataError
+    VendorError
         As `read_quarters`.
     """
     quarters = read_quarters(body, kind, name)
@@ -116,7 +108,7 @@ def alphavantage_fundamentals(store: RawStore, symbol: str) -> Fundamentals:
 
     Raises
     ------
-    VendorError, IncompleteDataError, CorruptArtifactError
+    VendorError, CorruptArtifactError
         If what is kept cannot be read.
     """
     rejected: Counter[tuple[int, str]] = Counter()
