@@ -42,7 +42,7 @@ def test_nothing_is_asked_by_the_ticker_of_a_listing_that_has_ended_and_nobody_w
     needs = needs_of(feed, [ENDED], FIRST, SETTLED, SETTLED)
     assert {need.asked for need in needs} == {""}
     assert [missing(need, []) for need in needs] == [[]] * len(needs)
-    assert todo(needs, RawStore(tmp_path)) == []
+    assert todo(needs, RawStore(tmp_path)).questions == []
 
 
 def test_the_number_of_a_company_outlives_its_listing(tmp_path):
