@@ -5,7 +5,6 @@ from __future__ import annotations
 import email
 import email.policy
 import json
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from allocator_pipeline.features.signals import MIN_ARTICLES
 from allocator_pipeline.market import calendar
 from allocator_pipeline_tests.account.market import ALLOCATOR, make_decision
 from allocator_pipeline_tests.delivery.conftest import server, settings_of  # noqa: F401 - fixtures
+from allocator_pipeline_tests.experience.damage import damage
 from allocator_pipeline_tests.registry.conftest import make_ruling
 
 STOCKS = tuple(f"SIM{number:02d}" for number in range(15))
@@ -238,8 +238,7 @@ def test_a_damaged_allocator_is_named_and_the_others_are_shown(store, market, ma
 def test_a_damaged_row_of_experience_or_booking_leaves_the_page_to_the_others(store, market):
     (Path(store.root) / "accounts" / ALLOCATOR / "000001.json").write_bytes(b"{}")
     assert "damaged" in weekly_facts(WEEKS[3], store, market, [])["allocators"][ALLOCATOR]
-    with sqlite3.connect(store.experience.path) as database:
-        database.execute("UPDATE experience SET decision = replace(decision, '0.06', '0.07') WHERE label IS NULL")
+    damage(store.experience, "decision = replace(decision, '0.06', '0.07') WHERE label IS NULL")
     facts = weekly_facts(WEEKS[3], store, market, [])
     assert [name for name, one in facts["allocators"].items() if "damaged" in one] == [ALLOCATOR]
     assert facts["rivals"]["weeks"] == [], "which begin with the first decision that can be read"
