@@ -15,7 +15,7 @@ from allocator_pipeline.config import CASH, STATE_FORECASTERS, Settings, Simulat
 from allocator_pipeline.defs import sensors
 from allocator_pipeline.defs.build import build_definitions
 from allocator_pipeline.defs.damage import Damage
-from allocator_pipeline.defs.due import INFERENCE, decision_falls_due, label_falls_due
+from allocator_pipeline.defs.due import INFERENCE, decision_falls_due, label_falls_due, stale
 from allocator_pipeline.defs.open_steps import WEEKLY_TAG, before_promotion
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.sensors import promotion_requests
@@ -125,6 +125,13 @@ def test_a_damaged_row_of_experience_stops_nobody_elses_week(store, instance, ch
 def damage_states(store: StoreResource, forecaster: str) -> None:
     for path in store.assets.pointer("state_tensors", f"{forecaster}|2016").parent.glob(f"*{forecaster}*.safetensors"):
         path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+
+def test_damaged_states_are_refreshed_on_the_next_sunday_or_monday(store):
+    before = pd.Timestamp("2016-06-05 06:00", tz="America/New_York")
+    assert not stale(store, before)
+    damage_states(store, STATE_FORECASTERS[-1])
+    assert stale(store, before)
 
 
 def test_damaged_states_stop_only_the_allocators_that_read_them(store, instance):
