@@ -15,7 +15,7 @@ from allocator_pipeline.config import CASH, STATE_FORECASTERS, Settings, Simulat
 from allocator_pipeline.defs import sensors
 from allocator_pipeline.defs.build import build_definitions
 from allocator_pipeline.defs.damage import Damage
-from allocator_pipeline.defs.due import INFERENCE, decision_falls_due, label_falls_due, stale
+from allocator_pipeline.defs.due import INFERENCE, decision_falls_due, label_falls_due
 from allocator_pipeline.defs.open_steps import WEEKLY_TAG, before_promotion
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.sensors import promotion_requests
@@ -127,11 +127,25 @@ def damage_states(store: StoreResource, forecaster: str) -> None:
         path.write_bytes(path.read_bytes()[:-1] + b"?")
 
 
-def test_damaged_states_are_refreshed_on_the_next_sunday_or_monday(store):
-    before = pd.Timestamp("2016-06-05 06:00", tz="America/New_York")
-    assert not stale(store, before)
-    damage_states(store, STATE_FORECASTERS[-1])
-    assert stale(store, before)
+@pytest.mark.parametrize("forecaster", STATE_FORECASTERS)
+def test_damaged_states_are_refreshed_on_the_next_sunday_or_monday(settings, store, instance, forecaster):
+    definitions = build_definitions(settings)
+    schedule = definitions.resolve_schedule_def("saturday_market")
+
+    def tick(day: str):
+        when = pd.Timestamp(f"{day} 06:00", tz="America/New_York").to_pydatetime()
+        with dg.build_schedule_context(
+            instance,
+            scheduled_execution_time=when,
+            resources={"store": store},
+            repository_def=definitions.get_repository_def(),
+        ) as context:
+            return schedule.evaluate_tick(context)
+
+    days = ("2016-06-05", "2016-06-06")
+    assert [tick(day).skip_message for day in days] == ["The states of the coming week are there."] * 2
+    damage_states(store, forecaster)
+    assert [tick(day).run_requests[0].partition_key for day in days] == ["2016"] * 2
 
 
 def test_damaged_states_stop_only_the_allocators_that_read_them(store, instance):
