@@ -31,8 +31,7 @@ INFERENCE, LABELING, PAPER, FINETUNING, PROMOTION = (
 MONDAY_HOUR, MONDAY_ZONE = 18, "Asia/Kolkata"
 SUNDAY_HOUR, SUNDAY_ZONE = 10, NEW_YORK
 
-DECISIONS, PAPERS = "decisions", "paper_evaluations"
-LABELS = "paper_account", "labeled_experience"
+DECISIONS, LABELS, PAPERS = "decisions", "labeled_experience", "paper_evaluations"
 
 HORIZON = WEEKS_PER_YEAR // 2
 """Weeks without a decision after which a paper account starts anew, and nothing in between is caught up."""
@@ -148,7 +147,8 @@ def holds(forecaster: str, week: str, store: StoreResource) -> bool:
 def _sundays(allocator: str, records: list[Experience], store: StoreResource) -> Iterator[Step]:
     """Yield what is not done of the Sundays of decided weeks, in order.
 
-    Bookings and labels are recorded before their partitions are stored; made again, they are found as recorded.
+    A label is recorded after the partition of its booking is stored and before its own is; made again, it is found as
+    recorded.
     """
     if not records:
         return
@@ -161,7 +161,7 @@ def _sundays(allocator: str, records: list[Experience], store: StoreResource) ->
         coming = in_two_weeks[week]
         # once its first week is scored without it, a challenger comes too late
         tuned = any(store.assets.has(name, f"{allocator}|{coming}") for name in ("finetuned_policies", PAPERS))
-        labelled = row.label is not None and all(store.assets.has(name, f"{allocator}|{week}") for name in LABELS)
+        labelled = row.label is not None and store.assets.has(LABELS, f"{allocator}|{week}")
         missing = (
             (LABELING, week, not labelled),
             (PAPER, week, not store.assets.has(PAPERS, f"{allocator}|{week}")),
