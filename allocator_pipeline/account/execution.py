@@ -60,9 +60,9 @@ def execute(
     """Trade to target weights at given prices.
 
     Sells come first; buys are scaled to cash and proceeds less the fee. What scaling and rounding bring below the least
-    order is left out, and its money stays cash. The fee is what the one cost model charges for
-    the turnover from the weights held to the weights reached, the fee paid: a fixed point, found by iteration, which
-    makes the account the environment's ``(1 - cost) (1 + w . r)`` for any thresholds and sizes of shares.
+    order is left out, and not made up for. The fee is what the one cost model charges for the turnover from the weights
+    held to the weights reached, the fee paid: a fixed point, found by iteration, which makes the account the
+    environment's ``(1 - cost) (1 + w . r)`` for any thresholds and sizes of shares.
 
     Parameters
     ----------
@@ -99,7 +99,9 @@ def execute(
     sells = {
         symbol: -count
         for symbol, count in sold.items()
-        if count == balance.shares[symbol] or _large(count * prices[symbol], nav, config)
+        if not config.whole_shares  # which alone makes a sale smaller
+        or count == balance.shares[symbol]
+        or _large(count * prices[symbol], nav, config)
     }
     buys = {one["symbol"]: one["notional"] for one in orders if one["side"] == "BUY"}
     cash = balance.cash - math.fsum(count * prices[symbol] for symbol, count in sells.items())

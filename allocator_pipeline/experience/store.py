@@ -208,8 +208,8 @@ class ExperienceStore:
         with self._transaction() as database:
             rows = database.execute(
                 f"SELECT {COLUMNS} FROM experience WHERE (? IS NULL OR ? IN (allocator, {_ALLOCATOR})) "  # noqa: S608  (constants)
-                f"AND max(week_start, {_WEEK}) >= ? ORDER BY week_start, allocator",
-                (allocator, allocator, since),
+                f"AND (week_start >= ? OR {_WEEK} >= ?) ORDER BY week_start, allocator",
+                (allocator, allocator, since, since),
             ).fetchall()
         return [read_row(row) for row in rows]
 
