@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from allocator_pipeline.account.carrying import Carried, carry, cash_in_lieu
+from allocator_pipeline.account.carrying import Carried, carry, cash_in_lieu, happened
 from allocator_pipeline.account.events import Balance, Event
 from allocator_pipeline.account.execution import Execution, execute
 from allocator_pipeline.account.tape import Tape
@@ -116,7 +116,7 @@ def book_week(
         The last booking of the account.
     decision : Decision
     tape : Tape
-        Holds the sessions of the week, the exit session and the session before them.
+        Holds the sessions of the week and the exit session; for a portfolio given in shares also the decision's close.
     costs : CostConfig
     config : AccountConfig
 
@@ -285,7 +285,11 @@ def _deposited(
     shares = {symbol: quantities.get(symbol, weight * nav / prices[symbol]) for symbol, weight in stocks.items()}
     day, facts = str(session.date()), {"source": decision.portfolio["source"], "nav": nav, "prices": prices}
     deposit = Event(day, "deposit", holdings.get(CASH, 0.0) * nav, shares, facts)
-    return ([deposit] if previous is None else [previous.balance.emptied(day), deposit]), unpriced
+    closed = calendar.week(decision.week_start)["decision_session"]  # when shares were counted; values are of now
+    known = set(stocks) & set(quantities) - set(unpriced)
+    counted = {symbol: shares[symbol] for symbol in tape.priced(closed, known, at_close=True)}
+    since = happened(Balance(0.0, counted), tape, (closed, session), config)
+    return ([deposit] if previous is None else [previous.balance.emptied(day), deposit]) + since, unpriced
 
 
 def _revised(previous: Booking, prices: Mapping[str, float], session: str) -> list[Event]:

@@ -89,6 +89,22 @@ def carry(
     return Carried(balance, missed, tuple(events), prices)
 
 
+def happened(
+    balance: Balance, tape: Tape, span: tuple[pd.Timestamp, pd.Timestamp], config: AccountConfig
+) -> list[Event]:
+    """Return what dividends and splits after one session, up to another, do to an account.
+
+    Raises
+    ------
+    MarketDataError
+        If a price is missing.
+    """
+    events: list[Event] = []
+    for action in tape.actions(*span, balance.shares):
+        events.append(_event(action, balance.after(events).shares[action.symbol], config))
+    return events
+
+
 def cash_in_lieu(balance: Balance, prices: Mapping[str, float], session: str) -> list[Event]:
     """Return the payment of parts of shares at some prices, as brokers pay them; none where all shares are whole.
 

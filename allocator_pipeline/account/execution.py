@@ -59,9 +59,10 @@ def execute(
 ) -> Execution:
     """Trade to target weights at given prices.
 
-    Sells come first; buys are scaled to cash and proceeds less the fee. The fee is what the one cost model charges for
-    the turnover from the weights held to the weights reached, the fee paid: a fixed point, found by iteration, which
-    makes the account the environment's ``(1 - cost) (1 + w . r)`` for any thresholds and sizes of shares.
+    Sells come first; buys are scaled to cash and proceeds less the fee. What scaling and rounding bring below the least
+    order is left out, and not made up for. The fee is what the one cost model charges for the turnover from the weights
+    held to the weights reached, the fee paid: a fixed point, found by iteration, which makes the account the
+    environment's ``(1 - cost) (1 + w . r)`` for any thresholds and sizes of shares.
 
     Parameters
     ----------
@@ -90,15 +91,22 @@ def execute(
     fee = float(trading_cost(_turnover(held, target), costs))
     wanted = {symbol: weight * (1.0 - fee) for symbol, weight in target.items() if symbol != CASH}
     orders = orders_preview(*order, wanted, held, nav, config.min_order_share, config.min_order_usd)
-    sells = {
-        one["symbol"]: -_shares(one["notional"] / prices[one["symbol"]], config, balance.shares[one["symbol"]])
+    sold = {
+        one["symbol"]: _shares(one["notional"] / prices[one["symbol"]], config, balance.shares[one["symbol"]])
         for one in orders
         if one["side"] == "SELL"
+    }
+    sells = {
+        symbol: -count
+        for symbol, count in sold.items()
+        if not config.whole_shares  # which alone makes a sale smaller
+        or count == balance.shares[symbol]
+        or _large(count * prices[symbol], nav, config)
     }
     buys = {one["symbol"]: one["notional"] for one in orders if one["side"] == "BUY"}
     cash = balance.cash - math.fsum(count * prices[symbol] for symbol, count in sells.items())
     for _ in range(_ROUNDS):
-        trades = sells | _bought(buys, cash - fee * nav, prices, config)
+        trades = sells | _bought(buys, cash - fee * nav, prices, nav, config)
         trades = {symbol: count for symbol, count in trades.items() if count != 0.0}
         reached, charged = _charged(balance, trades, prices, nav, held, costs)
         if charged <= fee + _EXACT:  # else the fee of what was bought is more than was kept for it
@@ -134,12 +142,18 @@ def _shares(count: float, config: AccountConfig, held: float = math.inf) -> floa
     return float(math.floor(count * (1.0 + 1e-12))) if config.whole_shares else count
 
 
+def _large(value: float, nav: float, config: AccountConfig) -> bool:
+    """Tell whether a fill, in USD, is not below the least order."""
+    return value * (1.0 + 1e-12) >= max(config.min_order_usd, config.min_order_share * nav)
+
+
 def _bought(
-    buys: Mapping[str, float], available: float, prices: Mapping[str, float], config: AccountConfig
+    buys: Mapping[str, float], available: float, prices: Mapping[str, float], nav: float, config: AccountConfig
 ) -> dict[str, float]:
     """Return shares bought with at most the cash there is."""
     scale = min(1.0, max(0.0, available) / math.fsum(buys.values())) if buys else 1.0
-    return {symbol: _shares(notional * scale / prices[symbol], config) for symbol, notional in buys.items()}
+    counts = {symbol: _shares(notional * scale / prices[symbol], config) for symbol, notional in buys.items()}
+    return {symbol: count for symbol, count in counts.items() if _large(count * prices[symbol], nav, config)}
 
 
 def _charged(

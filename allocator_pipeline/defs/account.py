@@ -83,7 +83,8 @@ def _book_unbooked(ledger: AccountLedger, last: str, week: str, store: StoreReso
 
 def _week_tape(decision: Decision, store: StoreResource, market: MarketResource) -> Tape:
     sessions = calendar.week(decision.week_start)
-    return _tape(sessions["execution_session"], sessions["exit_session"], store, market)
+    first = "decision_session" if decision.portfolio.get("quantities") else "execution_session"
+    return _tape(sessions[first], sessions["exit_session"], store, market)
 
 
 def _tape(first: pd.Timestamp, last: pd.Timestamp, store: StoreResource, market: MarketResource) -> Tape:

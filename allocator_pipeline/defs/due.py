@@ -15,6 +15,7 @@ import pandas as pd
 
 from allocator_pipeline.config import STATE_FORECASTERS, WEEKS_PER_YEAR, forecaster_of
 from allocator_pipeline.defs.resources import StoreResource
+from allocator_pipeline.errors import CorruptArtifactError
 from allocator_pipeline.experience.records import Experience
 from allocator_pipeline.market import calendar
 from allocator_pipeline.market.source import NEW_YORK
@@ -30,7 +31,7 @@ INFERENCE, LABELING, PAPER, FINETUNING, PROMOTION = (
 MONDAY_HOUR, MONDAY_ZONE = 18, "Asia/Kolkata"
 SUNDAY_HOUR, SUNDAY_ZONE = 10, NEW_YORK
 
-DECISIONS, PAPERS = "decisions", "paper_evaluations"
+DECISIONS, LABELS, PAPERS = "decisions", "labeled_experience", "paper_evaluations"
 
 HORIZON = WEEKS_PER_YEAR // 2
 """Weeks without a decision after which a paper account starts anew, and nothing in between is caught up."""
@@ -127,9 +128,12 @@ def refreshed_for(step: Step, store: StoreResource) -> bool:
 
 
 def stale(store: StoreResource, now: pd.Timestamp) -> bool:
-    """Tell whether the stored states lack the week that is decided next."""
+    """Tell whether the stored states lack the week that is decided next, or are damaged, which a refresh mends."""
     coming = str(calendar.week_at(now)["week"].date())
-    return not all(holds(forecaster, coming, store) for forecaster in STATE_FORECASTERS)
+    try:
+        return not all(holds(forecaster, coming, store) for forecaster in STATE_FORECASTERS)
+    except CorruptArtifactError:
+        return True
 
 
 def holds(forecaster: str, week: str, store: StoreResource) -> bool:
@@ -141,7 +145,11 @@ def holds(forecaster: str, week: str, store: StoreResource) -> bool:
 
 
 def _sundays(allocator: str, records: list[Experience], store: StoreResource) -> Iterator[Step]:
-    """Yield what is not done of the Sundays of decided weeks, in order."""
+    """Yield what is not done of the Sundays of decided weeks, in order.
+
+    A label is recorded after the partition of its booking is stored and before its own is; made again, it is found as
+    recorded.
+    """
     if not records:
         return
     judged = _judged_through(allocator, store)
@@ -153,8 +161,9 @@ def _sundays(allocator: str, records: list[Experience], store: StoreResource) ->
         coming = in_two_weeks[week]
         # once its first week is scored without it, a challenger comes too late
         tuned = any(store.assets.has(name, f"{allocator}|{coming}") for name in ("finetuned_policies", PAPERS))
+        labelled = row.label is not None and store.assets.has(LABELS, f"{allocator}|{week}")
         missing = (
-            (LABELING, week, row.label is None),
+            (LABELING, week, not labelled),
             (PAPER, week, not store.assets.has(PAPERS, f"{allocator}|{week}")),
             (FINETUNING, coming, not tuned),
             (PROMOTION, week, week > judged),

@@ -48,27 +48,22 @@ def weekly_facts(week: str, store: StoreResource, market: MarketResource, failed
         ``week, decision_session, known_week`` (the newest week whose outcome was known then), ``market, simulated,
         notes, execution``; ``allocators`` by name (see `_contender`), ``rivals`` (see `weekly_rivals.rivals`),
         ``tries`` counted by then, and ``warnings``. An allocator that is damaged has nothing but ``damaged``, the
-        error's words.
-
-    Raises
-    ------
-    CorruptArtifactError
-        If market data, states or baseline weights cannot be trusted.
+        error's words; what else is damaged is left out, and among the warnings.
     """
     known = last_known(week)
     contenders = {name: _contender_or_damage(name, week, known, store, market) for name in ALLOCATORS}
     whole = [name for name, one in contenders.items() if "damaged" not in one]
     verdicts = {name: _verdicts(name, week, store) for name in whole}
-    context = market.context
+    context, beside = market.context, rivals(week, known, whole, store, market)
     return {
         "week": week,
         "decision_session": str(calendar.week(week)["decision_session"].date()),
         "known_week": known,
         **{name: context[name] for name in ("market", "simulated", "notes", "execution")},
         "allocators": contenders,
-        "rivals": rivals(week, known, whole, store, market),
+        "rivals": beside,
         "tries": tries_so_far(None, verdicts).count,
-        "warnings": [*failed, *data_warnings(week, known, contenders, store)],
+        "warnings": [*failed, *data_warnings(week, known, contenders, store), *beside["damaged"]],
     }
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from allocator_pipeline.config import BASELINES, STATE_FORECASTERS
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
-from allocator_pipeline.errors import ConflictError, MissingPartitionError, NotEnoughDataError
+from allocator_pipeline.errors import ConflictError, CorruptArtifactError, MissingPartitionError, NotEnoughDataError
 from allocator_pipeline.evaluation.weekly.rivals import (
     INDEX_FUND,
     as_mapping,
@@ -21,7 +21,7 @@ from allocator_pipeline.evaluation.weekly.rivals import (
 from allocator_pipeline.market import calendar
 from allocator_pipeline.portfolio.state import StateTensors, concatenate
 
-NOT_THERE = (MissingPartitionError, NotEnoughDataError, ConflictError)
+NOT_THERE = (MissingPartitionError, NotEnoughDataError, ConflictError, CorruptArtifactError)
 """What leaves a rival out of the report, which then says why."""
 
 
@@ -44,23 +44,30 @@ def rivals(
     dict
         ``weeks``, from the first that any of them decided to ``known``, and ``sessions``, their executions and the
         last exit; ``net`` returns of these weeks by name, from cash at the first; ``target`` weights of the report's
-        week by baseline; ``absent``: name -> ``net`` or ``target`` -> why it is not there.
+        week by baseline; ``absent``: name -> ``net`` or ``target`` -> why it is not there; ``damaged``, what cannot be
+        trusted of what is stored, in words.
     """
     weeks = _weeks(known, allocators, store)
-    found: dict[str, Any] = {"weeks": weeks, "sessions": [], "net": {}, "target": {}, "absent": {}}
+    found: dict[str, Any] = {"weeks": weeks, "sessions": [], "net": {}, "target": {}, "absent": {}, "damaged": []}
+
+    def damaged(error: CorruptArtifactError) -> None:
+        if str(error) not in found["damaged"]:
+            found["damaged"].append(str(error))
 
     def make(kind: str, name: str, value: Callable[[], Any]) -> None:
         try:
             found[kind][name] = value()
         except NOT_THERE as error:
             found["absent"].setdefault(name, {})[kind] = str(error)
+            if isinstance(error, CorruptArtifactError):
+                damaged(error)
 
     for name in BASELINES:
         make("target", name, partial(_target, name, week, store))
     if found["weeks"]:
         found["sessions"] = [str(day.date()) for day in execution_sessions(found["weeks"])]
         for name in BASELINES:
-            make("net", name, partial(_walked, name, found["weeks"], store, market))
+            make("net", name, partial(_walked, name, found["weeks"], store, market, damaged))
         make("net", INDEX_FUND, partial(_index_fund, found["weeks"], store, market))
     return found
 
@@ -84,20 +91,33 @@ def _target(name: str, week: str, store: StoreResource) -> dict[str, float]:
     return dict(found)
 
 
-def _walked(name: str, weeks: list[str], store: StoreResource, market: MarketResource) -> list[float]:
+def _walked(
+    name: str,
+    weeks: list[str],
+    store: StoreResource,
+    market: MarketResource,
+    damaged: Callable[[CorruptArtifactError], None],
+) -> list[float]:
     from allocator_pipeline.allocators.scheduled import Scheduled
 
     years = range(int(weeks[0][:4]), int(weeks[-1][:4]) + 1)
     table = pd.concat([store.assets.read("baseline_weights", f"{name}|{year}") for year in years], ignore_index=True)
-    states = _states(years, store).between(weeks[0], weeks[-1])
+    states = _states(years, store, damaged).between(weeks[0], weeks[-1])
     return baseline_weeks(Scheduled(table), states, market.settings.costs)
 
 
-def _states(years: range, store: StoreResource) -> StateTensors:
-    """Return the states of the first forecaster that has them all: returns are the same in everyone's."""
-    keys = {name: [f"{name}|{year}" for year in years] for name in STATE_FORECASTERS}
-    whole = [name for name in keys if all(store.assets.has("state_tensors", key) for key in keys[name])]
-    return concatenate([store.assets.read("state_tensors", key) for key in keys[(whole or list(keys))[0]]])
+def _states(years: range, store: StoreResource, damaged: Callable[[CorruptArtifactError], None]) -> StateTensors:
+    """Return the states of the first forecaster that has them all, undamaged: returns are the same in everyone's."""
+    missing: list[MissingPartitionError | CorruptArtifactError] = []
+    for name in STATE_FORECASTERS:
+        try:
+            return concatenate([store.assets.read("state_tensors", f"{name}|{year}") for year in years])
+        except MissingPartitionError as error:
+            missing.append(error)
+        except CorruptArtifactError as error:
+            damaged(error)
+            missing.append(error)
+    raise missing[0]
 
 
 def _index_fund(weeks: list[str], store: StoreResource, market: MarketResource) -> list[float]:

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from allocator_pipeline.defs.resources import StoreResource
+from allocator_pipeline.errors import CorruptArtifactError
 from allocator_pipeline.features.signals import MIN_ARTICLES, NEWS_WINDOW
 from allocator_pipeline.market import calendar
 
@@ -73,7 +74,11 @@ def _news(week: str, store: StoreResource) -> Iterator[str]:
     if not store.assets.has("signals", week[:4]):
         yield f"The signals of {week[:4]} are not made: materialise signals."
         return
-    table = store.assets.read("signals", week[:4])
+    try:
+        table = store.assets.read("signals", week[:4])
+    except CorruptArtifactError as error:
+        yield f"Which stocks have too little news is not known: {error}"
+        return
     rows = table[(table["week"] == week) & (table["articles"] < MIN_ARTICLES)]
     if len(rows):
         days = NEWS_WINDOW.days

@@ -125,13 +125,13 @@ class Experience:
     decision : Decision
     label : Label or None
         None while it is pending.
-    superseded : sequence of mapping
-        Decisions of earlier attempts, oldest first.
+    superseded : sequence of Decision
+        Earlier attempts, oldest first.
     """
 
     decision: Decision
     label: Label | None = None
-    superseded: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    superseded: Sequence[Decision] = field(default_factory=tuple)
 
 
 def run_id(week: str | pd.Timestamp, allocator: str) -> str:

@@ -5,19 +5,21 @@ Rules that must never break are also rules of the database itself.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
-from allocator_pipeline.atomic import canonical_json, sha256
+from allocator_pipeline.atomic import canonical_json
 from allocator_pipeline.database import transaction
-from allocator_pipeline.errors import ConflictError, CorruptArtifactError, MissingPartitionError
-from allocator_pipeline.experience.records import Decision, Experience, Label, from_stored
+from allocator_pipeline.errors import ConflictError, MissingPartitionError
+from allocator_pipeline.experience.records import Decision, Experience, Label
+from allocator_pipeline.experience.rows import COLUMNS, read_row, sealed, sealed_attempts
 from allocator_pipeline.market import calendar
 
 _SCHEMA = (
@@ -43,9 +45,19 @@ _SCHEMA = (
     WHEN EXISTS (SELECT 1 FROM experience WHERE run_id = NEW.run_id
                  OR (allocator = NEW.allocator AND week_start = NEW.week_start))
     BEGIN SELECT RAISE(ABORT, 'the week is recorded'); END""",
+    # nor for the row in the way of UPDATE OR REPLACE
+    """CREATE TRIGGER IF NOT EXISTS identified_once BEFORE UPDATE ON experience
+    WHEN (NEW.run_id, NEW.allocator, NEW.week_start) IS NOT (OLD.run_id, OLD.allocator, OLD.week_start)
+    BEGIN SELECT RAISE(ABORT, 'a row stays that of its run'); END""",
+    """CREATE TRIGGER IF NOT EXISTS decided_once BEFORE UPDATE ON experience
+    WHEN (NEW.attempt, NEW.decision, NEW.decision_sha256, NEW.superseded)
+         IS NOT (OLD.attempt, OLD.decision, OLD.decision_sha256, OLD.superseded)
+         AND NEW.attempt IS NOT OLD.attempt + 1
+    BEGIN SELECT RAISE(ABORT, 'a decision is replaced by its next attempt'); END""",
 )
 
-_COLUMNS = "run_id, decision, decision_sha256, superseded, label, label_sha256"
+_ALLOCATOR, _WEEK = "substr(run_id, 18)", "substr(run_id, 7, 10)"
+"""Allocator and week by the run id, ``paper:YYYY-MM-DD:<allocator>``."""
 
 EXPORTED = (
     "run_id",
@@ -113,16 +125,16 @@ class ExperienceStore:
                     raise _conflict(decision, "there is no earlier attempt to replace")
                 database.execute(
                     "INSERT INTO experience VALUES (?, ?, ?, 1, ?, ?, '[]', NULL, NULL)",
-                    (decision.run_id, decision.allocator, decision.week_start, *_sealed(decision)),
+                    (decision.run_id, decision.allocator, decision.week_start, *sealed(decision)),
                 )
                 return "inserted"
             if _content(stored.decision) == _content(decision):
                 return "unchanged"
             _check_replacement(stored, decision, now)
-            superseded = canonical_json([*stored.superseded, asdict(stored.decision)]).decode()
+            superseded = sealed_attempts([*stored.superseded, stored.decision])
             database.execute(
                 "UPDATE experience SET attempt = ?, decision = ?, decision_sha256 = ?, superseded = ? WHERE run_id = ?",
-                (decision.attempt, *_sealed(decision), superseded, decision.run_id),
+                (decision.attempt, *sealed(decision), superseded, decision.run_id),
             )
             return "replaced"
 
@@ -169,7 +181,7 @@ class ExperienceStore:
                     week=stored.decision.week_start,
                 )
             database.execute(
-                "UPDATE experience SET label = ?, label_sha256 = ? WHERE run_id = ?", (*_sealed(label), run_id)
+                "UPDATE experience SET label = ?, label_sha256 = ? WHERE run_id = ?", (*sealed(label), run_id)
             )
             return "inserted"
 
@@ -181,16 +193,25 @@ class ExperienceStore:
             return _one(database, run_id)
 
     def records(self, allocator: str | None = None, since: str = "") -> list[Experience]:
-        """Return all rows, or those of one allocator, from an ISO Monday on, verified, by week and allocator."""
+        """Return all rows, or those of one allocator, from an ISO Monday on, verified, by week and allocator.
+
+        Raises
+        ------
+        StorageError
+            If the database cannot be read.
+        CorruptArtifactError
+            If a row cannot be trusted. A row is an allocator's, and of a week, by its run id or by its columns, so that
+            one that is damaged in either is missed by nobody.
+        """
         if not self.path.exists():
             return []
         with self._transaction() as database:
             rows = database.execute(
-                f"SELECT {_COLUMNS} FROM experience WHERE (? IS NULL OR allocator = ?) AND week_start >= ? "  # noqa: S608  (constant columns)
-                "ORDER BY week_start, allocator",
-                (allocator, allocator, since),
+                f"SELECT {COLUMNS} FROM experience WHERE (? IS NULL OR ? IN (allocator, {_ALLOCATOR})) "  # noqa: S608  (constants)
+                f"AND (week_start >= ? OR {_WEEK} >= ?) ORDER BY week_start, allocator",
+                (allocator, allocator, since, since),
             ).fetchall()
-        return [_experience(row) for row in rows]
+        return [read_row(row) for row in rows]
 
     def run_ids(self) -> set[str]:
         """Return the run ids of all decisions; only that they are there is read."""
@@ -206,7 +227,7 @@ class ExperienceStore:
     def policy_versions(self, allocator: str) -> set[str]:
         """Return who has decided an allocator's weeks, in replaced attempts too."""
         rows = self.records(allocator)
-        replaced = {str(decision["policy_version"]) for row in rows for decision in row.superseded}
+        replaced = {decision.policy_version for row in rows for decision in row.superseded}
         return replaced | {row.decision.policy_version for row in rows}
 
     def export(self) -> pd.DataFrame:
@@ -217,32 +238,20 @@ class ExperienceStore:
             table.append([_flat(values.get(name)) for name in EXPORTED])
         return pd.DataFrame(table, columns=list(EXPORTED))
 
-    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
-        return transaction(self.path, _SCHEMA, "The experience store", "restore it from a backup.")
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with transaction(self.path, _SCHEMA, "The experience store", "restore it from a backup.") as database:
+            database.text_factory = _text  # what is no text fails its seal, and only the row that it is in
+            yield database
+
+
+def _text(stored: bytes) -> str:
+    return stored.decode(errors="replace")
 
 
 def _one(database: sqlite3.Connection, run_id: str) -> Experience | None:
-    row = database.execute(f"SELECT {_COLUMNS} FROM experience WHERE run_id = ?", (run_id,)).fetchone()  # noqa: S608
-    return None if row is None else _experience(row)
-
-
-def _experience(row: tuple[Any, ...]) -> Experience:
-    run_id, decision, decision_seal, superseded, label, label_seal = row
-    found = from_stored(decision, decision_seal, Decision, run_id)
-    if found.run_id != run_id:
-        raise CorruptArtifactError(
-            f"{run_id} holds {found.run_id}.", todo="restore the experience store from a backup."
-        )
-    return Experience(
-        decision=found,
-        label=None if label is None else from_stored(label, label_seal, Label, run_id),
-        superseded=tuple(json.loads(superseded)),
-    )
-
-
-def _sealed(record: Decision | Label) -> tuple[str, str]:
-    payload = record.to_json()
-    return payload.decode(), sha256(payload)
+    row = database.execute(f"SELECT {COLUMNS} FROM experience WHERE run_id = ?", (run_id,)).fetchone()  # noqa: S608
+    return None if row is None else read_row(row)
 
 
 def _content(decision: Decision) -> dict[str, Any]:

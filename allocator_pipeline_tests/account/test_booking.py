@@ -210,6 +210,33 @@ def test_a_portfolio_given_in_shares_opens_with_these_whatever_they_cost_now() -
     assert abs(week.reconciliation_error) < 1e-12
 
 
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("reinvest", [False, True])
+@pytest.mark.parametrize("itemised", [False, True])
+@pytest.mark.parametrize(("kind", "value", "growth"), [("split", 2.0, 2.0), ("dividend", 5.0, 100.0 / 95.0)])
+def test_shares_given_at_a_close_take_part_in_what_happens_before_they_are_filled(
+    kind: str, value: float, growth: float, itemised: bool, reinvest: bool, whole: bool
+) -> None:
+    market, config = with_action(kind, value, weekday=0), AccountConfig(reinvest=reinvest, whole_shares=whole)
+    tape = market.tape(itemised=itemised)
+    by_value = {"source": "given", "holdings": {SYMBOLS[0]: 10 / 11, CASH: 1 / 11}, "nav": 11_000.0}
+    by_count = {**by_value, "quantities": {SYMBOLS[0]: 100.0}}
+    one, other = (
+        book_week(None, make_decision(WEEKS[1], equal_target(), portfolio), tape, COSTS, config)
+        for portfolio in (by_count, by_value)
+    )
+    assert one.nav_before == pytest.approx(11_000.0, rel=1e-12) == pytest.approx(other.nav_before, rel=1e-12)
+    assert one.nav == pytest.approx(other.nav, rel=1e-9 if not whole else 1e-3)
+    assert abs(one.reconciliation_error) < 1e-12
+    assert one.events[0]["shares"] == {SYMBOLS[0]: 100.0}
+    event = one.events[1]
+    assert event["kind"] == (kind if itemised else "adjustment")
+    if itemised and kind == "dividend" and not reinvest:
+        assert (event["cash"], event["shares"]) == (500.0, {})
+    else:
+        assert event["shares"][SYMBOLS[0]] == pytest.approx(100.0 * (growth - 1.0), rel=1e-12)
+
+
 def test_an_account_that_begins_anew_in_cash_keeps_its_value() -> None:
     (first,) = book(FLAT, equal_target())
     anew = make_decision(WEEKS[40], equal_target(), {"source": "cash", "holdings": {CASH: 1.0}})

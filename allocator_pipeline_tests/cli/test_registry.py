@@ -14,6 +14,7 @@ from allocator_pipeline.cli.registry import main
 from allocator_pipeline.experience.store import ExperienceStore
 from allocator_pipeline.registry import pruning
 from allocator_pipeline.registry.court import Court, open_court
+from allocator_pipeline_tests.experience.damage import damage
 from allocator_pipeline_tests.faults.test_state_machine import make_decision
 from allocator_pipeline_tests.registry.conftest import make_artifact
 
@@ -116,6 +117,11 @@ def test_pruning_shows_first_and_leaves_what_decisions_and_partitions_name(
     assert court.artifacts.versions(NAME) == [years[1], years[2], years[5]]
     assert "Nothing to remove" in run("prune", NAME, "--keep", "1", "--apply")[1]
     assert run("verify", NAME)[0] == 0
+    damage(store, "superseded = '['")
+    for command in ("verify", "prune"):
+        status, told = run(command, NAME)
+        assert status == 1
+        assert f"The row of {decided.run_id} cannot be trusted" in told
 
 
 def test_what_is_wrong_is_one_line_on_standard_error(court, years, run) -> None:

@@ -55,6 +55,20 @@ def test_weeks_are_booked_in_order_and_again_they_are_the_same(store, market):
     assert first[2]["booking"]["nav_before"] == pytest.approx(first[1]["booking"]["nav"], rel=1e-15)
 
 
+def test_shares_are_given_at_a_close_that_may_be_of_the_year_before(tmp_path):
+    span = {name: pd.Timestamp(day).date() for name, day in (("start", "2017-01-01"), ("end", "2018-01-31"))}
+    market = MarketResource.of(Settings(market="simulated", data_dir=tmp_path, simulated=SimulatedConfig(**span)))
+    store, week = StoreResource(root=str(tmp_path / "simulated")), "2018-01-01"
+    portfolio = {"source": "given", "holdings": {STOCKS[1]: 0.5, CASH: 0.5}, "nav": 10_000.0}
+    decision = make_decision(week, TARGET, {**portfolio, "quantities": {STOCKS[1]: 50.0}})
+    store.experience.record_decision(decision)
+    store.assets.write("prices", "2018", market.source.prices(2018))
+    with pytest.raises(MissingPartitionError, match="'2017' of 'prices'"):
+        week_of(week, store, market)
+    store.assets.write("prices", "2017", market.source.prices(2017))
+    assert week_of(week, store, market)["booking"]["events"][0]["shares"] == {STOCKS[1]: 50.0}
+
+
 def test_a_week_without_its_exit_price_waits(store, market):
     store.experience.record_decision(make_decision(WEEKS[3], TARGET, {"source": "cash", "holdings": {CASH: 1.0}}))
     assert week_of(WEEKS[3], store, market)["status"] == "pending"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -26,6 +25,7 @@ from allocator_pipeline.errors import CorruptArtifactError
 from allocator_pipeline.market import calendar
 from allocator_pipeline_tests.account.market import make_decision
 from allocator_pipeline_tests.evaluation.conftest import year_of_states
+from allocator_pipeline_tests.experience.damage import damage
 from allocator_pipeline_tests.registry.conftest import make_ruling
 
 NAMES = ("ppo_lstm", "ppo_patchtst", "sac_lstm")
@@ -65,10 +65,11 @@ def damage_log(store: StoreResource, name: str = "ppo_patchtst") -> tuple[Path, 
     return path, whole
 
 
-def damage_row(store: StoreResource, name: str = "ppo_lstm") -> None:
+def damage_row(
+    store: StoreResource, name: str = "ppo_lstm", change: str = "decision = replace(decision, 'cash', 'dash')"
+) -> None:
     decide(store, name)
-    with sqlite3.connect(store.experience.path) as database:
-        database.execute("UPDATE experience SET decision = replace(decision, 'cash', 'dash')")
+    damage(store.experience, change)
 
 
 def decide(store: StoreResource, name: str) -> None:
@@ -102,17 +103,53 @@ def test_damage_that_nobody_asks_to_be_told_of_is_logged_as_an_error(store, inst
     assert (record.levelname, record.message.split()[0]) == ("ERROR", "ppo_patchtst")
 
 
-def test_a_damaged_row_of_experience_stops_nobody_elses_week(store, instance):
-    damage_row(store)
+@pytest.mark.parametrize(
+    "change",
+    [
+        "decision = replace(decision, 'cash', 'dash')",
+        "week_start = '2016-06-96'",
+        "week_start = '2006-06-06'",
+        "allocator = 'ppo_lstn'",
+        "superseded = '['",
+    ],
+)
+def test_a_damaged_row_of_experience_stops_nobody_elses_week(store, instance, change):
+    damage_row(store, change=change)
+    assert before_promotion("ppo_patchtst", WEEK, instance, store, SUNDAY).allocator == "ppo_patchtst"
     told: list[str] = []
     (request,) = weekly_requests(instance, store, SUNDAY, damage=Damage(told.append))
     assert request.partition_key_range == dg.PartitionKeyRange("ppo_patchtst|2016-06-13", "sac_lstm|2016-06-13")
     assert [line.split()[0] for line in told] == ["ppo_lstm"]
 
 
-def test_damaged_states_stop_only_the_allocators_that_read_them(store, instance):
-    for path in store.assets.pointer("state_tensors", "patchtst|2016").parent.glob("*patchtst*.safetensors"):
+def damage_states(store: StoreResource, forecaster: str) -> None:
+    for path in store.assets.pointer("state_tensors", f"{forecaster}|2016").parent.glob(f"*{forecaster}*.safetensors"):
         path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+
+@pytest.mark.parametrize("forecaster", STATE_FORECASTERS)
+def test_damaged_states_are_refreshed_on_the_next_sunday_or_monday(settings, store, instance, forecaster):
+    definitions = build_definitions(settings)
+    schedule = definitions.resolve_schedule_def("saturday_market")
+
+    def tick(day: str):
+        when = pd.Timestamp(f"{day} 06:00", tz="America/New_York").to_pydatetime()
+        with dg.build_schedule_context(
+            instance,
+            scheduled_execution_time=when,
+            resources={"store": store},
+            repository_def=definitions.get_repository_def(),
+        ) as context:
+            return schedule.evaluate_tick(context)
+
+    days = ("2016-06-05", "2016-06-06")
+    assert [tick(day).skip_message for day in days] == ["The states of the coming week are there."] * 2
+    damage_states(store, forecaster)
+    assert [tick(day).run_requests[0].partition_key for day in days] == ["2016"] * 2
+
+
+def test_damaged_states_stop_only_the_allocators_that_read_them(store, instance):
+    damage_states(store, "patchtst")
     told: list[str] = []
     requests = weekly_requests(instance, store, MONDAY, damage=Damage(told.append))
     assert asked(requests) == [(INFERENCE, f"ppo_lstm|{WEEK}"), (INFERENCE, f"sac_lstm|{WEEK}")]

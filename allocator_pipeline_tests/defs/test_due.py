@@ -102,6 +102,7 @@ class Store:
             self.stored.add(("decisions", f"{name}|{week}"))
         elif job == LABELING:
             self.rows[name][week] = "label"
+            self.stored.add(("labeled_experience", f"{name}|{week}"))
         elif job == PROMOTION:
             self.through[name] = week
         else:
@@ -181,6 +182,15 @@ def test_a_decision_whose_partition_is_not_stored_is_made_up_before_the_label_of
     ]
     assert steps[0] == (INFERENCE, "2024-01-15")
     assert steps.index((LABELING, "2024-01-15")) > steps.index((INFERENCE, "2024-01-22"))
+
+
+def test_a_label_whose_partition_is_not_stored_is_made_up():
+    store, week = Store(), "2024-01-08"
+    live(store, "ppo_lstm", instant("2024-01-08 18:00", "Asia/Kolkata"))
+    now = instant("2024-01-21 11:00")
+    live(store, "ppo_lstm", now)
+    store.stored.discard(("labeled_experience", f"ppo_lstm|{week}"))  # the process died when the label was written
+    assert live(store, "ppo_lstm", now) == [(LABELING, week)]
 
 
 @pytest.fixture

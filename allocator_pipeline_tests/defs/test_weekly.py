@@ -8,14 +8,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from allocator_pipeline.config import ANCHOR, CostConfig, GateConfig
+from allocator_pipeline.config import ANCHOR, CASH, CostConfig, GateConfig
 from allocator_pipeline.defs import weekly
 from allocator_pipeline.defs.assets import allocation
-from allocator_pipeline.defs.due import INFERENCE, LABELING, label_falls_due, next_step
+from allocator_pipeline.defs.due import INFERENCE, LABELING, PAPER, label_falls_due, next_step
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.weekly import decide_week
 from allocator_pipeline.errors import ConflictError, CorruptArtifactError
-from allocator_pipeline.experience.records import Decision
+from allocator_pipeline.experience.records import Decision, Label
 from allocator_pipeline.market import calendar
 from allocator_pipeline_tests.evaluation.conftest import year_of_states
 from allocator_pipeline_tests.registry.conftest import make_artifact, make_ruling, tilted_policy
@@ -65,6 +65,17 @@ def test_a_damaged_ledger_stops_a_decision_that_hangs_on_it(store, damaged_ledge
 def test_a_ledger_that_can_be_read_leaves_the_values_as_they_were(store):
     assert "proof_unread" not in decided(store)
     assert decided(store, GateConfig(proof_to_serve=True))["policy_version"] == ANCHOR
+
+
+def test_a_label_that_was_recorded_and_not_finished_is_due(store, monkeypatch):
+    monkeypatch.setattr(calendar, "now", lambda: pd.Timestamp("2016-06-06 12:30", tz="UTC"))
+    record, passed = Decision(**decided(store)["record"]), {(INFERENCE, WEEK), (INFERENCE, "2016-06-13")}
+    store.experience.record_decision(record)
+    label = Label({CASH: 1.0}, [], 0.0, 0.0, 0.0, 0.0, {CASH: 1.0}, {}, "2016-06-19")
+    store.experience.record_label(record.run_id, label)
+    assert next_step(NAME, store, label_falls_due(WEEK), passed).job == LABELING
+    store.assets.write("labeled_experience", f"{NAME}|{WEEK}", {})
+    assert next_step(NAME, store, label_falls_due(WEEK), passed).job == PAPER
 
 
 def test_a_decision_that_was_recorded_and_not_finished_is_due_before_its_label_and_is_found_as_recorded(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import email
 import email.policy
 import json
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pandas as pd
 import pytest
 
 from allocator_pipeline.atomic import canonical_json
-from allocator_pipeline.config import ALLOCATORS, CASH, Settings, SimulatedConfig
+from allocator_pipeline.config import ALLOCATORS, CASH, STATE_FORECASTERS, Settings, SimulatedConfig
 from allocator_pipeline.defs.account import account_week
 from allocator_pipeline.defs.assets.weekly_report import DELIVERED, weekly_report_assets
 from allocator_pipeline.defs.build import partitions_of
@@ -27,6 +26,8 @@ from allocator_pipeline.features.signals import MIN_ARTICLES
 from allocator_pipeline.market import calendar
 from allocator_pipeline_tests.account.market import ALLOCATOR, make_decision
 from allocator_pipeline_tests.delivery.conftest import server, settings_of  # noqa: F401 - fixtures
+from allocator_pipeline_tests.evaluation.conftest import year_of_states
+from allocator_pipeline_tests.experience.damage import damage
 from allocator_pipeline_tests.registry.conftest import make_ruling
 
 STOCKS = tuple(f"SIM{number:02d}" for number in range(15))
@@ -238,12 +239,38 @@ def test_a_damaged_allocator_is_named_and_the_others_are_shown(store, market, ma
 def test_a_damaged_row_of_experience_or_booking_leaves_the_page_to_the_others(store, market):
     (Path(store.root) / "accounts" / ALLOCATOR / "000001.json").write_bytes(b"{}")
     assert "damaged" in weekly_facts(WEEKS[3], store, market, [])["allocators"][ALLOCATOR]
-    with sqlite3.connect(store.experience.path) as database:
-        database.execute("UPDATE experience SET decision = replace(decision, '0.06', '0.07') WHERE label IS NULL")
+    damage(store.experience, "decision = replace(decision, '0.06', '0.07') WHERE label IS NULL")
     facts = weekly_facts(WEEKS[3], store, market, [])
     assert [name for name, one in facts["allocators"].items() if "damaged" in one] == [ALLOCATOR]
     assert facts["rivals"]["weeks"] == [], "which begin with the first decision that can be read"
     assert f"{ALLOCATOR}: what is stored of it is damaged" in write_weekly(facts, store)[1]
+
+
+def test_damaged_states_baselines_and_signals_are_named_and_left_out(store, market):
+    weeks = calendar.weeks_of_year(2018)["week"]
+    names = [*year_of_states(2018).symbols[0].tolist(), CASH]
+    rows = [(week, slot, name, float(name == CASH)) for week in weeks for slot, name in enumerate(names)]
+    table = pd.DataFrame(rows, columns=["week", "slot", "symbol", "weight"])
+    for name in ("hrp", "random"):
+        store.assets.write("baseline_weights", f"{name}|2018", table)
+    for name in STATE_FORECASTERS:
+        store.assets.write("state_tensors", f"{name}|2018", year_of_states(2018))
+    signals = pd.DataFrame({"week": weeks, "symbol": "SIM00", "articles": MIN_ARTICLES})
+    store.assets.write("signals", "2018", signals)
+    whole = weekly_facts(WEEKS[3], store, market, [])["rivals"]
+    assert set(whole["net"]) == {"hrp", "random"}
+    hurt = [("state_tensors", f"{STATE_FORECASTERS[0]}|2018"), ("baseline_weights", "random|2018"), ("signals", "2018")]
+    for asset, key in hurt:
+        pointer = store.assets.pointer(asset, key)
+        (payload,) = (path for path in pointer.parent.glob(f"{pointer.stem}.*") if path != pointer)
+        payload.write_bytes(payload.read_bytes()[:-1] + b"?")
+    facts = weekly_facts(WEEKS[3], store, market, [])
+    assert facts["rivals"]["net"] == {"hrp": whole["net"]["hrp"]}
+    assert "the sha256 differs" in facts["rivals"]["absent"]["random"]["target"]
+    for asset, _ in hurt:
+        assert sum(f"/{asset}/" in line for line in facts["warnings"]) == 1
+    assert not any("damaged" in one for one in facts["allocators"].values())
+    assert "the sha256 differs" in write_weekly(facts, store)[1]
 
 
 def test_checks_that_did_not_pass_are_told_once_they_have_run(tmp_path):

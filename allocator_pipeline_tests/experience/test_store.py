@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 
 import pandas as pd
@@ -13,6 +14,7 @@ from allocator_pipeline.errors import ConflictError, CorruptArtifactError, Missi
 from allocator_pipeline.experience.labeling import label
 from allocator_pipeline.experience.store import EXPORTED, ExperienceStore
 from allocator_pipeline_tests.experience.conftest import COSTS, EXIT_OF_JUNE_6, STATES, make_decision
+from allocator_pipeline_tests.experience.damage import damage
 
 BEFORE_OPEN = pd.Timestamp("2016-06-06 13:00", tz="UTC")
 AFTER_OPEN = pd.Timestamp("2016-06-06 13:30", tz="UTC")
@@ -75,7 +77,7 @@ def test_the_next_attempt_replaces_before_execution(store: ExperienceStore) -> N
     assert store.record_decision(second, AFTER_OPEN) == "unchanged"
     (row,) = store.records()
     assert (row.decision.attempt, len(row.superseded)) == (2, 1)
-    assert row.superseded[0]["action"] == first.action
+    assert row.superseded == (first,)
 
 
 def test_the_first_attempt_is_number_one(store: ExperienceStore) -> None:
@@ -100,6 +102,7 @@ def test_a_label_is_written_once(store: ExperienceStore) -> None:
 def test_the_database_itself_keeps_labels_and_rows(store: ExperienceStore) -> None:
     store.record_decision(make_decision())
     store.record_label("paper:2016-06-06:ppo_lstm", make_label())
+    store.record_decision(make_decision("2016-06-13"))
     database = sqlite3.connect(store.path)
     before = database.execute("SELECT * FROM experience").fetchall()
     replacing = "REPLACE INTO experience VALUES (?, 'ppo_lstm', '2016-06-06', 2, '{}', '', '[]', NULL, NULL)"
@@ -108,6 +111,12 @@ def test_the_database_itself_keeps_labels_and_rows(store: ExperienceStore) -> No
         ("DELETE FROM experience",),
         (replacing, "paper:2016-06-06:ppo_lstm"),
         (replacing, "another run of that week"),
+        ("UPDATE OR REPLACE experience SET run_id = 'paper:2016-06-06:ppo_lstm' WHERE label IS NULL",),
+        ("UPDATE OR REPLACE experience SET week_start = '2016-06-06' WHERE label IS NULL",),
+        ("UPDATE experience SET allocator = 'sac_lstm' WHERE label IS NULL",),
+        ("UPDATE experience SET decision = '{}' WHERE label IS NULL",),
+        ("UPDATE experience SET superseded = '[1]' WHERE label IS NULL",),
+        ("UPDATE experience SET attempt = 3 WHERE label IS NULL",),
     ):
         with pytest.raises(sqlite3.IntegrityError):
             database.execute(statement, values)
@@ -165,6 +174,59 @@ def test_damage_is_found(store: ExperienceStore) -> None:
     store.path.write_bytes(b"no database at all, but long enough to be read as a header of one" * 20)
     with pytest.raises(CorruptArtifactError, match="damaged"):
         store.records()
+
+
+def test_a_database_of_before_gets_its_rules(store: ExperienceStore) -> None:
+    store.record_decision(make_decision())
+    damage(store, "attempt = attempt")  # which drops them
+    store.records()
+    with closing(sqlite3.connect(store.path)) as database, pytest.raises(sqlite3.IntegrityError, match="of its run"):
+        database.execute("UPDATE experience SET run_id = 'another'")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ("run_id = 'paper:2016-06-06:ppo_lstn'", "run_id is 'paper:2016-06-06:ppo_lstn'"),
+        ("allocator = 'ppo_lstn'", "allocator is 'ppo_lstn' and should be 'ppo_lstm'"),
+        ("week_start = '1916-06-06'", "week_start is '1916-06-06' and should be '2016-06-06'"),
+        ("week_start = '2016-06-96'", "week_start is '2016-06-96'"),
+        ("attempt = 3", "attempt is 3 and should be 2"),
+        ("superseded = '['", "replaced attempts cannot be read"),
+        ('superseded = \'[["{}", "0"]]\'', "fails its sha256"),
+        ("superseded = '[]'", "not the 1 before attempt 2"),
+        ("superseded = '[{}]'", "replaced attempts cannot be read"),
+        ("superseded = 7", "replaced attempts cannot be read"),
+        ("superseded = replace(superseded, 'v2015', 'v2016')", "fails its sha256"),
+        ("decision = X'ff00'", "cannot be trusted"),
+        ("decision = CAST(X'ff00' AS TEXT)", "fails its sha256"),
+    ],
+)
+def test_what_a_row_says_in_any_column_is_checked_and_missed_by_nobody(store: ExperienceStore, change, why) -> None:
+    store.record_decision(make_decision())
+    store.record_decision(make_decision(slots=(5,), attempt=2), BEFORE_OPEN)
+    store.record_decision(make_decision(allocator="sac_lstm"))
+    damage(store, f"{change} WHERE allocator = 'ppo_lstm'")
+    for read in (
+        store.records,
+        lambda: store.records("ppo_lstm", "2016-01-01"),
+        lambda: store.policy_versions("ppo_lstm"),
+    ):
+        with pytest.raises(CorruptArtifactError, match=why) as raised:
+            read()
+        assert "paper:2016-06-06:ppo_lst" in str(raised.value)
+        assert "restore the experience store from a backup" in raised.value.todo
+    assert len(store.records("sac_lstm")) == 1
+
+
+def test_attempts_replaced_before_they_had_seals_are_read(store: ExperienceStore) -> None:
+    first, second = make_decision(), make_decision(slots=(5,), attempt=2)
+    store.record_decision(first)
+    store.record_decision(second, BEFORE_OPEN)
+    damage(store, f"superseded = '[{first.to_json().decode()}]'")
+    assert store.records()[0].superseded == (first,)
+    store.record_decision(make_decision(slots=(6,), attempt=3), BEFORE_OPEN)
+    assert store.records()[0].superseded == (first, second)
 
 
 def test_a_refused_write_is_a_storage_error(tmp_path) -> None:
