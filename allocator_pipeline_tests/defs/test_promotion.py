@@ -136,11 +136,12 @@ def test_begun_anew_as_the_docs_say_orders_can_be_given_again(ordered, store, pr
     assert whole(store)
 
 
-def test_a_damaged_history_is_made_again(ordered, store, promote) -> None:
+@pytest.mark.parametrize("damaged", ASSETS)
+def test_what_is_damaged_is_made_again(ordered, store, promote, damaged) -> None:
     log = store.verdicts(NAME)
     shutil.rmtree(log.folder)
     shutil.copytree(Path(store.root) / "backup", log.folder)
     before = told(store)
-    next((store.assets.root / "promotion_history").glob("*.payload.json")).write_bytes(b"{}")
+    next((store.assets.root / damaged).glob("*.payload.json")).write_bytes(b"{}")
     assert promote() == ""
     assert told(store) == before

@@ -118,6 +118,18 @@ def test_versions_and_the_champion_are_published_once(machine, shared):
     assert json.loads(repo.tree("main")["manifest.json"])["version"] == first
 
 
+def test_a_record_that_is_damaged_is_made_again_from_the_hub(machine, shared):
+    version = machine.save()
+    record, _ = machine.publish()
+    next((machine.store.assets.root / "published_models").glob("*.payload.json")).write_bytes(b"{}")
+    commits = shared.commits(REPO)
+    again, check = machine.publish()
+    assert check.passed
+    assert again == record
+    assert version in again["published"]
+    assert shared.commits(REPO) == commits
+
+
 @pytest.mark.parametrize(
     "fault", [{"status": 401}, {"status": 500}, {"status": 429, "headers": {"retry-after": "999"}}]
 )
