@@ -228,7 +228,7 @@ def test_allocators_are_independent(few, court, years, stored, artifacts, tmp_pa
     other = [stored(f"20{number + 10}-12-28", name="sac_lstm") for number in range(3)]
     prune(court, set, keep=2)
     assert artifacts.versions("sac_lstm") == other
-    theirs = replace(court, log=VerdictLog(tmp_path / "verdicts", "sac_lstm"))
+    theirs = replace(court, log=VerdictLog(tmp_path / "registry", "sac_lstm"))
     assert prune(theirs, set, keep=2).allocator == "sac_lstm"
     assert len(prune_log(court).history()) == len(prune_log(theirs).history()) == 1
 
