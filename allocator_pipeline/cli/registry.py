@@ -78,7 +78,7 @@ def _order(asked: argparse.Namespace, opened: partial[Court], market_dir: Path) 
 
 
 def _prune(asked: argparse.Namespace, opened: partial[Court], market_dir: Path) -> str:
-    court, needed = opened(asked.allocator), needed_versions(market_dir, asked.allocator)
+    court, needed = opened(asked.allocator), partial(needed_versions, market_dir, asked.allocator)
     if asked.apply:
         entry = prune(court, needed, asked.keep)
         return (
@@ -86,7 +86,7 @@ def _prune(asked: argparse.Namespace, opened: partial[Court], market_dir: Path) 
             if entry
             else "Nothing to remove."
         )
-    planned = plan(court, needed, asked.keep)
+    planned = plan(court, needed(), asked.keep)
     kept = pd.DataFrame(sorted(planned.keep.items()), columns=["version", "stays, because"])
     return f"{_text(kept)}\n\nTo be removed with --apply:\n{_rows(planned.remove)}"
 

@@ -13,7 +13,7 @@ from allocator_pipeline.defs.inputs import states_of_years
 from allocator_pipeline.defs.partitions import split
 from allocator_pipeline.defs.resources import StoreResource
 from allocator_pipeline.defs.storage import Partitioned
-from allocator_pipeline.errors import ConfigurationError
+from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError, MissingPartitionError
 from allocator_pipeline.market import calendar
 from allocator_pipeline.registry.court import Court
 from allocator_pipeline.registry.ledger import BASELINES
@@ -28,12 +28,13 @@ def pending_reports(allocator: str, store: StoreResource) -> list[str]:
     """Return the partition keys of an allocator's stored reports that its promoted policy does not know, oldest first.
 
     A promotion that died between verdict and materialisation leaves its report waiting; judging it again finds the
-    verdict.
+    verdict. So it does where what is stored of the promoted policy cannot be read: every report waits then.
     """
-    known = (
-        store.assets.read("promoted_policies", allocator) if store.assets.has("promoted_policies", allocator) else {}
-    )
-    judged = {verdict["source_sha256"] for verdict in known.get("verdicts", [])}
+    try:
+        known = store.assets.read("promoted_policies", allocator)["verdicts"]
+    except (MissingPartitionError, CorruptArtifactError):
+        known = []
+    judged = {verdict["source_sha256"] for verdict in known}
     keys = [key for key in store.assets.keys("eval_reports") if split(key)[0] == allocator]
     return [key for key in keys if sha256(canonical_json(store.assets.read("eval_reports", key))) not in judged]
 

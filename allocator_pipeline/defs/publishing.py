@@ -14,6 +14,7 @@ from allocator_pipeline.errors import (
     ConfigurationError,
     ConflictError,
     CorruptArtifactError,
+    MissingPartitionError,
     UnsafeNameError,
 )
 from allocator_pipeline.hub.settings import HubSettings
@@ -48,8 +49,9 @@ def publish_pending(
         The record: ``state`` (``"published"``, ``"failed"`` or why nothing was done), ``repo``, ``published`` (version
         -> digest and commit), ``main`` (the version there), ``waiting`` (versions) and ``failure`` (text or None).
     """
-    record = _record(store, allocator)
+    record = _nothing(allocator)
     try:
+        record = _record(store, allocator, log)
         settings = HubSettings.from_env()
         if not settings.shared:
             return {**record, "state": NOT_PUBLISHED, "waiting": [], "failure": None}
@@ -91,9 +93,18 @@ def publishing_problems(record: dict[str, Any]) -> list[str]:
     return [f"{record['failure']}{waiting}"] if record["failure"] else []
 
 
-def _record(store: StoreResource, allocator: str) -> dict[str, Any]:
-    if store.assets.has(ASSET, allocator):
+def _record(store: StoreResource, allocator: str, log: Callable[[str], None]) -> dict[str, Any]:
+    """Return the last record; one that cannot be read tells nothing, so that every version is compared with the Hub."""
+    try:
         return store.assets.read(ASSET, allocator)
+    except MissingPartitionError:
+        return _nothing(allocator)
+    except CorruptArtifactError as error:
+        log(f"{error.problem} Every version is compared with the Hub anew.")
+        return _nothing(allocator)
+
+
+def _nothing(allocator: str) -> dict[str, Any]:
     return {"allocator": allocator, "state": "", "repo": None, "published": {}, "main": None, "waiting": []}
 
 

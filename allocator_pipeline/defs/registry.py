@@ -3,6 +3,7 @@
 Promotions and roll-backs by hand are run config of ``promoted_policies``, so that graph and log agree at once.
 """
 
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -71,13 +72,13 @@ def compare_versions(context: dg.OpExecutionContext, config: TwoVersionsConfig, 
 )
 def prune_versions(context: dg.OpExecutionContext, config: PruneConfig, store: StoreResource):
     """Plan or prune."""
-    court, needed = store.court(config.allocator), needed_versions(Path(store.root), config.allocator)
+    court, needed = store.court(config.allocator), partial(needed_versions, Path(store.root), config.allocator)
     if config.apply:
         entry = prune(court, needed, config.keep)
         removed = entry.versions if entry is not None else []
         context.add_output_metadata({"removed": len(removed), "versions": markdown(pd.DataFrame(removed))})
         return
-    planned = plan(court, needed, config.keep)
+    planned = plan(court, needed(), config.keep)
     kept = pd.DataFrame(sorted(planned.keep.items()), columns=["version", "because"])
     context.add_output_metadata({"would_remove": markdown(pd.DataFrame(planned.remove)), "would_keep": markdown(kept)})
 

@@ -19,7 +19,7 @@ from allocator_pipeline.experience.store import ExperienceStore
 from allocator_pipeline.market.source import NO_SCREEN, MarketSource
 from allocator_pipeline.market.sources import open_live, open_market
 from allocator_pipeline.registry.artifacts import ArtifactStore
-from allocator_pipeline.registry.court import Court, open_court
+from allocator_pipeline.registry.court import Court, open_court, open_ledger, open_verdicts
 from allocator_pipeline.registry.ledger import EvidenceLedger
 from allocator_pipeline.registry.verdicts import VerdictLog
 
@@ -206,11 +206,11 @@ class StoreResource(dg.ConfigurableResource):
     @property
     def ledger(self) -> EvidenceLedger:
         """Every try on this market, whichever allocator's."""
-        return EvidenceLedger(Path(self.root) / "registry")
+        return open_ledger(Path(self.root))
 
     def verdicts(self, allocator: str) -> VerdictLog:
         """Return the verdict log of an allocator; its champion is the last promoted version."""
-        return VerdictLog(Path(self.root) / "registry", allocator)
+        return open_verdicts(Path(self.root), allocator)
 
     def court(self, allocator: str, gate: GateConfig | None = None) -> Court:
         """Return what verdicts on an allocator are made with; replaying them asks for no gate."""

@@ -57,7 +57,7 @@ def _stored_states(store: StoreResource, allocator: str, weeks: Sequence[str]) -
 def verify(store: StoreResource, costs: CostConfig) -> pd.DataFrame:
     """Return `replayed`, or raise a CorruptArtifactError that names the first verdict that differs.
 
-    It is raised as well where something is stored whose link of a log is gone (`registry.anchors`).
+    It is raised as well where a log was cut (`registry.witnesses`) or a report's try is gone (`registry.anchors`).
     """
     table = replayed(store, costs)
     differing = table[table["result"] == DIFFERS]

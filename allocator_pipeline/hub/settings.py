@@ -87,7 +87,7 @@ class HubSettings:
         return cls(
             backend=backend,  # type: ignore[arg-type]
             repos=repos,
-            endpoint=_endpoint((env.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")),
+            endpoint=_endpoint((env.get("HF_ENDPOINT") or "").strip().rstrip("/") or ENDPOINT),
             token=token or None,
         )
 
@@ -109,10 +109,12 @@ def _endpoint(url: str) -> str:
 
 
 def _safe(url: str) -> bool:
+    if not re.fullmatch(r"[!-~]+", url):  # `urlsplit` drops line ends, a client does not
+        return False
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port  # a port that cannot be is a ValueError too
     except ValueError:
         return False
     encrypted = parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK)
-    return bool(encrypted and host and not (parts.username or parts.query or parts.fragment))
+    return bool(encrypted and host and not ("@" in parts.netloc or parts.query or parts.fragment))

@@ -3,8 +3,8 @@
 `registry.verdicts` and `registry.ledger` say what a link holds. Every link carries the seal of the one before, and
 ``head.json`` counts them, so that nothing can be edited, moved, slipped in or removed without being noticed, but for
 one thing: the last links taken away together with their head leave a valid log that is shorter. What rests on these
-links tells then (`registry.anchors`). The head is written after its link: it may be one behind, and absent beside a
-single link, but never beside more.
+links tells then (`registry.witnesses`), and is asked on every read. The head is written after its link: it may be one
+behind, and absent beside a single link, but never beside more.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -67,6 +67,29 @@ class Link(ABC):
         return {item.name: getattr(self, item.name) for item in fields(self)}  # JSON values, so no deep copies
 
 
+@dataclass(frozen=True)
+class Told:
+    """What something outside a log tells of one of its links.
+
+    Parameters
+    ----------
+    by : str
+        Who tells, for the message.
+    number : int
+        Of the link.
+    seal : str or None
+        Of the link; None if that is not known.
+    """
+
+    by: str
+    number: int
+    seal: str | None = None
+
+
+Witnesses = Callable[[], Iterable[Told]]
+"""Asked on every read of a log, before the log itself, which may grow meanwhile."""
+
+
 L = TypeVar("L", bound=Link)
 
 
@@ -83,10 +106,12 @@ class Chain(Generic[L]):
         Name of the log.
     what : str
         What errors call its links, such as ``"verdicts on ppo_lstm"``.
+    witnesses : callable, optional
+        Tells of links that the log must hold.
     """
 
-    def __init__(self, folder: Path, kind: type[L], name: str, what: str) -> None:
-        self.folder, self._kind, self._name, self._what = folder, kind, name, what
+    def __init__(self, folder: Path, kind: type[L], name: str, what: str, witnesses: Witnesses = tuple) -> None:
+        self.folder, self._kind, self._name, self._what, self._witnesses = folder, kind, name, what, witnesses
 
     def history(self) -> list[L]:
         """Return every link in order, verified.
@@ -94,8 +119,10 @@ class Chain(Generic[L]):
         Raises
         ------
         CorruptArtifactError
-            If a link was changed, moved, slipped in, or removed without the head.
+            If a link was changed, moved, slipped in, or removed without the head, or a witness tells of one that is
+            gone.
         """
+        told = list(self._witnesses())
         head = self._head()  # first: a link appended meanwhile is then one more than the head counts, never fewer
         names = sorted(path.name for path in self.folder.glob("[0-9]*.json")) if self.folder.is_dir() else []
         if names != [self._path(number).name for number in range(1, len(names) + 1)]:
@@ -112,6 +139,7 @@ class Chain(Generic[L]):
             seal = link.sha256
         if len(links) < head[0] or (head[0] and links[head[0] - 1].sha256 != head[1]):
             raise self._tampered(f"there were {head[0]} of them once, and the last of these is gone or another")
+        self._check(told, links)
         return links
 
     def once(self, identity: str, forge: Callable[[list[L]], L], check: Callable[[L], object] | None = None) -> L:
@@ -202,6 +230,18 @@ class Chain(Generic[L]):
                 todo="end the process that holds the lock or mend the disk, then run again.",
                 source=str(self.folder),
             ) from error
+
+    def _check(self, told: Iterable[Told], links: list[L]) -> None:
+        seals = {link.sha256 for link in links}
+        for each in told:
+            there = each.number <= len(links)
+            if not there or (each.seal is not None and each.seal not in seals):
+                raise CorruptArtifactError(
+                    f"The {self._what} were cut: they end with number {len(links)}, and {each.by} names "
+                    f"{'another ' if there else ''}number {each.number}.",
+                    todo=f"restore the folder from a backup that holds it; {WITHOUT_BACKUP}.",
+                    source=str(self.folder),
+                )
 
     def _count(self, last: L) -> None:
         write_bytes(self.folder / "head.json", canonical_json({"count": last.number, "sha256": last.sha256}))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from allocator_pipeline.config import GateConfig
-from allocator_pipeline.errors import CorruptArtifactError
 from allocator_pipeline.registry.artifacts import ArtifactStore
 from allocator_pipeline.registry.inputs import InputStore
 from allocator_pipeline.registry.ledger import Entry, EvidenceLedger, Try
 from allocator_pipeline.registry.verdicts import Ruling, Verdict, VerdictLog
+from allocator_pipeline.registry.witnesses import told_of_tries, told_of_verdicts
 
 
 @dataclass(frozen=True)
@@ -74,27 +75,25 @@ class Court:
         return self.ledger.proof(self.log.allocator, candidate, by)
 
     def tries(self) -> list[Entry]:
-        """Return every try, from a ledger that holds all that verdicts rest on.
-
-        Neither its links nor its head tell that a ledger was emptied, but the verdicts do.
+        """Return every try, for judgements on this allocator.
 
         Raises
         ------
         CorruptArtifactError
-            If a verdict rests on a try that the ledger does not hold, or a log is not what was written.
+            If the ledger or the allocator's log is not what was written, or was cut.
         """
-        verdicts = self.log.history()  # first: a try is in the ledger before its verdict is in the log
-        tries = self.ledger.history()
-        known = {entry.sha256 for entry in tries}
-        for verdict in verdicts:
-            named = verdict.evidence.get("inputs", {}).get("entry")
-            if named is not None and named not in known:
-                raise CorruptArtifactError(
-                    f"Verdict {verdict.number} on {verdict.allocator} rests on a try that the ledger does not hold.",
-                    todo="restore the ledger's folder from a backup.",
-                    source=str(self.ledger.folder),
-                )
-        return tries
+        self.log.history()  # an allocator whose own verdicts cannot be read is not judged
+        return self.ledger.history()
+
+
+def open_verdicts(market_dir: Path, allocator: str) -> VerdictLog:
+    """Return an allocator's log of verdicts; it is not read if it was cut (`registry.witnesses`)."""
+    return VerdictLog(market_dir / "registry", allocator, partial(told_of_verdicts, market_dir, allocator))
+
+
+def open_ledger(market_dir: Path) -> EvidenceLedger:
+    """Return the ledger of tries; it is not read if it was cut, whichever allocator tells (`registry.witnesses`)."""
+    return EvidenceLedger(market_dir / "registry", witnesses=partial(told_of_tries, market_dir))
 
 
 def open_court(market_dir: Path, allocator: str, gate: GateConfig | None = None) -> Court:
@@ -103,16 +102,16 @@ def open_court(market_dir: Path, allocator: str, gate: GateConfig | None = None)
     Parameters
     ----------
     market_dir : Path
-        Holds ``models/`` and ``registry/``.
+        Holds ``models/``, ``registry/`` and ``assets/``.
     allocator : str
     gate : GateConfig, optional
         In force; replaying verdicts asks for none.
     """
     registry = market_dir / "registry"
     return Court(
-        log=VerdictLog(registry, allocator),
+        log=open_verdicts(market_dir, allocator),
         artifacts=ArtifactStore(market_dir / "models"),
-        ledger=EvidenceLedger(registry),
+        ledger=open_ledger(market_dir),
         inputs=InputStore(registry / "inputs"),
         gate=gate or GateConfig(),
     )

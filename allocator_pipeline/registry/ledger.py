@@ -21,7 +21,7 @@ from allocator_pipeline.errors import ConflictError, CorruptArtifactError
 from allocator_pipeline.evaluation.evidence import DRAWS, SEED, TRIES, correlation_row, scored
 from allocator_pipeline.evaluation.performance import TIE as RETURN_TIE
 from allocator_pipeline.paths import inside, safe_name
-from allocator_pipeline.registry.chain import Chain, Link, seal_of
+from allocator_pipeline.registry.chain import Chain, Link, Witnesses, seal_of
 from allocator_pipeline.registry.sequence import next_thresholds
 
 BASELINES = ("hrp", "equal_weight")
@@ -142,12 +142,21 @@ class EvidenceLedger:
         One ledger for all allocators: whoever tries six of them has tried six times.
     draws, seed : int
         Of the thresholds.
+    witnesses : callable, optional
+        Tells of tries that the ledger must hold (`registry.chain.Chain`); `registry.court.open_ledger` passes all.
     """
 
-    def __init__(self, root: Path, name: str = "evidence", draws: int = DRAWS, seed: int = SEED) -> None:
+    def __init__(
+        self,
+        root: Path,
+        name: str = "evidence",
+        draws: int = DRAWS,
+        seed: int = SEED,
+        witnesses: Witnesses = tuple,
+    ) -> None:
         self.name, self.draws, self.seed = safe_name(name, "ledger"), draws, seed
         self.folder = inside(root, name)
-        self._chain = Chain(self.folder, Entry, name, f"tries in {name}")
+        self._chain = Chain(self.folder, Entry, name, f"tries in {name}", witnesses)
 
     def history(self) -> list[Entry]:
         """Return every try in order, verified.
@@ -155,7 +164,7 @@ class EvidenceLedger:
         Raises
         ------
         CorruptArtifactError
-            If an entry was changed, removed, moved or slipped in.
+            If an entry was changed, removed, moved or slipped in, or the ledger was cut.
         """
         return self._chain.history()
 

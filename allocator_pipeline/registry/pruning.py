@@ -1,15 +1,17 @@
 """Removal of old versions that nothing needs any more; each removal is on record, in a log like that of the verdicts.
 
 Kept are the newest versions; every version that a verdict names, as candidate or champion; who decided a recorded
-week; what a stored partition names (`named_by_partitions`); and the ancestors of all these. Anything else can go: the
-same training makes the same version again.
+week; what a stored partition names (`named_by_partitions`); what was stored lately, since the run that stored it may
+still be going, and names it only at its end; and the ancestors of all these. Anything else can go: the same training
+makes the same version again.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,9 @@ from allocator_pipeline.registry.verdicts import Verdict
 
 KEEP = WEEKS_PER_YEAR
 """How many of the newest versions stay: a year of weekly fine-tunes."""
+
+SETTLING_DAYS = 30
+"""For how long after it was stored, by the clock of the file system, a version stays: longer than a training takes."""
 
 NAMING = {"trained_policies": "version", "eval_reports": "candidate"}
 """Assets whose partitions name a version that a report or a verdict may still ask for, and the field."""
@@ -87,6 +92,8 @@ def prune_log(court: Court) -> Chain[Pruning]:
 def named_by_partitions(assets: Path, allocator: str) -> set[str]:
     """Return the versions that stored partitions name and that may still be asked for.
 
+    Among them are the challengers of papers that no promotion has read yet: one of them will be a stream's candidate.
+
     Parameters
     ----------
     assets : Path
@@ -98,11 +105,15 @@ def named_by_partitions(assets: Path, allocator: str) -> set[str]:
     CorruptArtifactError
         If a partition does not verify.
     """
-    return {
+    named = {
         str(value[field])
         for asset, field in NAMING.items()
         for value in stored_partitions(assets, asset, allocator).values()
     }
+    promoted = stored_partitions(assets, "promoted_policies", allocator).get(allocator, {})
+    papers = stored_partitions(assets, "paper_evaluations", allocator).values()
+    unread = [paper for paper in papers if paper["week"] > (promoted.get("judged_through") or "")]
+    return named | {paper["challenger"]["version"] for paper in unread if paper["challenger"]}
 
 
 def plan(court: Court, needed: Collection[str], keep: int = KEEP) -> Plan:
@@ -131,6 +142,7 @@ def plan(court: Court, needed: Collection[str], keep: int = KEEP) -> Plan:
     name = court.log.allocator
     manifests = {version: court.artifacts.load(name, version).manifest for version in court.artifacts.versions(name)}
     kept = dict.fromkeys([*manifests][-keep:], f"among the newest {keep}")
+    kept |= dict.fromkeys(_lately(court, manifests), f"it was stored in the last {SETTLING_DAYS} days")
     kept |= {version: "a decision or a stored partition names it" for version in needed if version in manifests}
     kept |= {version: "a verdict names it" for version in _named(court.log.history()) if version in manifests}
     for version in list(kept):
@@ -143,16 +155,19 @@ def plan(court: Court, needed: Collection[str], keep: int = KEEP) -> Plan:
     return Plan(gone, {version: kept[version] for version in manifests if version in kept})
 
 
-def prune(court: Court, needed: Collection[str], keep: int = KEEP) -> Pruning | None:
+def prune(court: Court, needed: Callable[[], Collection[str]], keep: int = KEEP) -> Pruning | None:
     """Record what nothing needs any more, then remove it.
 
     No verdict comes in from the plan to the last removal, and none afterwards on a version that is gone
-    (`registry.court.Court.rule`). A process that dies in between leaves versions that the next pruning removes.
+    (`registry.court.Court.rule`). A process that dies in between leaves versions that the next pruning finishes off
+    before anything else.
 
     Parameters
     ----------
-    court, needed, keep
+    court, keep
         As of `plan`.
+    needed : callable
+        Returns the versions that decisions and stored partitions name; asked under the lock.
 
     Returns
     -------
@@ -168,10 +183,15 @@ def prune(court: Court, needed: Collection[str], keep: int = KEEP) -> Pruning | 
     """
     folder = inside(court.artifacts.root, court.log.allocator)
     with court.log.locked():
-        removed = plan(court, needed, keep).remove
         try:
-            entry = _record(court, removed, keep) if removed else None
-            _remove(court, folder, [str(version["version"]) for version in removed])
+            _finish_off(court, folder)
+            removed = plan(court, needed(), keep).remove
+            if not removed:
+                return None
+            if not os.access(folder, os.W_OK):
+                raise PermissionError("the folder may not be written")
+            entry = _record(court, removed, keep)
+            _remove(folder, [str(version["version"]) for version in removed])
         except OSError as error:
             raise StorageError(
                 f"Versions of {court.log.allocator} cannot be removed: {error}.",
@@ -190,16 +210,28 @@ def _record(court: Court, removed: Sequence[Mapping[str, Any]], keep: int) -> Pr
             return entry
 
 
-def _remove(court: Court, folder: Path, versions: Sequence[str]) -> None:
-    for version in versions:
-        os.rename(folder / version, folder / f".{version}{_ASIDE}")
+def _remove(folder: Path, versions: Sequence[str]) -> None:
+    aside = [folder / f".{version}{_ASIDE}" for version in versions]
+    for version, place in zip(versions, aside, strict=True):
+        os.rename(folder / version, place)
+    for place in aside:
+        shutil.rmtree(place)
+
+
+def _finish_off(court: Court, folder: Path) -> None:
+    """Delete what a pruning that died has left aside; what a verdict names, and nobody has made again, is put back."""
     named = _named(court.log.history())
-    for place in folder.glob(f".*{_ASIDE}"):  # those of a pruning that died, too, which a verdict may name
+    for place in folder.glob(f".*{_ASIDE}"):
         version = place.name.removeprefix(".").removesuffix(_ASIDE)
         if version in named and not (folder / version).exists():
             os.rename(place, folder / version)
         else:
             shutil.rmtree(place)
+
+
+def _lately(court: Court, versions: Collection[str]) -> set[str]:
+    folder, since = inside(court.artifacts.root, court.log.allocator), time.time() - SETTLING_DAYS * 86_400
+    return {version for version in versions if (folder / version).stat().st_mtime > since}
 
 
 def _named(history: Sequence[Verdict]) -> set[str]:

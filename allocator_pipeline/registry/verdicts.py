@@ -16,7 +16,7 @@ import pandas as pd
 
 from allocator_pipeline.errors import ConflictError
 from allocator_pipeline.paths import inside, safe_name
-from allocator_pipeline.registry.chain import Chain, Link, seal_of
+from allocator_pipeline.registry.chain import Chain, Link, Witnesses, seal_of
 
 OUTCOMES = ("promoted", "kept", "insufficient", "rolled_back")
 
@@ -114,12 +114,14 @@ class VerdictLog:
     root : Path
         Holds ``<allocator>/000001.json`` and so on; ``head.json`` beside them counts them.
     allocator : str
+    witnesses : callable, optional
+        Tells of verdicts that the log must hold (`registry.chain.Chain`); `registry.court.open_verdicts` passes all.
     """
 
-    def __init__(self, root: Path, allocator: str) -> None:
+    def __init__(self, root: Path, allocator: str, witnesses: Witnesses = tuple) -> None:
         self.allocator = safe_name(allocator, "allocator")
         self.folder = inside(root, allocator)
-        self._chain = Chain(self.folder, Verdict, allocator, f"verdicts on {allocator}")
+        self._chain = Chain(self.folder, Verdict, allocator, f"verdicts on {allocator}", witnesses)
 
     def history(self) -> list[Verdict]:
         """Return every verdict in order, verified.
@@ -127,7 +129,7 @@ class VerdictLog:
         Raises
         ------
         CorruptArtifactError
-            If a verdict was changed, removed, moved or slipped in.
+            If a verdict was changed, removed, moved or slipped in, or the log was cut.
         """
         return self._chain.history()
 

@@ -33,7 +33,7 @@ def verification(court: Court, needed: Collection[str], assets: Path) -> pd.Data
     -------
     DataFrame
         ``allocator``, ``what``, ``name`` and ``result``: "verified", or what is wrong. A version that was champion or
-        is needed and is absent is a row too, and so is everything that rests on a link of a log.
+        is needed and is absent is a row too, and so is every stored report, which needs its try.
     """
     rows = [[court.log.allocator, *row] for row in _checks(court, needed, assets)]
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -69,7 +69,7 @@ def _checks(court: Court, needed: Collection[str], assets: Path) -> Iterator[tup
     for digest in sorted({digest for each in inputs for what, digest in each if what not in ELSEWHERE}):
         yield "input", digest[:12], _result(court.inputs.read, digest)
     if results["verdicts"] == results["tries"] == VERIFIED:
-        yield from ((what, key, missing or VERIFIED) for what, key, missing in anchors(court, assets))
+        yield from (("report", key, missing or VERIFIED) for key, missing in anchors(court, assets))
 
 
 def _result(read: Callable[..., object], *names: str) -> str:

@@ -103,6 +103,7 @@ def test_pruning_shows_first_and_leaves_what_decisions_and_partitions_name(
     court, years, run, monkeypatch, tmp_path
 ) -> None:
     monkeypatch.setattr(pruning, "MIN_JUDGED_WEEKS", 1)
+    monkeypatch.setattr(pruning, "SETTLING_DAYS", 0)
     market = tmp_path / "sample"
     value = canonical_json({"version": years[1]})
     publish(market / "assets" / "trained_policies" / f"{NAME}+2011.json", value, ".payload.json")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -23,6 +25,7 @@ from allocator_pipeline.defs.weekly_report_sensor import weekly_report_requests
 from allocator_pipeline.defs.weekly_sensor import weekly_requests
 from allocator_pipeline.errors import CorruptArtifactError
 from allocator_pipeline.market import calendar
+from allocator_pipeline.registry.serving import serving
 from allocator_pipeline_tests.account.market import make_decision
 from allocator_pipeline_tests.evaluation.conftest import year_of_states
 from allocator_pipeline_tests.experience.damage import damage
@@ -94,6 +97,20 @@ def test_a_damaged_log_stops_nobody_elses_week_and_is_told(store, instance):
     assert line.startswith("ppo_patchtst is left out: ")
     assert "number 1 cannot be trusted" in line
     assert "What to do" in line
+
+
+def test_a_log_that_was_cut_stops_nobody_elses_week_and_is_told(store, instance):
+    log = store.verdicts("ppo_patchtst")
+    told = [asdict(verdict) for verdict in log.history()]
+    store.assets.write("promoted_policies", "ppo_patchtst", {"verdicts": told})
+    shutil.rmtree(log.folder)
+    lines: list[str] = []
+    requests = weekly_requests(instance, store, MONDAY, damage=Damage(lines.append))
+    assert asked(requests) == [(INFERENCE, f"ppo_lstm|{WEEK}"), (INFERENCE, f"sac_lstm|{WEEK}")]
+    (line,) = lines
+    assert line.startswith("ppo_patchtst is left out: The verdicts on ppo_patchtst were cut")
+    with pytest.raises(CorruptArtifactError, match="were cut"):
+        serving(log, store.models, WEEK, "previous")  # as a decision asks
 
 
 def test_damage_that_nobody_asks_to_be_told_of_is_logged_as_an_error(store, instance, caplog):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from allocator_pipeline.atomic import canonical_json
 from allocator_pipeline.config import ALLOCATORS, Settings
 from allocator_pipeline.defs.build import build_definitions
 from allocator_pipeline.defs.publishing import NOT_PUBLISHED
@@ -116,6 +118,35 @@ def test_versions_and_the_champion_are_published_once(machine, shared):
     machine.promote(first)
     assert machine.publish()[0]["main"] == first
     assert json.loads(repo.tree("main")["manifest.json"])["version"] == first
+
+
+def test_a_record_that_is_damaged_is_made_again_from_the_hub(machine, shared):
+    version = machine.save()
+    record, _ = machine.publish()
+    next((machine.store.assets.root / "published_models").glob("*.payload.json")).write_bytes(b"{}")
+    commits = shared.commits(REPO)
+    again, check = machine.publish()
+    assert check.passed
+    assert again == record
+    assert version in again["published"]
+    assert shared.commits(REPO) == commits
+
+
+def test_a_log_that_was_cut_moves_no_main(machine, shared):
+    first, second = machine.save(0), machine.save(1)
+    machine.promote(first)
+    machine.promote(second)
+    log = machine.store.verdicts(NAME)
+    history = log.history()
+    told = {"verdicts": [asdict(verdict) for verdict in history]}
+    machine.store.assets.write("promoted_policies", NAME, told)
+    assert machine.publish()[0]["main"] == second
+    (log.folder / "000002.json").unlink()
+    (log.folder / "head.json").write_bytes(canonical_json({"count": 1, "sha256": history[0].sha256}))
+    record, check = machine.publish()
+    assert (record["main"], record["state"], check.passed) == (second, "failed", False)
+    assert "names number 2" in record["failure"]
+    assert json.loads(shared.repos[REPO].tree("main")["manifest.json"])["version"] == second
 
 
 @pytest.mark.parametrize(

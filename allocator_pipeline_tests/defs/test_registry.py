@@ -73,6 +73,7 @@ def test_listing_shows_the_others_where_a_log_is_damaged(run, years, store) -> N
 
 def test_pruning_is_a_dry_run_unless_told_otherwise(run, years, store, monkeypatch) -> None:
     monkeypatch.setattr(pruning, "MIN_JUDGED_WEEKS", 1)
+    monkeypatch.setattr(pruning, "SETTLING_DAYS", 0)
     planned = shown(run("prune_versions_job", allocator=NAME, keep=1))
     assert years[0] in str(planned["would_remove"])
     assert years[1] in str(planned["would_keep"])

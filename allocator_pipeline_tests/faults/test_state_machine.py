@@ -88,7 +88,7 @@ class Store(RuleBasedStateMachine):
         named = {name for found in self.verdicts for name in (found.candidate, found.champion, found.prior)}
         stays = {*sorted(self.saved)[-keep:], *named}
         gone = sorted(set(self.saved) - stays)
-        entry = pruning.prune(self.court, set(), keep)
+        entry = pruning.prune(self.court, set, keep)
         assert [version["version"] for version in (entry.versions if entry else [])] == gone
         self.saved = {version: files for version, files in self.saved.items() if version in stays}
         self.prunings += entry is not None
@@ -175,6 +175,7 @@ def check(examples: int, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
         os, "fsync", lambda handle: None
     )  # power cuts are not simulated here; waiting for disks is slow
     monkeypatch.setattr(pruning, "MIN_JUDGED_WEEKS", 1)  # a handful of versions is enough here
+    monkeypatch.setattr(pruning, "SETTLING_DAYS", 0)
     run_state_machine_as_test(
         Store,
         settings=settings(

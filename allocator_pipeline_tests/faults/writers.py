@@ -137,8 +137,9 @@ def judge_if_there(folder: Path, number: str, delay: str) -> None:
 def prune(folder: Path, keep: str, delay: str) -> None:
     """Remove all but the newest versions a moment later."""
     time.sleep(float(delay))
-    with mock.patch.object(os, "fsync"), mock.patch.object(pruning, "MIN_JUDGED_WEEKS", 1):
-        pruning.prune(contested(folder), set(), int(keep))
+    few = {"MIN_JUDGED_WEEKS": 1, "SETTLING_DAYS": 0}
+    with mock.patch.object(os, "fsync"), mock.patch.multiple(pruning, **few):
+        pruning.prune(contested(folder), set, int(keep))
 
 
 def contested(folder: Path) -> Court:

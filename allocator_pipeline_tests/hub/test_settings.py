@@ -43,11 +43,20 @@ def test_a_missing_repository_is_named_by_its_variable():
         ("HF_ENDPOINT", "https://"),
         ("HF_ENDPOINT", "https://["),
         ("HF_ENDPOINT", "https://hub.example:65536"),
+        ("HF_ENDPOINT", "https://hub.ex\nample"),
+        ("HF_ENDPOINT", "https://hub\x01.example"),
+        ("HF_ENDPOINT", "https://hub.example/ a"),
+        ("HF_ENDPOINT", "https://hüb.example"),
+        ("HF_ENDPOINT", "https://:secret@hub.example"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_named(name, value):
     with pytest.raises(ConfigurationError, match=name):
         HubSettings.from_env({name: value})
+
+
+def test_space_around_the_endpoint_is_no_part_of_it():
+    assert HubSettings.from_env({"HF_ENDPOINT": " https://hub.example/\n"}).endpoint == "https://hub.example"
 
 
 @pytest.mark.parametrize("token", ["hf_canary\r\nX-Evil: 1", "hf canary", "hf_canary\0", "hf_canäry"])

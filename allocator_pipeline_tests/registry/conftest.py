@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from allocator_pipeline.portfolio.rollout import simulate
 from allocator_pipeline.portfolio.state import concatenate
 from allocator_pipeline.registry import promotion
 from allocator_pipeline.registry.artifacts import ArtifactStore, LoadedArtifact
-from allocator_pipeline.registry.court import Court
+from allocator_pipeline.registry.court import Court, open_verdicts
 from allocator_pipeline.registry.inputs import InputStore
 from allocator_pipeline.registry.ledger import EvidenceLedger
 from allocator_pipeline.registry.verdicts import Ruling, VerdictLog
+from allocator_pipeline.registry.witnesses import told_of_tries
 from allocator_pipeline_tests.evaluation.conftest import Tilted, year_of_states
 
 __all__ = ["Tilted", "year_of_states"]
@@ -95,14 +97,14 @@ def artifacts(tmp_path: Path) -> ArtifactStore:
 
 @pytest.fixture
 def log(tmp_path: Path) -> VerdictLog:
-    return VerdictLog(tmp_path / "verdicts", "ppo_lstm")
+    return open_verdicts(tmp_path, "ppo_lstm")
 
 
 @pytest.fixture
 def court(tmp_path: Path, artifacts: ArtifactStore, log: VerdictLog) -> Court:
-    """Return a court that demands no badge, with few draws for the thresholds."""
-    ledger, inputs = EvidenceLedger(tmp_path / "ledger", draws=4_000), InputStore(tmp_path / "inputs")
-    return Court(log, artifacts, ledger, inputs)
+    """Return a court that demands no badge, as it lies in a market's folder, with few draws for the thresholds."""
+    ledger = EvidenceLedger(tmp_path / "registry", draws=4_000, witnesses=partial(told_of_tries, tmp_path))
+    return Court(log, artifacts, ledger, InputStore(tmp_path / "registry" / "inputs"))
 
 
 @pytest.fixture

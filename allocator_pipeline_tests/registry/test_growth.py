@@ -29,7 +29,7 @@ from allocator_pipeline_tests.registry.conftest import (
 @pytest.fixture
 def judged_by_growth(court, stored, tilted, tmp_path):
     """Judge two reports of SAC, and return the second with its verdict."""
-    court = dataclasses.replace(court, log=VerdictLog(tmp_path / "verdicts", "sac_lstm"))
+    court = dataclasses.replace(court, log=VerdictLog(tmp_path / "registry", "sac_lstm"))
     best, worst = best_and_worst(2017)
     for year, slots in ((2016, worst), (2017, best)):
         version = stored(CUTOFFS[year - 1], slots=slots, name="sac_lstm")
@@ -61,7 +61,7 @@ def test_the_record_shows_no_growth_rate_alone(judged_by_growth) -> None:
 
 
 def test_a_stream_judged_by_growth_has_the_same(judged_by_growth, court, artifacts, tmp_path) -> None:
-    court = dataclasses.replace(court, log=VerdictLog(tmp_path / "verdicts", "sac_lstm"))
+    court = dataclasses.replace(court, log=VerdictLog(tmp_path / "registry", "sac_lstm"))
     champion = court.log.history()[-1].champion
     tuned = make_artifact("2018-01-02", 7, name="sac_lstm", parent=champion)
     artifacts.save(tuned)

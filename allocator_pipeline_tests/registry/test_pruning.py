@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allocator_pipeline.atomic import canonical_json, publish
-from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError, MissingPartitionError
+from allocator_pipeline.errors import ConfigurationError, CorruptArtifactError, MissingPartitionError, StorageError
 from allocator_pipeline.registry import orders, promotion, pruning
 from allocator_pipeline.registry.court import open_court
 from allocator_pipeline.registry.orders import promote
@@ -29,8 +29,9 @@ from allocator_pipeline_tests.registry.conftest import make_artifact, make_rulin
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let fewer than 26 be kept, so that a test needs only some."""
+    """Let fewer than 26 be kept, so that a test needs only some, and none because it is new."""
     monkeypatch.setattr(pruning, "MIN_JUDGED_WEEKS", 1)
+    monkeypatch.setattr(pruning, "SETTLING_DAYS", 0)
 
 
 @pytest.fixture
@@ -51,37 +52,37 @@ def test_the_newest_stay_and_the_rest_is_shown_removed_and_recorded(few, court, 
     assert set(planned.keep) == set(years[6:])
     assert artifacts.versions("ppo_lstm") == years  # a plan removes nothing
     manifest = artifacts.load("ppo_lstm", years[1]).manifest
-    entry = prune(court, set(), keep=2)
+    entry = prune(court, set, keep=2)
     assert entry.versions == list(planned.remove)
     assert entry.versions[1]["identity_sha256"] == manifest["identity_sha256"]
     assert artifacts.versions("ppo_lstm") == years[6:]
     assert prune_log(court).history() == [entry]
-    assert prune(court, set(), keep=2) is None
+    assert prune(court, set, keep=2) is None
     assert len(prune_log(court).history()) == 1
 
 
 def test_what_a_verdict_or_a_decision_names_stays_with_its_ancestors(few, court, years, log, artifacts) -> None:
     log.append(make_ruling("a", candidate=years[2]), after=0)
     log.append(make_ruling("b", candidate=years[4], prior=years[2], outcome="kept"), after=1)
-    prune(court, {years[3], "equal_weight"}, keep=1)
+    prune(court, lambda: {years[3], "equal_weight"}, keep=1)
     assert artifacts.versions("ppo_lstm") == [*years[:5], years[7]]
     assert plan(court, {years[3]}, keep=1).keep[years[0]].endswith("descends from it")
 
 
 def test_a_version_made_again_may_be_removed_again(few, court, years, stored, artifacts) -> None:
-    first = prune(court, set(), keep=5)
+    first = prune(court, set, keep=5)
     assert stored("2012-12-28", seed=2) == years[2]
-    second = prune(court, set(), keep=5)
+    second = prune(court, set, keep=5)
     assert (first.versions, first.number, second.number) == (second.versions, 1, 2)
     assert artifacts.versions("ppo_lstm") == [*years[:2], *years[3:]]
 
 
 def test_too_small_a_keep_and_anything_damaged_are_refused(court, years, artifacts) -> None:
     with pytest.raises(ConfigurationError, match="26"):
-        prune(court, set(), keep=25)
+        prune(court, set, keep=25)
     (artifacts.root / "ppo_lstm" / years[7] / "manifest.json").write_bytes(b"{}")
     with pytest.raises(CorruptArtifactError, match=years[7]):
-        prune(court, set())
+        prune(court, set)
     assert artifacts.versions("ppo_lstm") == years
 
 
@@ -90,9 +91,86 @@ def test_what_a_pruning_that_died_left_aside_is_removed_or_put_back(few, court, 
     for version in years[:2]:
         (folder / version).rename(folder / f".{version}.pruned")
     log.append(make_ruling("a", candidate=years[0]), after=0)
-    assert prune(court, set(), keep=8) is None
+    assert prune(court, set, keep=8) is None
     assert artifacts.versions("ppo_lstm") == [years[0], *years[2:]]
     assert sorted(folder.iterdir()) == sorted(folder / version for version in (years[0], *years[2:]))
+
+
+@pytest.fixture
+def died(few, court, years, monkeypatch) -> Path:
+    """A pruning that died after it had put three versions aside; the first of them was made again since."""
+
+    def die(place: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pruning.shutil, "rmtree", die)
+        with pytest.raises(KeyboardInterrupt):
+            prune(court, set, keep=5)
+    folder = court.artifacts.root / "ppo_lstm"
+    assert sorted(place.name for place in folder.glob(".*")) == [f".{years[2]}.pruned"]
+    return folder
+
+
+def test_a_version_made_again_after_a_pruning_that_died_is_removed_by_the_next(
+    died, court, years, stored, artifacts
+) -> None:
+    assert stored("2012-12-28", seed=2) == years[2]
+    entry = prune(court, set, keep=5)
+    assert [version["version"] for version in entry.versions] == [years[2]]
+    assert artifacts.versions("ppo_lstm") == [*years[:2], *years[3:]]
+    assert list(died.glob(".*")) == []
+    assert prune(court, set, keep=5) is None
+    assert len(prune_log(court).history()) == 2
+
+
+def test_what_cannot_be_removed_is_not_recorded_as_removed(few, court, years, artifacts, monkeypatch) -> None:
+    monkeypatch.setattr(os, "access", lambda place, mode: False)
+    for _ in range(2):
+        with pytest.raises(StorageError, match="mend the permissions"):
+            prune(court, set, keep=5)
+    assert prune_log(court).history() == []
+    assert artifacts.versions("ppo_lstm") == years
+
+
+def test_what_a_running_training_has_stored_stays(few, court, years, stored, artifacts, monkeypatch) -> None:
+    monkeypatch.setattr(pruning, "SETTLING_DAYS", 30)
+    for number, version in enumerate(years):
+        before = time.time() - (29 if number == 2 else 31) * 86_400
+        os.utime(artifacts.root / "ppo_lstm" / version, (before, before))
+    fresh = stored("2009-12-28", seed=99)  # of a back-fill, whose partitions are stored at its end
+    assert plan(court, set(), keep=5).keep[fresh] == "it was stored in the last 30 days"
+    assert prune(court, set, keep=5) is None
+    assert artifacts.versions("ppo_lstm") == [fresh, *years]
+    assert [version["version"] for version in prune(court, set, keep=2).versions] == [*years[:2], *years[3:6]]
+
+
+def test_what_is_needed_is_asked_when_nothing_can_come_in_any_more(few, court, years, artifacts, monkeypatch) -> None:
+    monkeypatch.setattr("allocator_pipeline.registry.chain.LOCK_SECONDS", 0.1)
+
+    def needed() -> set[str]:
+        other = VerdictLog(court.log.folder.parent, "ppo_lstm")
+        with pytest.raises(StorageError):
+            other.append(make_ruling(), after=0)
+        return set(years)
+
+    assert prune(court, needed, keep=5) is None
+    assert artifacts.versions("ppo_lstm") == years
+
+
+def test_the_candidate_of_a_stream_that_is_not_judged_yet_stays(few, court, stream, artifacts, tmp_path) -> None:
+    papers, assets = stream(60, 0.005), tmp_path / "assets"
+    for paper in papers:
+        pointer = assets / "paper_evaluations" / f"ppo_lstm+{paper['week']}.json"
+        publish(pointer, canonical_json(paper), ".payload.json")
+    prune(court, lambda: named_by_partitions(assets, "ppo_lstm"), keep=1)
+    assert promote_from_stream(court, papers, rivals) is not None
+    read = {"judged_through": papers[-1]["week"]}
+    publish(assets / "promoted_policies" / "ppo_lstm.json", canonical_json(read), ".payload.json")
+    assert named_by_partitions(assets, "ppo_lstm") == set()
+    prune(court, lambda: named_by_partitions(assets, "ppo_lstm"), keep=1)
+    assert promote_from_stream(court, papers, rivals) is not None  # found in the log
+    assert len(artifacts.versions("ppo_lstm")) < 10
 
 
 def test_an_order_given_during_a_pruning_waits_and_finds_the_version_gone(
@@ -107,7 +185,7 @@ def test_an_order_given_during_a_pruning_waits_and_finds_the_version_gone(
 
     monkeypatch.setattr(pruning, "_remove", slow)
     with ThreadPoolExecutor(1) as pool:
-        pruned = pool.submit(prune, court, set(), 5)
+        pruned = pool.submit(prune, court, set, 5)
         assert began.wait(30)
         with pytest.raises(MissingPartitionError, match=years[2]):
             promote(court, years[2], "2018-03-05", "It was good once.")
@@ -135,7 +213,7 @@ def test_no_verdict_names_what_was_pruned_while_it_was_made(
     before = log.history()
 
     def kept_and_pruned(*arguments):
-        prune(court, set(), keep=1)
+        prune(court, set, keep=1)
         return kept(*arguments)
 
     for module in (orders, promotion):
@@ -148,10 +226,10 @@ def test_no_verdict_names_what_was_pruned_while_it_was_made(
 
 def test_allocators_are_independent(few, court, years, stored, artifacts, tmp_path: Path) -> None:
     other = [stored(f"20{number + 10}-12-28", name="sac_lstm") for number in range(3)]
-    prune(court, set(), keep=2)
+    prune(court, set, keep=2)
     assert artifacts.versions("sac_lstm") == other
-    theirs = replace(court, log=VerdictLog(tmp_path / "verdicts", "sac_lstm"))
-    assert prune(theirs, set(), keep=2).allocator == "sac_lstm"
+    theirs = replace(court, log=VerdictLog(tmp_path / "registry", "sac_lstm"))
+    assert prune(theirs, set, keep=2).allocator == "sac_lstm"
     assert len(prune_log(court).history()) == len(prune_log(theirs).history()) == 1
 
 
@@ -172,6 +250,7 @@ def test_nothing_needed_is_ever_removed(seed: int) -> None:
     rng = random.Random(seed)
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setattr(pruning, "MIN_JUDGED_WEEKS", 1)
+        patch.setattr(pruning, "SETTLING_DAYS", 0)
         patch.setattr(os, "fsync", lambda handle: None)
         court, parents = open_court(Path(folder), "ppo_lstm"), dict[str, str | None]()
         for number in range(10):
@@ -184,7 +263,7 @@ def test_nothing_needed_is_ever_removed(seed: int) -> None:
             named = {"candidate": rng.choice(versions), "prior": rng.choice(versions)}
             court.log.append(make_ruling(str(number), **named, outcome=rng.choice(("kept", "promoted"))), after=number)
         needed, keep = set(rng.sample(versions, rng.randrange(3))), rng.randrange(1, 5)
-        prune(court, needed, keep)
+        prune(court, lambda: needed, keep)
         left = set(court.artifacts.versions("ppo_lstm"))
         history = court.log.history()
         assert {*needed, *versions[-keep:]} <= left

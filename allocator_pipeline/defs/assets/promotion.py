@@ -8,7 +8,6 @@ from allocator_pipeline.defs.metadata import fields, markdown
 from allocator_pipeline.defs.partitions import Partitions
 from allocator_pipeline.defs.promotion import champion_badge, follow_order, history_table, judge_pending, newest_paper
 from allocator_pipeline.defs.resources import MarketResource, StoreResource
-from allocator_pipeline.registry.anchors import check_named
 from allocator_pipeline.registry.evidence_plot import evidence_picture
 from allocator_pipeline.registry.ledger import FAILED
 from allocator_pipeline.registry.record import court_record, gate_words
@@ -50,7 +49,6 @@ def promotion_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         values = {}
         for allocator in context.partition_keys:
             court = store.court(allocator, market.settings.gate)
-            check_named(court, store.assets.root, "promoted_policies")
             through = newest_paper(allocator, store)
             fresh = judge_pending(court, store, market.settings.costs, context.log.info)
             ordered = follow_order(
@@ -93,9 +91,8 @@ def promotion_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
     def promotion_history(context: dg.AssetExecutionContext, store: StoreResource, promoted_policies):
         values = {}
         for allocator in context.partition_keys:
-            check_named(store.court(allocator), store.assets.root, "promotion_history")
             history = [Verdict(**verdict) for verdict in promoted_policies[allocator]["verdicts"]]
-            tries = [entry for entry in store.ledger.history() if entry.allocator == allocator]
+            tries = [entry for entry in store.court(allocator).tries() if entry.allocator == allocator]
             record = court_record(history)
             values[allocator] = {
                 "allocator": allocator,
