@@ -8,10 +8,12 @@ pointer catches every later change of the payload, and the pointer's own seal ev
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -180,21 +182,38 @@ def publish(pointer: Path, payload: bytes, suffix: str, metadata: Mapping[str, A
     """
     digest = sha256(payload)
     name = f"{pointer.stem}.{digest[:16]}{suffix}"
-    before = _pointed(pointer)
-    write_bytes(pointer.parent / name, payload)
-    write_bytes(pointer, _sealed({"file": name, "sha256": digest, "metadata": dict(metadata or {})}))
-    if before is not None and before != name:
+    with _alone(pointer):
+        write_bytes(pointer.parent / name, payload)
+        write_bytes(pointer, _sealed({"file": name, "sha256": digest, "metadata": dict(metadata or {})}))
         with contextlib.suppress(OSError):
-            (pointer.parent / before).unlink()
+            _remove_others(pointer, name)
     return digest
 
 
-def _pointed(pointer: Path) -> str | None:
+@contextlib.contextmanager
+def _alone(pointer: Path) -> Iterator[None]:
+    """Let nobody else publish in the folder meanwhile; of a process that dies the system takes the lock away."""
+    with _storage(pointer):
+        pointer.parent.mkdir(parents=True, exist_ok=True)
+        folder = os.open(pointer.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        except OSError:
+            os.close(folder)
+            raise
     try:
-        name = json.loads(pointer.read_bytes())["file"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return name if isinstance(name, str) and Path(name).name == name else None
+        yield
+    finally:
+        fcntl.flock(folder, fcntl.LOCK_UN)  # a process that was forked meanwhile may hold the folder open
+        os.close(folder)
+
+
+def _remove_others(pointer: Path, name: str) -> None:
+    """Remove payloads that the pointer does not name: the one before, and what a process that died has left."""
+    payload = re.compile(rf"{re.escape(pointer.stem)}\.[0-9a-f]{{16}}\..+")
+    for other in os.listdir(pointer.parent):
+        if other != name and payload.fullmatch(other):
+            os.unlink(pointer.parent / other)
 
 
 def _sealed(description: Mapping[str, Any]) -> bytes:

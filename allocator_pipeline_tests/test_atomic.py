@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -76,6 +77,34 @@ def test_publishing_again_is_idempotent_and_anew_removes_the_old(tmp_path: Path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     atomic.publish(pointer, b"two", ".parquet")
     assert atomic.read_published(pointer)[0] == b"two"
+    assert len(names(tmp_path)) == 2
+
+
+def test_what_a_process_that_died_has_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    pointer = tmp_path / "2015.json"
+    atomic.publish(tmp_path / "2016.json", b"another", ".parquet")
+    atomic.publish(pointer, b"one", ".parquet")
+    left = {path.name: path.read_bytes() for path in tmp_path.glob("2015.*.parquet")}
+    atomic.publish(pointer, b"two", ".json")
+    for name, payload in left.items():  # as if it had died before it removed what it had replaced
+        (tmp_path / name).write_bytes(payload)
+    atomic.publish(pointer, b"two", ".json")
+    assert atomic.read_published(pointer)[0] == b"two"
+    assert atomic.read_published(tmp_path / "2016.json")[0] == b"another"
+    assert len(names(tmp_path)) == 4
+
+
+def test_of_several_that_publish_at_once_one_is_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
+    pointer = tmp_path / "2015.json"
+
+    def publish(number: int) -> None:
+        for count in range(40):
+            atomic.publish(pointer, b"%d %d" % (number, count), ".parquet")
+            atomic.read_published(pointer)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(publish, range(4)))
+    assert atomic.read_published(pointer)[0].endswith(b" 39")
     assert len(names(tmp_path)) == 2
 
 
