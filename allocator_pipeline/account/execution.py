@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,18 +91,7 @@ def execute(
     fee = float(trading_cost(_turnover(held, target), costs))
     wanted = {symbol: weight * (1.0 - fee) for symbol, weight in target.items() if symbol != CASH}
     orders = orders_preview(*order, wanted, held, nav, config.min_order_share, config.min_order_usd)
-    sold = {
-        one["symbol"]: _shares(one["notional"] / prices[one["symbol"]], config, balance.shares[one["symbol"]])
-        for one in orders
-        if one["side"] == "SELL"
-    }
-    sells = {
-        symbol: -count
-        for symbol, count in sold.items()
-        if not config.whole_shares  # which alone makes a sale smaller
-        or count == balance.shares[symbol]
-        or _large(count * prices[symbol], nav, config)
-    }
+    sells = _sold(orders, balance, prices, nav, config)
     buys = {one["symbol"]: one["notional"] for one in orders if one["side"] == "BUY"}
     cash = balance.cash - math.fsum(count * prices[symbol] for symbol, count in sells.items())
     for _ in range(_ROUNDS):
@@ -112,17 +101,7 @@ def execute(
         if charged <= fee + _EXACT:  # else the fee of what was bought is more than was kept for it
             break
         fee = charged
-    identities = {one["symbol"]: (one["side"], one["client_order_id"]) for one in orders}
-    fills = [
-        Event(
-            session,
-            "fill",
-            -count * prices[symbol],
-            {symbol: count},
-            {"price": prices[symbol], "side": identities[symbol][0], "client_order_id": identities[symbol][1]},
-        )
-        for symbol, count in trades.items()
-    ]
+    fills = _fills(orders, trades, prices, session)
     paid = [Event(session, "cost", -charged * nav, {}, {"share_of_nav": charged})] if charged else []
     return Execution(
         events=(*fills, *paid),
@@ -133,6 +112,44 @@ def execute(
         turnover=_turnover(held, reached),
         cost=charged,
     )
+
+
+def _sold(
+    orders: Sequence[Mapping[str, Any]],
+    balance: Balance,
+    prices: Mapping[str, float],
+    nav: float,
+    config: AccountConfig,
+) -> dict[str, float]:
+    """Return the shares that are sold, as negative numbers."""
+    counts = {
+        one["symbol"]: _shares(one["notional"] / prices[one["symbol"]], config, balance.shares[one["symbol"]])
+        for one in orders
+        if one["side"] == "SELL"
+    }
+    return {
+        symbol: -count
+        for symbol, count in counts.items()
+        if not config.whole_shares  # which alone makes a sale smaller
+        or count == balance.shares[symbol]
+        or _large(count * prices[symbol], nav, config)
+    }
+
+
+def _fills(
+    orders: Sequence[Mapping[str, Any]], trades: Mapping[str, float], prices: Mapping[str, float], session: str
+) -> list[Event]:
+    identities = {one["symbol"]: (one["side"], one["client_order_id"]) for one in orders}
+    return [
+        Event(
+            session,
+            "fill",
+            -count * prices[symbol],
+            {symbol: count},
+            {"price": prices[symbol], "side": identities[symbol][0], "client_order_id": identities[symbol][1]},
+        )
+        for symbol, count in trades.items()
+    ]
 
 
 def _shares(count: float, config: AccountConfig, held: float = math.inf) -> float:

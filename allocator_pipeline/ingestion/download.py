@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import groupby
 
 from allocator_pipeline.clients.answer import Answer
@@ -135,7 +135,7 @@ def download(
     return Downloaded(len(done), tuple(dict.fromkeys(done)), size)
 
 
-def _keep(store: RawStore, need: Need, answer: Answer, first, last) -> None:  # type: ignore[no-untyped-def]
+def _keep(store: RawStore, need: Need, answer: Answer, first: date, last: date) -> None:
     store.put(need.key, answer.body, fetched_at=answer.fetched_at, first=first, last=last, request=answer.request)
 
 
