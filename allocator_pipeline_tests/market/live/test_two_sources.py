@@ -13,7 +13,7 @@ from allocator_pipeline.errors import MarketDataError, VendorError
 from allocator_pipeline.market.live.market import LiveMarket
 from allocator_pipeline.market.quality import LACKS
 from allocator_pipeline_tests.vendors.server import Fault
-from allocator_pipeline_tests.vendors.small import SYMBOLS, YEARS, live_market, made_up
+from allocator_pipeline_tests.vendors.small import SYMBOLS, YEARS, live_market
 from allocator_pipeline_tests.vendors.together import Vendors
 
 KEYS = [str(year) for year in YEARS]
@@ -55,12 +55,6 @@ def unlisted_split(body: bytes) -> bytes:
         for name in ("open", "high", "low", "close"):
             quote[name] = [value / (2 if row >= SPLIT_AT else 1) for row, value in enumerate(quote[name])]
     return json.dumps(told).encode()
-
-
-@pytest.fixture(scope="module")
-def vendors():
-    with Vendors(made_up(5, [])) as started:
-        yield started
 
 
 @pytest.fixture

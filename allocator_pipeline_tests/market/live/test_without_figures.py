@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -22,8 +21,7 @@ from allocator_pipeline_tests.market.live.test_edited_lists import edited
 from allocator_pipeline_tests.market.live.test_partial_answers import changed, named_record
 from allocator_pipeline_tests.vendors.edgar import NO_SUCH_KEY
 from allocator_pipeline_tests.vendors.server import Fault, Reply
-from allocator_pipeline_tests.vendors.small import SYMBOLS, YEARS, live_market, made_up
-from allocator_pipeline_tests.vendors.together import Vendors
+from allocator_pipeline_tests.vendors.small import SYMBOLS, YEARS, live_market
 
 KEYS = [str(year) for year in YEARS]
 WITHOUT = {
@@ -38,12 +36,6 @@ WITHOUT = {
 def told(cik: int, **facts: object) -> Fault:
     body = json.dumps({"cik": cik, "entityName": "A Company", "facts": facts}).encode()
     return Fault(reply=Reply(body), match=f"CIK{cik:010d}")
-
-
-@pytest.fixture(scope="module")
-def vendors() -> Iterator[Vendors]:
-    with Vendors(made_up(5, [])) as started:
-        yield started
 
 
 @pytest.fixture
